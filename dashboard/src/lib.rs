@@ -1,1 +1,10 @@
+//! What people and scripts see of Edgeward.
+//!
+//! The daemon (`edgeward run`) answers [`rpc::Request`]s on a unix socket with the view models of [`view`]; the command
+//! line prints the same models with `--json`, and the page (`edgeward web`) shows them.
 
+// The models.
+pub mod view;
+
+// The unix socket.
+pub mod rpc;

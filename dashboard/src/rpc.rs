@@ -1,0 +1,247 @@
+//! The unix socket between `edgeward run` and everything else.
+//!
+//! One JSON object per line. Each [`Call`] gets one [`Reply`] with the same id; after [`Request::Watch`] the daemon also
+//! sends [`Message::Event`] lines until the connection ends. Who may call is decided by the peer's uid and group.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::Path;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::view;
+
+/// Name of the socket in the runtime directory.
+pub const SOCKET: &str = "edgeward.sock";
+
+/// How long a decision holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifetime {
+    /// One connection, or one message in a running connection, within 10 minutes.
+    Once,
+    /// So many uses.
+    Uses(u32),
+    /// So many seconds, 60 to 43,200.
+    For(u32),
+    /// Until a date, seconds since 1970.
+    Until(i64),
+    /// Until the box restarts.
+    UntilRestart,
+    Always,
+}
+
+/// Allow or deny.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Allow,
+    Deny,
+}
+
+/// An edge as someone writes it: `--from X --to Y --plane packet --verb publish --object 'site/+/temp'`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EdgeSpec {
+    /// Name, number, MAC or IP address of a principal.
+    pub from: String,
+    pub to: String,
+    pub plane: String,
+    pub verb: String,
+    pub object: String,
+}
+
+/// Fields of a principal that a person sets; `None` leaves one as it is, an empty string removes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PrincipalPatch {
+    pub name: Option<String>,
+    pub kind: Option<String>,
+    pub room: Option<String>,
+    pub description: Option<String>,
+}
+
+/// What can be asked of the daemon. A `principal` is a name, number, MAC or IP address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    Status,
+    Principals,
+    Principal { principal: String },
+    PrincipalSet { principal: String, patch: PrincipalPatch },
+    PrincipalMerge { principal: String, into: String },
+    PrincipalForget { principal: String },
+    /// `enforcing`, `learning`, `guest`, `quarantine`, `new`.
+    PrincipalMode { principal: String, mode: String },
+    LearnStart { principal: Option<String>, seconds: Option<u32> },
+    /// Ends learning and enforces now; without a principal for all that learn.
+    LearnFinish { principal: Option<String> },
+    /// Filters: state and principal.
+    Edges { state: Option<String>, principal: Option<String> },
+    Pending,
+    Explain { edge: u32 },
+    /// Decides about an edge that exists. `rev`: refused with `conflict` if the edge has changed since.
+    Decide { edge: u32, answer: Answer, lifetime: Lifetime, rev: Option<u64> },
+    /// Decides about an edge that need not exist yet.
+    EdgeDecide { spec: EdgeSpec, answer: Answer, lifetime: Lifetime },
+    /// Takes the edge out of the model; it is pending at its next try.
+    EdgeRemove { edge: u32 },
+    /// The model as TOML in stable order.
+    EdgesExport,
+    EdgesImport { toml: String, dry_run: bool },
+    Decisions { limit: Option<u32> },
+    Undo { decision: u64 },
+    /// `monitor` or `enforce` for the site. A change to enforce reverts unless confirmed in time.
+    SiteMode { mode: String },
+    Confirm,
+    Pause { principal: Option<String>, seconds: u32 },
+    /// What was seen, newest last.
+    Observations { verdict: Option<String>, since_seconds: Option<u32> },
+    Trouble { principal: String, minutes: u32 },
+    LedgerVerify,
+    /// Makes a one-use code for the page; `seconds` is its lifetime.
+    Pair { seconds: u32 },
+    /// Redeems a code; called by the page's process only.
+    PairRedeem { code: String, name: String },
+    /// Whether a session token is valid.
+    SessionCheck { token: String },
+    SessionEnd { token: String },
+    /// From now on events are sent on this connection.
+    Watch,
+}
+
+/// A request with the number that its reply carries and, for decisions, who asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Call {
+    pub id: u64,
+    /// For the ledger: the page passes the name of the paired phone; otherwise the daemon takes the peer's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// `not_found`, `conflict`, `invalid`, `forbidden`, `unavailable`, `gone`, `too_many`.
+    pub code: String,
+    /// One sentence with what to do.
+    pub message: String,
+}
+
+/// What the daemon sends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    Reply(Reply),
+    Event(Box<view::Event>),
+}
+
+/// Answer to the call with this id; the body is the view model that the request names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reply {
+    pub id: u64,
+    pub result: Result<serde_json::Value, Refusal>,
+}
+
+/// Reply to [`Request::Decide`] and the like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Decided {
+    pub decision_id: u64,
+    /// The edge as the kernel now holds it.
+    pub edge: Option<view::Edge>,
+}
+
+/// Reply to [`Request::Pair`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairingCode {
+    pub code: String,
+    pub expires_at: i64,
+}
+
+/// Reply to [`Request::PairRedeem`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Secret of the cookie; never logged.
+    pub token: String,
+    pub name: String,
+    pub role: String,
+}
+
+/// What can go wrong between a client and the daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("Edgeward is not running here (no answer on {path}); start it with `edgeward run`")]
+    NotRunning { path: String, source: std::io::Error },
+    #[error("The connection to the daemon ended")]
+    Closed,
+    #[error("The connection to the daemon failed")]
+    Io(#[from] std::io::Error),
+    #[error("The daemon sent something this version does not understand")]
+    Format(#[from] serde_json::Error),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// One connection to the daemon.
+#[derive(Debug)]
+pub struct Client {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    writer: OwnedWriteHalf,
+    next_id: u64,
+    by: Option<String>,
+    waiting: std::collections::VecDeque<view::Event>,
+}
+
+impl Client {
+    /// Connects to the daemon whose runtime directory this is.
+    pub async fn connect(runtime_dir: &Path) -> Result<Self, ClientError> {
+        let path = runtime_dir.join(SOCKET);
+        let stream = UnixStream::connect(&path)
+            .await
+            .map_err(|source| ClientError::NotRunning { path: path.display().to_string(), source })?;
+        let (reader, writer) = stream.into_split();
+        let lines = BufReader::new(reader).lines();
+        Ok(Self { lines, writer, next_id: 1, by: None, waiting: std::collections::VecDeque::new() })
+    }
+
+    /// Names who asks, for the ledger.
+    #[must_use]
+    pub fn on_behalf_of(mut self, name: impl Into<String>) -> Self {
+        self.by = Some(name.into());
+        self
+    }
+
+    /// Sends a request and waits for its reply; events that come in between are kept for [`Client::next_event`].
+    pub async fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, ClientError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut line = serde_json::to_vec(&Call { id, by: self.by.clone(), request })?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await?;
+        loop {
+            match self.read().await? {
+                Message::Reply(reply) if reply.id == id => return Ok(serde_json::from_value(reply.result?)?),
+                Message::Reply(_) => {}
+                Message::Event(event) => self.waiting.push_back(*event),
+            }
+        }
+    }
+
+    /// Waits for the next event; only after [`Request::Watch`].
+    pub async fn next_event(&mut self) -> Result<view::Event, ClientError> {
+        if let Some(event) = self.waiting.pop_front() {
+            return Ok(event);
+        }
+        loop {
+            if let Message::Event(event) = self.read().await? {
+                return Ok(*event);
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<Message, ClientError> {
+        let line = self.lines.next_line().await?.ok_or(ClientError::Closed)?;
+        Ok(serde_json::from_str(&line)?)
+    }
+}

@@ -1,0 +1,265 @@
+//! View models: what `--json` prints and the page shows. Scripts rely on them; a change needs a changelog entry.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Seconds since 1970, or `null` where there is no such time.
+pub type UnixSeconds = i64;
+
+/// The state of the daemon (`edgeward status --json`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    pub version: String,
+    pub interfaces: Vec<Interface>,
+    /// `monitor` or `enforce`.
+    pub mode: String,
+    /// `ok`, `paused` or `fault`.
+    pub health: String,
+    /// One sentence each, with what to do.
+    pub faults: Vec<String>,
+    /// End of a pause of the whole site.
+    pub paused_until: Option<UnixSeconds>,
+    /// End of the time in which a change to enforce must be confirmed.
+    pub confirm_until: Option<UnixSeconds>,
+    /// By hook: `lan_ingress`, `lan_egress`, `uplink`, `xdp`.
+    pub packets: BTreeMap<String, Packets>,
+    pub events: Events,
+    pub edges: EdgeCounts,
+    /// By mode.
+    pub principals: BTreeMap<String, u64>,
+    pub maps: Vec<MapUse>,
+    /// What is not seen by the firewall, in sentences.
+    pub coverage: Vec<String>,
+    pub clock_synchronised: bool,
+    /// Revision of the graph; grows with every change.
+    pub rev: u64,
+}
+
+/// A protected interface or the uplink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Interface {
+    pub name: String,
+    /// `lan` or `uplink`.
+    pub role: String,
+    /// `tc`, `xdp+tc` or `xdp-generic+tc`.
+    pub attach: String,
+    pub since: UnixSeconds,
+}
+
+/// The balance of a hook: seen = passed + neutralised + reset + the sum of dropped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Packets {
+    pub seen: u64,
+    pub passed: u64,
+    pub neutralised: u64,
+    pub reset: u64,
+    /// Passed although the model says no; part of `passed`.
+    pub audit: u64,
+    /// By reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// The balance of the ring buffer: produced = delivered + suppressed + lost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Events {
+    pub produced: u64,
+    pub delivered: u64,
+    pub suppressed: u64,
+    pub lost: u64,
+}
+
+/// Edges by state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EdgeCounts {
+    pub learned: u64,
+    pub allowed: u64,
+    pub denied: u64,
+    pub pending: u64,
+}
+
+/// How full a kernel map is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MapUse {
+    pub name: String,
+    pub entries: u64,
+    pub capacity: u64,
+    pub bytes: u64,
+}
+
+/// One end of an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct End {
+    pub id: u32,
+    pub name: String,
+    /// Whether a person gave the name; otherwise it is shown in quotes.
+    pub confirmed: bool,
+    /// Kind of device, or `unknown`.
+    pub kind: String,
+}
+
+/// An edge of the graph. A request is a pending edge and has its id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Edge {
+    pub id: u32,
+    /// `packet`; later `relay`, `store`, `sync`, `admin`.
+    pub plane: String,
+    pub from: End,
+    pub to: End,
+    /// `connect`, `publish`, `subscribe`, ….
+    pub verb: String,
+    /// In the protocol's own text: `tcp/1883`, `lock/front/set`, ….
+    pub object: String,
+    /// `lock_state`, `firmware`, `opaque`, …; only for words and risk.
+    pub meaning: Option<String>,
+    /// `learned`, `allowed`, `denied` or `pending`.
+    pub state: String,
+    pub since: UnixSeconds,
+    /// Who decided.
+    pub by: Option<String>,
+    /// End of the decision.
+    pub until: Option<UnixSeconds>,
+    /// `always`, `once`, `uses`, `for`, `until` or `until_restart`, where someone decided.
+    pub lifetime: Option<String>,
+    /// Uses left.
+    pub uses: Option<u64>,
+    /// Reason code of the last verdict.
+    pub reason: Option<String>,
+    /// Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`,
+    /// `principal.new`, `name.mismatch`, ….
+    pub violated: Option<String>,
+    /// `high`, `medium` or `low`.
+    pub risk: String,
+    /// Who would receive what is published.
+    pub beneficiaries: Vec<End>,
+    pub tries: u64,
+    pub first_seen: Option<UnixSeconds>,
+    pub last_seen: Option<UnixSeconds>,
+    /// Grows with every change of this edge; send it back with a decision.
+    pub rev: u64,
+}
+
+/// Why an edge has its state (`edgeward explain ID --json`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    pub edge: Edge,
+    /// The row of the precedence table that decides, in words.
+    pub because: String,
+    /// What the source normally does, most frequent first.
+    pub habits: Vec<String>,
+    /// Facts seen on the wire.
+    pub evidence: Vec<String>,
+}
+
+/// A vertex of the graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Principal {
+    pub id: u32,
+    pub name: String,
+    pub confirmed: bool,
+    /// What it calls itself, cut at 40 characters, without control and bidi characters.
+    pub calls_itself: Option<String>,
+    pub kind: String,
+    /// `owner`, `guess` or `none`.
+    pub kind_source: String,
+    pub room: Option<String>,
+    pub description: Option<String>,
+    /// `new`, `learning`, `ready`, `enforcing`, `guest`, `quarantine`, `outside` or `system`.
+    pub mode: String,
+    pub since: UnixSeconds,
+    pub paused_until: Option<UnixSeconds>,
+    pub mac: Option<String>,
+    pub vlan: Option<u16>,
+    pub port: Option<String>,
+    pub addresses: Vec<String>,
+    pub first_seen: UnixSeconds,
+    pub last_seen: UnixSeconds,
+    pub edges: EdgeCounts,
+    pub learning: Option<Learning>,
+    pub rev: u64,
+}
+
+/// How far the learning of a principal has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Learning {
+    pub since: UnixSeconds,
+    /// Edges learned.
+    pub habits: u64,
+    pub last_new_at: Option<UnixSeconds>,
+    /// 0 to 100, by the slower of the two conditions (time, quiet).
+    pub percent: u8,
+    /// Earliest end, in seconds from now.
+    pub at_least_seconds: u64,
+    /// When it enforces if nobody objects.
+    pub enforces_at: Option<UnixSeconds>,
+    /// Whether a cap stopped it (`scan` alarm).
+    pub capped: bool,
+}
+
+/// A decision or mode change (`edgeward decisions list --json`). Append-only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Decision {
+    pub id: u64,
+    pub at: UnixSeconds,
+    pub by: String,
+    /// `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal` or `remove`.
+    pub what: String,
+    pub edge: Option<Edge>,
+    pub principal: Option<End>,
+    /// In words: the lifetime of a decision, the mode chosen.
+    pub detail: String,
+    pub undone: bool,
+    /// Hash of this ledger entry, hexadecimal.
+    pub hash: String,
+}
+
+/// Something that was seen (`edgeward observe`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Observation {
+    pub at: UnixSeconds,
+    pub verdict: String,
+    pub reason: String,
+    pub edge: Option<u32>,
+    pub from: End,
+    pub to: End,
+    pub verb: String,
+    pub object: String,
+    pub count: u64,
+}
+
+/// What was blocked for a principal lately (`edgeward trouble P`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Trouble {
+    pub principal: End,
+    pub minutes: u32,
+    pub blocked: Vec<Observation>,
+}
+
+/// A live change, as the page gets it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "event", content = "data")]
+pub enum Event {
+    #[serde(rename = "edge.pending")]
+    EdgePending(Edge),
+    #[serde(rename = "edge.changed")]
+    EdgeChanged(Edge),
+    #[serde(rename = "edge.decided")]
+    EdgeDecided(Edge),
+    #[serde(rename = "edge.expired")]
+    EdgeExpired(Edge),
+    #[serde(rename = "edge.removed")]
+    EdgeRemoved { id: u32 },
+    #[serde(rename = "principal.added")]
+    PrincipalAdded(Principal),
+    #[serde(rename = "principal.changed")]
+    PrincipalChanged(Principal),
+    #[serde(rename = "principal.removed")]
+    PrincipalRemoved { id: u32 },
+    #[serde(rename = "observation")]
+    Observation(Observation),
+    #[serde(rename = "alarm")]
+    Alarm { code: String, principal: Option<End> },
+    #[serde(rename = "status")]
+    Status(Box<Status>),
+}

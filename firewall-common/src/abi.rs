@@ -1,0 +1,687 @@
+//! Keys and values of every map, and the events of the ring buffer.
+//!
+//! Each map has one writer, named at its key type: a kernel program or the daemon, never both. Where the daemon removes
+//! what the kernel wrote, or the kernel takes a use that the daemon wrote, the line says so. Sizes are asserted below:
+//! they are part of the pinned state, and a change needs a new [`SCHEMA`].
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::hash::HashKey;
+
+/// Version of the pinned state. A kernel object and pinned maps fit together only if it is equal.
+pub const SCHEMA: u32 = 1;
+
+/// Longest object (topic, filter, client id, host name) in bytes that is judged and reported; a longer one is
+/// [`Reason::ObjectCap`](crate::reason::Reason::ObjectCap).
+pub const OBJECT_CAP: usize = 256;
+
+/// Most addresses that one MAC may hold.
+pub const ADDRESSES_PER_MAC: u64 = 16;
+
+macro_rules! wire_type {
+    ($(#[$doc:meta])* $vis:vis struct $name:ident { $($body:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        #[repr(C)]
+        $vis struct $name { $($body)* }
+    };
+}
+
+/// Number of a principal: index into `PRINCIPALS`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct PrincipalId(pub u32);
+
+impl PrincipalId {
+    /// Nobody that the daemon has registered.
+    pub const UNKNOWN: Self = Self(0);
+    /// The box itself.
+    pub const SELF: Self = Self(1);
+    /// Everyone on the link: broadcast and multicast.
+    pub const EVERYONE: Self = Self(2);
+    /// The first number for devices and outside hosts.
+    pub const FIRST: u32 = 16;
+    /// One more than the last number.
+    pub const LIMIT: u32 = 4096;
+}
+
+/// Number of a rule: an edge of the graph, as the kernel refers to it. Zero is none.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct RuleId(pub u32);
+
+/// An IPv4 (mapped as `::ffff:a.b.c.d`) or IPv6 address, network order.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct Addr(pub [u8; 16]);
+
+impl Addr {
+    /// Maps an IPv4 address (RFC 4291, section 2.5.5.2).
+    pub const fn from_v4(v4: [u8; 4]) -> Self {
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]])
+    }
+
+    /// The IPv4 address, if it is one.
+    pub const fn v4(self) -> Option<[u8; 4]> {
+        match self.0 {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => Some([a, b, c, d]),
+            _ => None,
+        }
+    }
+
+    /// Whether the address only has a meaning on its link (`fe80::/10`, `169.254.0.0/16`).
+    pub const fn is_link_local(self) -> bool {
+        match self.v4() {
+            Some([169, 254, ..]) => true,
+            Some(_) => false,
+            None => self.0[0] == 0xfe && self.0[1] & 0xc0 == 0x80,
+        }
+    }
+
+    /// Whether the address names everyone: IPv4 multicast and limited broadcast, IPv6 multicast. Directed broadcasts
+    /// are entries of `HOSTS`.
+    pub const fn is_everyone(self) -> bool {
+        match self.v4() {
+            Some([255, 255, 255, 255]) => true,
+            Some([first, ..]) => first & 0xf0 == 0xe0,
+            None => self.0[0] == 0xff,
+        }
+    }
+
+    /// Whether no bit is set, in either family.
+    pub const fn is_unspecified(self) -> bool {
+        match self.v4() {
+            Some(v4) => matches!(v4, [0, 0, 0, 0]),
+            None => matches!(self.0, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        }
+    }
+}
+
+/// What a port is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// Devices live there: both directions are judged.
+    Lan = 1,
+    /// The way out: the gate only.
+    Uplink = 2,
+}
+
+/// How a stream or edge is inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Inspect {
+    /// Judged by port only; the content is not looked at.
+    Opaque = 0,
+    /// MQTT: anything else on the stream is `proto.changed`.
+    Mqtt = 1,
+    /// No rule yet: the first bytes of the client say what it is.
+    Detect = 2,
+}
+
+impl Inspect {
+    /// The choice with this number; an unknown number inspects.
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Opaque,
+            2 => Self::Detect,
+            _ => Self::Mqtt,
+        }
+    }
+}
+
+/// What an [`EdgeKey`] or [`ObservedKey`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// TCP or UDP to a port, or ICMP of a type.
+    Transport = 0,
+    /// A frame that is not IP; `port` is the ethertype.
+    Link = 1,
+    /// MQTT CONNECT; the object is the client id.
+    MqttConnect = 2,
+    /// MQTT PUBLISH; the object is the topic.
+    MqttPublish = 3,
+    /// MQTT SUBSCRIBE; the object is the filter.
+    MqttSubscribe = 4,
+    /// Not an edge: the host name in a DHCP request of `src`. The object is the name.
+    DhcpName = 5,
+    /// Not an edge: what came over the quota of `src`.
+    Overflow = 6,
+}
+
+impl Kind {
+    /// The kind with this number, if there is one.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Transport),
+            1 => Some(Self::Link),
+            2 => Some(Self::MqttConnect),
+            3 => Some(Self::MqttPublish),
+            4 => Some(Self::MqttSubscribe),
+            5 => Some(Self::DhcpName),
+            6 => Some(Self::Overflow),
+            _ => None,
+        }
+    }
+}
+
+/// Slots of `COUNTERS`, a per-CPU array of `u64` written by the kernel: `hook * SLOTS + slot`.
+pub mod counter {
+    /// Frames that a LAN port received from devices.
+    pub const HOOK_LAN_INGRESS: u32 = 0;
+    /// Frames about to be delivered to devices.
+    pub const HOOK_LAN_EGRESS: u32 = 1;
+    /// Frames that the uplink received.
+    pub const HOOK_UPLINK: u32 = 2;
+    /// Frames seen by XDP, before any of the others.
+    pub const HOOK_XDP: u32 = 3;
+    /// Number of hooks.
+    pub const HOOKS: u32 = 4;
+
+    /// Every frame that reached the hook.
+    pub const SEEN: u32 = 0;
+    /// Frames that went on (also those of verdict AUDIT).
+    pub const PASSED: u32 = 1;
+    /// Frames that went on in a harmless form.
+    pub const NEUTRALISED: u32 = 2;
+    /// Frames that ended a connection at both ends.
+    pub const RESET: u32 = 3;
+    /// Frames of verdict AUDIT; part of [`PASSED`].
+    pub const AUDIT: u32 = 4;
+    /// Events that there was a reason to send.
+    pub const EVENTS_PRODUCED: u32 = 5;
+    /// Events not sent because the daemon was told already.
+    pub const EVENTS_SUPPRESSED: u32 = 6;
+    /// Events for which the ring buffer had no room.
+    pub const EVENTS_LOST: u32 = 7;
+    /// First slot of `dropped[reason]`.
+    pub const DROPPED: u32 = 16;
+    /// Room for reasons.
+    pub const REASONS: u32 = 48;
+    /// Slots per hook.
+    pub const SLOTS: u32 = DROPPED + REASONS;
+}
+
+wire_type! {
+    /// `PORTS`: interface index → [`Port`]. Written by the daemon.
+    pub struct Port {
+        /// Frames between ports of one link need no router: the bridge's index, or the port's own.
+        pub link: u32,
+        /// [`Role`] as a number.
+        pub role: u8,
+        /// 1 where a DHCP server is expected.
+        pub dhcp_server: u8,
+        pub _pad: [u8; 2],
+    }
+}
+
+wire_type! {
+    /// `CONFIG`: one entry. Written by the daemon.
+    pub struct Config {
+        /// Secret of this boot's hashes; kept as long as the maps are pinned.
+        pub key: HashKeyBytes,
+        /// Boot-time nanoseconds until which nothing is dropped at the whole site; 0 is not paused.
+        pub pause_until: u64,
+        /// Mark bit of a judged frame.
+        pub mark_judged: u32,
+        /// Mark bit of a frame that passed the uplink's gate.
+        pub mark_gated: u32,
+        /// Ports whose streams are looked at for MQTT, host order; 0 is none.
+        pub mqtt_ports: [u16; 4],
+        /// 1: nothing is dropped, everything is judged.
+        pub monitor: u8,
+        /// 1: denied connections are not answered.
+        pub silent: u8,
+        pub _pad: [u8; 6],
+    }
+}
+
+/// [`HashKey`] without a `Debug` that would print it.
+#[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct HashKeyBytes(pub HashKey);
+
+impl core::fmt::Debug for HashKeyBytes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("HashKeyBytes(…)")
+    }
+}
+
+wire_type! {
+    /// `PRINCIPALS`: array by [`PrincipalId`]. Written by the daemon.
+    pub struct Principal {
+        /// Boot-time nanoseconds until which nothing of it is dropped; 0 is not paused.
+        pub pause_until: u64,
+        /// [`Mode`](crate::precedence::Mode) as a number.
+        pub mode: u8,
+        /// 1: locks, alarms, cameras, gas, or unknown.
+        pub dangerous: u8,
+        pub _pad: [u8; 6],
+    }
+}
+
+wire_type! {
+    /// Key of `PRINCIPAL_BY_MAC`: who has this MAC in this VLAN.
+    pub struct MacKey {
+        pub mac: [u8; 6],
+        /// VLAN id, host order; 0 is untagged.
+        pub vlan: u16,
+    }
+}
+
+wire_type! {
+    /// `PRINCIPAL_BY_MAC`: [`MacKey`] → [`MacHome`]. Written by the daemon.
+    pub struct MacHome {
+        /// The interface where the MAC lives; elsewhere it is `spoof.mac`.
+        pub ifindex: u32,
+        pub principal: PrincipalId,
+    }
+}
+
+wire_type! {
+    /// Key of `STRANGERS`: a sender that the daemon has not registered.
+    pub struct LinkKey {
+        pub ifindex: u32,
+        pub mac: [u8; 6],
+        pub vlan: u16,
+    }
+}
+
+wire_type! {
+    /// `STRANGERS`: [`LinkKey`] → [`Stranger`]. Written by the kernel, removed by the daemon.
+    pub struct Stranger {
+        /// Boot-time nanoseconds.
+        pub first: u64,
+        pub last: u64,
+        pub frames: u64,
+    }
+}
+
+wire_type! {
+    /// Key of `BINDINGS` and `HOSTS`: an address, and the link if it only has a meaning there.
+    pub struct AddrKey {
+        pub addr: Addr,
+        /// [`Port::link`] for link-local addresses, else 0.
+        pub link: u32,
+    }
+}
+
+wire_type! {
+    /// `BINDINGS`: [`AddrKey`] → [`Binding`]. Written by the kernel.
+    pub struct Binding {
+        /// Boot-time nanoseconds of the last frame that used it.
+        pub seen: u64,
+        pub owner: MacKey,
+        /// 1: given by a DHCP server; 0: claimed by ARP, ND or use.
+        pub leased: u8,
+        pub _pad: [u8; 7],
+    }
+}
+
+wire_type! {
+    /// Key of `NETWORKS`, a longest-prefix trie: addresses that devices of a link may hold. Written by the daemon;
+    /// the value is 1. The prefix length counts the 32 bits of `link`.
+    pub struct NetworkKey {
+        /// [`Port::link`], network order.
+        pub link: [u8; 4],
+        pub addr: Addr,
+    }
+}
+
+wire_type! {
+    /// Key of `EDGES`: an edge down to the port.
+    pub struct EdgeKey {
+        pub src: PrincipalId,
+        pub dst: PrincipalId,
+        /// Destination port, ICMP type or ethertype, host order.
+        pub port: u16,
+        /// IP protocol; 0 for [`Kind::Link`].
+        pub proto: u8,
+        /// [`Kind`] as a number.
+        pub kind: u8,
+    }
+}
+
+wire_type! {
+    /// What the model holds for an edge. Shared by `EDGES` (by [`EdgeKey`]) and `RULES` (by [`RuleId`]).
+    pub struct Rule {
+        /// Boot-time nanoseconds at which it ends; 0 is never.
+        pub deadline: u64,
+        pub id: RuleId,
+        /// [`RuleState`](crate::precedence::RuleState) as a number.
+        pub state: u8,
+        /// 1: each use takes one from `USES`, and without one left the rule is absent.
+        pub counted: u8,
+        pub _pad: [u8; 2],
+    }
+}
+
+wire_type! {
+    /// `EDGES`: [`EdgeKey`] → [`Edge`]. Written by the daemon.
+    pub struct Edge {
+        pub rule: Rule,
+        /// Start states of the automata over MQTT topics, filters and client ids; 0 matches nothing.
+        pub publish: u32,
+        pub subscribe: u32,
+        pub connect: u32,
+        /// [`Inspect`] as a number.
+        pub inspect: u8,
+        pub _pad: [u8; 3],
+    }
+}
+
+wire_type! {
+    /// Key of `AUTOMATON`: a state and the keyed hash of the next level.
+    pub struct StepKey {
+        pub level: u64,
+        pub state: u32,
+        pub _pad: u32,
+    }
+}
+
+/// Stands for the level `+` of a SUBSCRIBE filter in a [`StepKey`]; no hash has this value.
+pub const LEVEL_PLUS: u64 = u64::MAX;
+/// Stands for the level `#` of a SUBSCRIBE filter in a [`StepKey`]; no hash has this value.
+pub const LEVEL_HASH: u64 = u64::MAX - 1;
+
+wire_type! {
+    /// `STATES`: automaton state → [`State`]. `AUTOMATON` and `STATES` are written by the daemon: new states first,
+    /// then the start state in [`Edge`], then the old ones are removed.
+    pub struct State {
+        /// Next state for a level that `AUTOMATON` does not list; 0 matches nothing more.
+        pub other: u32,
+        /// The rule that decides if the object ends here; 0 is none.
+        pub accept: RuleId,
+    }
+}
+
+wire_type! {
+    /// Key of `FLOWS` and `HALF_OPEN`: both ends in the order of their bytes, so both directions have one key.
+    pub struct FlowKey {
+        pub low: Addr,
+        pub high: Addr,
+        /// Host order. For ICMP echo: the identifier on both sides.
+        pub low_port: u16,
+        pub high_port: u16,
+        pub proto: u8,
+        pub _pad: [u8; 3],
+    }
+}
+
+wire_type! {
+    /// `FLOWS` and `HALF_OPEN`: [`FlowKey`] → [`Flow`]. Written by the kernel.
+    pub struct Flow {
+        /// Number of this connection since boot; keys its aliases.
+        pub id: u64,
+        /// Boot-time nanoseconds of the last frame from the low end, from the high end.
+        pub seen: [u64; 2],
+        /// The edge, from the initiator to the responder.
+        pub edge: EdgeKey,
+        /// Next sequence number expected from the low end, from the high end (TCP).
+        pub next: [u32; 2],
+        /// Boot-time seconds of creation.
+        pub created: u32,
+        /// 0: the low end opened it; 1: the high end.
+        pub initiator: u8,
+        /// [`FlowState`] as a number.
+        pub state: u8,
+        /// [`Inspect`] as a number.
+        pub inspect: u8,
+        /// 1: ended by a decision; every further frame is answered with a reset.
+        pub ended: u8,
+    }
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FlowState {
+    /// The initiator spoke.
+    Opening = 0,
+    /// The responder answered.
+    Answered = 1,
+    /// Both have spoken in order.
+    Established = 2,
+    /// One end has said that it is done.
+    Closing = 3,
+    /// Joined in the middle while nothing was dropped.
+    Unsynced = 4,
+}
+
+wire_type! {
+    /// Key of `STREAMS`: one direction of an inspected connection.
+    pub struct StreamKey {
+        pub flow: FlowKey,
+        /// 0: from the low end; 1: from the high end.
+        pub dir: u32,
+    }
+}
+
+wire_type! {
+    /// Key of `ALIASES`: an MQTT 5 topic alias of a connection and direction. Written by the kernel.
+    pub struct AliasKey {
+        pub flow: u64,
+        pub alias: u16,
+        pub dir: u16,
+        pub _pad: u32,
+    }
+}
+
+wire_type! {
+    /// `ALIASES`: [`AliasKey`] → what its topic is judged by.
+    pub struct Alias {
+        pub object: u64,
+        pub rule: RuleId,
+        pub _pad: u32,
+    }
+}
+
+wire_type! {
+    /// Key of `OBSERVED`: an edge or fact that the model does not hold. Written by the kernel, removed by the daemon
+    /// once it is stored.
+    pub struct ObservedKey {
+        /// The other end's address where `dst` (or `src`) is unknown or outside; else unspecified.
+        pub addr: Addr,
+        /// Keyed hash of the object; 0 without an object.
+        pub object: u64,
+        pub edge: EdgeKey,
+        pub _pad: u32,
+    }
+}
+
+wire_type! {
+    /// `OBSERVED`: [`ObservedKey`] → the facts.
+    pub struct Observed {
+        pub count: u64,
+        /// Boot-time nanoseconds.
+        pub first: u64,
+        pub last: u64,
+        /// [`Verdict`](crate::reason::Verdict) as a number, of the last one.
+        pub verdict: u8,
+        /// [`Reason`](crate::reason::Reason) as a number, of the last one.
+        pub reason: u8,
+        /// Length of the object in bytes.
+        pub object_len: u16,
+        /// Interface where the last one was judged.
+        pub ifindex: u32,
+        pub object: [u8; OBJECT_CAP],
+    }
+}
+
+/// What a [`Bell`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Ring {
+    /// A new entry of `OBSERVED`.
+    Observed = 1,
+    /// A new entry of `STRANGERS`; `edge.src` is the interface index, `addr` begins with the MAC, `edge.port` is the
+    /// VLAN.
+    Stranger = 2,
+    /// A new entry of `BINDINGS`: `addr` is bound to `edge.src`.
+    Bound = 3,
+}
+
+wire_type! {
+    /// An event of the ring buffer. It only wakes the daemon: the facts are in the maps.
+    pub struct Bell {
+        pub key: ObservedKey,
+        /// Boot-time nanoseconds.
+        pub at: u64,
+        /// [`Ring`] as a number.
+        pub ring: u8,
+        pub verdict: u8,
+        pub reason: u8,
+        pub _pad: [u8; 5],
+    }
+}
+
+wire_type! {
+    /// Key of `BUDGETS`: who uses which essential. Written by the kernel.
+    pub struct BudgetKey {
+        pub principal: PrincipalId,
+        /// The port, for senders that are not registered; else 0.
+        pub ifindex: u32,
+        /// [`Essential`](crate::wire::essential::Essential) as a number.
+        pub essential: u32,
+    }
+}
+
+wire_type! {
+    /// `BUDGETS`: [`BudgetKey`] → a token bucket in bytes.
+    pub struct Budget {
+        pub tokens: u64,
+        /// Boot-time nanoseconds of the last refill.
+        pub at: u64,
+    }
+}
+
+wire_type! {
+    /// `USAGE`: array by [`PrincipalId`]: what it holds of the shared tables. Written by the kernel.
+    pub struct Usage {
+        pub flows: u64,
+        pub addresses: u64,
+        /// Entries of `OBSERVED` ever made; what the daemon removed is in `DRAINED`, an array of `u64` that the daemon
+        /// writes.
+        pub observed: u64,
+        pub streams: u64,
+    }
+}
+
+macro_rules! sizes {
+    ($($name:ident = $size:literal,)*) => { $(const _: () = assert!(size_of::<$name>() == $size);)* };
+}
+sizes! {
+    Port = 8, Config = 48, Principal = 16, MacKey = 8, MacHome = 8, LinkKey = 12, Stranger = 24, AddrKey = 20,
+    Binding = 24, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 32, StepKey = 16, State = 8, FlowKey = 40,
+    Flow = 56, StreamKey = 44, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
+    BudgetKey = 12, Budget = 16, Usage = 32,
+}
+
+/// Defines [`capacity`] from one table.
+macro_rules! capacities {
+    ($($(#[$doc:meta])* $name:ident = $text:literal: $key:expr => $value:expr, $entries:literal;)*) => {
+        /// Entries of each map in the Pi profile, for the kernel programs.
+        pub mod capacity {
+            $($(#[$doc])* pub const $name: u32 = $entries;)*
+        }
+
+        /// Name, bytes of a key, bytes of a value and entries of each map in the Pi profile.
+        pub const MAPS: &[(&str, u32, u32, u32)] =
+            &[$(($text, size_of::<$key>() as u32, size_of::<$value>() as u32, $entries)),*];
+    };
+}
+capacities! {
+    /// Interfaces.
+    PORTS = "PORTS": u32 => Port, 64;
+    /// One entry.
+    CONFIG = "CONFIG": u32 => Config, 1;
+    /// By number.
+    PRINCIPALS = "PRINCIPALS": u32 => Principal, 4096;
+    /// Registered senders.
+    PRINCIPAL_BY_MAC = "PRINCIPAL_BY_MAC": MacKey => MacHome, 4096;
+    /// Senders to register.
+    STRANGERS = "STRANGERS": LinkKey => Stranger, 1024;
+    /// Addresses held by devices.
+    BINDINGS = "BINDINGS": AddrKey => Binding, 8192;
+    /// The box's own addresses and those of outside hosts.
+    HOSTS = "HOSTS": AddrKey => PrincipalId, 8192;
+    /// On-link prefixes.
+    NETWORKS = "NETWORKS": (u32, NetworkKey) => u32, 256;
+    /// Edges down to the port.
+    EDGES = "EDGES": EdgeKey => Edge, 16384;
+    /// Edges down to the object.
+    RULES = "RULES": RuleId => Rule, 16384;
+    /// Uses left of counted rules.
+    USES = "USES": RuleId => u64, 1024;
+    /// Steps of the automata.
+    AUTOMATON = "AUTOMATON": StepKey => u32, 16384;
+    /// States of the automata.
+    STATES = "STATES": u32 => State, 16384;
+    /// Connections that only one end has spoken on.
+    HALF_OPEN = "HALF_OPEN": FlowKey => Flow, 4096;
+    /// Connections.
+    FLOWS = "FLOWS": FlowKey => Flow, 8192;
+    /// Two per inspected connection.
+    STREAMS = "STREAMS": StreamKey => crate::wire::mqtt::Stream, 4096;
+    /// Topic aliases.
+    ALIASES = "ALIASES": AliasKey => Alias, 4096;
+    /// What the model does not hold.
+    OBSERVED = "OBSERVED": ObservedKey => Observed, 4096;
+    /// Token buckets of the essentials.
+    BUDGETS = "BUDGETS": BudgetKey => Budget, 8192;
+    /// By number.
+    USAGE = "USAGE": u32 => Usage, 4096;
+    /// By number.
+    DRAINED = "DRAINED": u32 => u64, 4096;
+}
+
+/// Bytes of the ring buffer: a multiple of every page size in use (16 KiB on a Pi 5).
+pub const RING_BYTES: u32 = 256 * 1024;
+
+/// Most entries of `OBSERVED` that one source may hold at a time; one more is folded into [`Kind::Overflow`].
+pub const OBSERVED_PER_SOURCE: u64 = 128;
+/// Most flows that one source may hold at a time.
+pub const FLOWS_PER_SOURCE: u64 = 1024;
+/// Most inspected connections that one source may hold at a time.
+pub const STREAMS_PER_SOURCE: u64 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pi_profile_fits_into_24_mb() {
+        // 48 bytes per entry is the kernel's overhead of a preallocated hash entry, rounded up.
+        let bytes: u64 = MAPS.iter().map(|&(_, key, value, entries)| {
+            (u64::from(key).next_multiple_of(8) + u64::from(value).next_multiple_of(8) + 48) * u64::from(entries)
+        }).sum();
+        assert!(bytes + u64::from(RING_BYTES) <= 24_000_000, "{bytes} bytes");
+    }
+
+    #[test]
+    fn every_short_length_is_refused() {
+        let bytes = [7_u8; size_of::<Bell>()];
+        for length in 0..bytes.len() {
+            assert!(Bell::read_from_bytes(&bytes[..length]).is_err());
+        }
+        assert!(Bell::read_from_bytes(&bytes).is_ok());
+    }
+
+    #[test]
+    fn addresses_say_what_they_are() {
+        assert_eq!(Addr::from_v4([10, 0, 0, 1]).v4(), Some([10, 0, 0, 1]));
+        assert!(Addr::from_v4([169, 254, 1, 1]).is_link_local());
+        assert!(Addr::from_v4([239, 255, 255, 250]).is_everyone());
+        assert!(Addr::from_v4([0; 4]).is_unspecified());
+        let mut link_local = [0; 16];
+        link_local[..2].copy_from_slice(&[0xfe, 0x80]);
+        assert!(Addr(link_local).is_link_local());
+    }
+}

@@ -1,0 +1,4 @@
+//! One parser per protocol, for kernel, replay and tests.
+
+pub mod essential;
+pub mod mqtt;
