@@ -65,45 +65,106 @@ pub struct PrincipalPatch {
 pub enum Request {
     Status,
     Principals,
-    Principal { principal: String },
-    PrincipalSet { principal: String, patch: PrincipalPatch },
-    PrincipalMerge { principal: String, into: String },
-    PrincipalForget { principal: String },
+    Principal {
+        principal: String,
+    },
+    PrincipalSet {
+        principal: String,
+        patch: PrincipalPatch,
+    },
+    PrincipalMerge {
+        principal: String,
+        into: String,
+    },
+    PrincipalForget {
+        principal: String,
+    },
     /// `enforcing`, `learning`, `guest`, `quarantine`, `new`.
-    PrincipalMode { principal: String, mode: String },
-    LearnStart { principal: Option<String>, seconds: Option<u32> },
+    PrincipalMode {
+        principal: String,
+        mode: String,
+    },
+    LearnStart {
+        principal: Option<String>,
+        seconds: Option<u32>,
+    },
     /// Ends learning and enforces now; without a principal for all that learn.
-    LearnFinish { principal: Option<String> },
+    LearnFinish {
+        principal: Option<String>,
+    },
     /// Filters: state and principal.
-    Edges { state: Option<String>, principal: Option<String> },
+    Edges {
+        state: Option<String>,
+        principal: Option<String>,
+    },
     Pending,
-    Explain { edge: u32 },
+    Explain {
+        edge: u32,
+    },
     /// Decides about an edge that exists. `rev`: refused with `conflict` if the edge has changed since.
-    Decide { edge: u32, answer: Answer, lifetime: Lifetime, rev: Option<u64> },
+    Decide {
+        edge: u32,
+        answer: Answer,
+        lifetime: Lifetime,
+        rev: Option<u64>,
+    },
     /// Decides about an edge that need not exist yet.
-    EdgeDecide { spec: EdgeSpec, answer: Answer, lifetime: Lifetime },
+    EdgeDecide {
+        spec: EdgeSpec,
+        answer: Answer,
+        lifetime: Lifetime,
+    },
     /// Takes the edge out of the model; it is pending at its next try.
-    EdgeRemove { edge: u32 },
+    EdgeRemove {
+        edge: u32,
+    },
     /// The model as TOML in stable order.
     EdgesExport,
-    EdgesImport { toml: String, dry_run: bool },
-    Decisions { limit: Option<u32> },
-    Undo { decision: u64 },
+    EdgesImport {
+        toml: String,
+        dry_run: bool,
+    },
+    Decisions {
+        limit: Option<u32>,
+    },
+    Undo {
+        decision: u64,
+    },
     /// `monitor` or `enforce` for the site. A change to enforce reverts unless confirmed in time.
-    SiteMode { mode: String },
+    SiteMode {
+        mode: String,
+    },
     Confirm,
-    Pause { principal: Option<String>, seconds: u32 },
+    Pause {
+        principal: Option<String>,
+        seconds: u32,
+    },
     /// What was seen, newest last.
-    Observations { verdict: Option<String>, since_seconds: Option<u32> },
-    Trouble { principal: String, minutes: u32 },
+    Observations {
+        verdict: Option<String>,
+        since_seconds: Option<u32>,
+    },
+    Trouble {
+        principal: String,
+        minutes: u32,
+    },
     LedgerVerify,
     /// Makes a one-use code for the page; `seconds` is its lifetime.
-    Pair { seconds: u32 },
+    Pair {
+        seconds: u32,
+    },
     /// Redeems a code; called by the page's process only.
-    PairRedeem { code: String, name: String },
+    PairRedeem {
+        code: String,
+        name: String,
+    },
     /// Whether a session token is valid.
-    SessionCheck { token: String },
-    SessionEnd { token: String },
+    SessionCheck {
+        token: String,
+    },
+    SessionEnd {
+        token: String,
+    },
     /// From now on events are sent on this connection.
     Watch,
 }
@@ -199,10 +260,19 @@ impl Client {
         let path = runtime_dir.join(SOCKET);
         let stream = UnixStream::connect(&path)
             .await
-            .map_err(|source| ClientError::NotRunning { path: path.display().to_string(), source })?;
+            .map_err(|source| ClientError::NotRunning {
+                path: path.display().to_string(),
+                source,
+            })?;
         let (reader, writer) = stream.into_split();
         let lines = BufReader::new(reader).lines();
-        Ok(Self { lines, writer, next_id: 1, by: None, waiting: std::collections::VecDeque::new() })
+        Ok(Self {
+            lines,
+            writer,
+            next_id: 1,
+            by: None,
+            waiting: std::collections::VecDeque::new(),
+        })
     }
 
     /// Names who asks, for the ledger.
@@ -216,7 +286,11 @@ impl Client {
     pub async fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, ClientError> {
         let id = self.next_id;
         self.next_id += 1;
-        let mut line = serde_json::to_vec(&Call { id, by: self.by.clone(), request })?;
+        let mut line = serde_json::to_vec(&Call {
+            id,
+            by: self.by.clone(),
+            request,
+        })?;
         line.push(b'\n');
         self.writer.write_all(&line).await?;
         loop {

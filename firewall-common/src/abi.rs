@@ -29,7 +29,19 @@ macro_rules! wire_type {
 
 /// Number of a principal: index into `PRINCIPALS`.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
 )]
 #[repr(transparent)]
 pub struct PrincipalId(pub u32);
@@ -49,14 +61,38 @@ impl PrincipalId {
 
 /// Number of a rule: an edge of the graph, as the kernel refers to it. Zero is none.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
 )]
 #[repr(transparent)]
 pub struct RuleId(pub u32);
 
 /// An IPv4 (mapped as `::ffff:a.b.c.d`) or IPv6 address, network order.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
 )]
 #[repr(transparent)]
 pub struct Addr(pub [u8; 16]);
@@ -64,7 +100,9 @@ pub struct Addr(pub [u8; 16]);
 impl Addr {
     /// Maps an IPv4 address (RFC 4291, section 2.5.5.2).
     pub const fn from_v4(v4: [u8; 4]) -> Self {
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]])
+        Self([
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3],
+        ])
     }
 
     /// The IPv4 address, if it is one.
@@ -428,6 +466,8 @@ wire_type! {
         pub next: [u32; 2],
         /// Boot-time seconds of creation.
         pub created: u32,
+        /// Port where the initiator lives, or 0 beyond the uplink.
+        pub ifindex: u32,
         /// 0: the low end opened it; 1: the high end.
         pub initiator: u8,
         /// [`FlowState`] as a number.
@@ -586,7 +626,7 @@ sizes! {
 
 /// Defines [`capacity`] from one table.
 macro_rules! capacities {
-    ($($(#[$doc:meta])* $name:ident = $text:literal: $key:expr => $value:expr, $entries:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal: $key:ty => $value:ty, $entries:literal;)*) => {
         /// Entries of each map in the Pi profile, for the kernel programs.
         pub mod capacity {
             $($(#[$doc])* pub const $name: u32 = $entries;)*
@@ -659,9 +699,13 @@ mod tests {
     #[test]
     fn the_pi_profile_fits_into_24_mb() {
         // 48 bytes per entry is the kernel's overhead of a preallocated hash entry, rounded up.
-        let bytes: u64 = MAPS.iter().map(|&(_, key, value, entries)| {
-            (u64::from(key).next_multiple_of(8) + u64::from(value).next_multiple_of(8) + 48) * u64::from(entries)
-        }).sum();
+        let bytes: u64 = MAPS
+            .iter()
+            .map(|&(_, key, value, entries)| {
+                (u64::from(key).next_multiple_of(8) + u64::from(value).next_multiple_of(8) + 48)
+                    * u64::from(entries)
+            })
+            .sum();
         assert!(bytes + u64::from(RING_BYTES) <= 24_000_000, "{bytes} bytes");
     }
 
