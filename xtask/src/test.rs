@@ -249,10 +249,9 @@ impl Tally {
         println!("passed {passed} / failed {failed} / not run {not_run}");
         println!("{passed} passed, {failed} failed");
         if failed > 0 {
-            bail!("{failed} tests failed")
-        } else {
-            Ok(())
+            bail!("{failed} tests failed");
         }
+        Ok(())
     }
 }
 

@@ -1,0 +1,52 @@
+//! `edgeward-lab`: the demonstration site by hand. `cargo xtask lab` and `cargo xtask run` build and call it as root.
+
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use lab::{Site, Topology};
+use nix::unistd::geteuid;
+
+#[derive(Parser)]
+#[command(name = "edgeward-lab", about = "The demonstration site in network namespaces")]
+struct Cli {
+    /// Name of the site; several can be up at once
+    #[arg(long, global = true, default_value = "edgeward")]
+    site: String,
+    /// routed, masqueraded or bridged
+    #[arg(long, global = true, default_value = "routed")]
+    topology: Topology,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Bring the site up, with its devices running and no firewall
+    Up,
+    /// Take the site down
+    Down,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match verb(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn verb(cli: &Cli) -> Result<()> {
+    if !geteuid().is_root() {
+        bail!("network namespaces need root; `cargo xtask lab` calls this through sudo");
+    }
+    match cli.verb {
+        Verb::Up => up::main(&cli.site, cli.topology),
+        Verb::Down => Site::remove(&cli.site),
+    }
+}
