@@ -22,11 +22,14 @@ impl HashKey {
 }
 
 /// The hash of what was fed so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Hasher([u64; 2]);
 
 impl Hasher {
+    /// Nothing fed yet.
+    pub const ZERO: Self = Self([0; 2]);
+
     /// Feeds one byte.
     #[inline(always)]
     pub const fn push(self, byte: u8, key: &HashKey) -> Self {
@@ -44,7 +47,7 @@ impl Hasher {
 pub fn hash(bytes: &[u8], key: &HashKey) -> u64 {
     bytes
         .iter()
-        .fold(Hasher::default(), |hasher, &byte| hasher.push(byte, key))
+        .fold(Hasher::ZERO, |hasher, &byte| hasher.push(byte, key))
         .finish()
 }
 
