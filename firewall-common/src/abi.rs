@@ -100,9 +100,7 @@ pub struct Addr(pub [u8; 16]);
 impl Addr {
     /// Maps an IPv4 address (RFC 4291, section 2.5.5.2).
     pub const fn from_v4(v4: [u8; 4]) -> Self {
-        Self([
-            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3],
-        ])
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]])
     }
 
     /// The IPv4 address, if it is one.

@@ -45,10 +45,7 @@ impl Hasher {
 
 /// Hashes a whole string.
 pub fn hash(bytes: &[u8], key: &HashKey) -> u64 {
-    bytes
-        .iter()
-        .fold(Hasher::ZERO, |hasher, &byte| hasher.push(byte, key))
-        .finish()
+    bytes.iter().fold(Hasher::ZERO, |hasher, &byte| hasher.push(byte, key)).finish()
 }
 
 /// `(state * point + byte + 1) mod P`; both factors are below 2^31, so the product fits.

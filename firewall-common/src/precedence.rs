@@ -89,14 +89,8 @@ pub enum RuleState {
 
 impl RuleState {
     /// Every state.
-    pub const ALL: &[Self] = &[
-        Self::Absent,
-        Self::Learned,
-        Self::Allowed,
-        Self::Denied,
-        Self::Guarded,
-        Self::Banned,
-    ];
+    pub const ALL: &[Self] =
+        &[Self::Absent, Self::Learned, Self::Allowed, Self::Denied, Self::Guarded, Self::Banned];
 
     /// The state with this number; an unknown number denies.
     pub const fn from_code(code: u8) -> Self {
@@ -184,14 +178,7 @@ pub struct Row {
 }
 
 const fn row(why: &'static str, src: Modes, dst: Modes, rule: Rules, outcome: Outcome) -> Row {
-    Row {
-        why,
-        src,
-        dst,
-        rule,
-        harmless_only: false,
-        outcome,
-    }
+    Row { why, src, dst, rule, harmless_only: false, outcome }
 }
 
 const LEARNS: Modes = Modes::of(&[Mode::Learning, Mode::Ready]);
@@ -199,13 +186,7 @@ const QUARANTINE: Modes = Modes::of(&[Mode::Quarantine]);
 
 /// The table. First match decides.
 pub const TABLE: [Row; 12] = [
-    row(
-        "the source is in quarantine",
-        QUARANTINE,
-        Modes::ANY,
-        Rules::ANY,
-        Outcome::Stop(Reason::Quarantine),
-    ),
+    row("the source is in quarantine", QUARANTINE, Modes::ANY, Rules::ANY, Outcome::Stop(Reason::Quarantine)),
     row(
         "the destination is in quarantine",
         Modes::ANY,
@@ -227,13 +208,7 @@ pub const TABLE: [Row; 12] = [
         Rules::of(RuleState::Denied),
         Outcome::Stop(Reason::EdgeDenied),
     ),
-    row(
-        "someone allowed it",
-        Modes::ANY,
-        Modes::ANY,
-        Rules::of(RuleState::Allowed),
-        Outcome::Pass,
-    ),
+    row("someone allowed it", Modes::ANY, Modes::ANY, Rules::of(RuleState::Allowed), Outcome::Pass),
     row(
         "the source is not accepted at this site yet",
         Modes::of(&[Mode::New]),
@@ -255,13 +230,7 @@ pub const TABLE: [Row; 12] = [
         Rules::ANY,
         Outcome::Stop(Reason::GuestInside),
     ),
-    row(
-        "it was learned",
-        Modes::ANY,
-        Modes::ANY,
-        Rules::of(RuleState::Learned),
-        Outcome::Pass,
-    ),
+    row("it was learned", Modes::ANY, Modes::ANY, Rules::of(RuleState::Learned), Outcome::Pass),
     Row {
         why: "the source is learning and the destination is outside, the box, everyone, or learning too",
         src: LEARNS,
@@ -278,13 +247,7 @@ pub const TABLE: [Row; 12] = [
         harmless_only: true,
         outcome: Outcome::Learn,
     },
-    row(
-        "it is not in the model",
-        Modes::ANY,
-        Modes::ANY,
-        Rules::ANY,
-        Outcome::Stop(Reason::EdgeUnknown),
-    ),
+    row("it is not in the model", Modes::ANY, Modes::ANY, Rules::ANY, Outcome::Stop(Reason::EdgeUnknown)),
 ];
 
 /// Returns the row that decides for this edge.
@@ -325,11 +288,7 @@ mod tests {
         }
         if src.mode == Mode::Guest {
             let outside = dst.mode == Mode::Outside;
-            return if outside {
-                Outcome::Pass
-            } else {
-                Outcome::Stop(Reason::GuestInside)
-            };
+            return if outside { Outcome::Pass } else { Outcome::Stop(Reason::GuestInside) };
         }
         if rule == RuleState::Learned {
             return Outcome::Pass;
@@ -348,9 +307,7 @@ mod tests {
     }
 
     fn ends() -> impl Iterator<Item = End> {
-        Mode::ALL
-            .iter()
-            .flat_map(|&mode| [false, true].map(|dangerous| End { mode, dangerous }))
+        Mode::ALL.iter().flat_map(|&mode| [false, true].map(|dangerous| End { mode, dangerous }))
     }
 
     #[test]
@@ -370,15 +327,9 @@ mod tests {
 
     #[test]
     fn no_mode_of_the_source_opens_an_enforcing_destination() {
-        let dst = End {
-            mode: Mode::Enforcing,
-            dangerous: false,
-        };
+        let dst = End { mode: Mode::Enforcing, dangerous: false };
         for src in ends() {
-            assert!(matches!(
-                decide(src, dst, RuleState::Absent).outcome,
-                Outcome::Stop(_)
-            ));
+            assert!(matches!(decide(src, dst, RuleState::Absent).outcome, Outcome::Stop(_)));
         }
     }
 }

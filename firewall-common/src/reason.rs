@@ -119,13 +119,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict.
-    pub const ALL: &[Self] = &[
-        Self::Forwarded,
-        Self::Dropped,
-        Self::Reset,
-        Self::Neutralised,
-        Self::Audit,
-    ];
+    pub const ALL: &[Self] = &[Self::Forwarded, Self::Dropped, Self::Reset, Self::Neutralised, Self::Audit];
 
     /// The name that log, API and command line print.
     pub const fn as_str(self) -> &'static str {

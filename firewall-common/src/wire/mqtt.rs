@@ -235,11 +235,7 @@ impl Stream {
         if self.phase != phase::SKIP {
             return 0;
         }
-        let skipped = if self.remaining < available {
-            self.remaining
-        } else {
-            available
-        };
+        let skipped = if self.remaining < available { self.remaining } else { available };
         self.remaining -= skipped;
         if self.remaining == 0 {
             self.phase = phase::FIXED;
@@ -318,11 +314,7 @@ impl Stream {
         let opening = kind <= 2;
         let authenticates = kind == 15 && matches!(sender, Sender::Server);
         if opening == (self.version != 0) && !authenticates {
-            return Event::Wrong(if opening {
-                Reason::Malformed
-            } else {
-                Reason::ProtoChanged
-            });
+            return Event::Wrong(if opening { Reason::Malformed } else { Reason::ProtoChanged });
         }
         if let Sender::Server = sender {
             if opening {
@@ -336,7 +328,7 @@ impl Stream {
             _ => 0,
         };
         if kind != PUBLISH && flags != wanted || kind == PUBLISH && flags & 0x06 == 0x06 {
-            return Event::Wrong(Reason::Malformed);
+            return Event::Wrong(if opening { Reason::ProtoChanged } else { Reason::Malformed });
         }
         self.fixed = byte;
         self.remaining = 0;
@@ -352,11 +344,7 @@ impl Stream {
         self.remaining |= ((byte & 0x7f) as u32) << (self.shift & 31);
         if byte & 0x80 != 0 {
             self.shift += 7;
-            return if self.shift > 21 {
-                Event::Wrong(Reason::Malformed)
-            } else {
-                Event::More
-            };
+            return if self.shift > 21 { Event::Wrong(Reason::Malformed) } else { Event::More };
         }
         if byte == 0 && self.shift != 0 {
             return Event::Wrong(Reason::Malformed);
@@ -379,19 +367,11 @@ impl Stream {
                 self.phase = phase::ID_HIGH;
             }
             _ => {
-                self.phase = if self.remaining == 0 {
-                    phase::FIXED
-                } else {
-                    phase::SKIP
-                };
+                self.phase = if self.remaining == 0 { phase::FIXED } else { phase::SKIP };
                 return Event::More;
             }
         }
-        if self.remaining == 0 {
-            Event::Wrong(Reason::Malformed)
-        } else {
-            Event::More
-        }
+        if self.remaining == 0 { Event::Wrong(Reason::Malformed) } else { Event::More }
     }
 
     /// Second byte of a string's length [1.5.4].
@@ -483,11 +463,7 @@ impl Stream {
     #[inline(always)]
     pub fn finish_text(&mut self) -> Event {
         self.text_end();
-        if self.remaining == 0 {
-            self.end(Event::Object)
-        } else {
-            Event::Object
-        }
+        if self.remaining == 0 { self.end(Event::Object) } else { Event::Object }
     }
 
     #[inline(always)]
@@ -554,11 +530,7 @@ impl Stream {
             self.shift += 7;
             return if self.shift > 21 { Some(Err(())) } else { None };
         }
-        if byte == 0 && self.shift != 0 {
-            Some(Err(()))
-        } else {
-            Some(Ok(self.field))
-        }
+        if byte == 0 && self.shift != 0 { Some(Err(())) } else { Some(Ok(self.field)) }
     }
 
     #[inline(always)]
@@ -589,11 +561,7 @@ impl Stream {
                     return Event::Alias;
                 }
                 // Neither topic nor alias.
-                if self.object_len == 0 {
-                    Event::Wrong(Reason::Malformed)
-                } else {
-                    Event::More
-                }
+                if self.object_len == 0 { Event::Wrong(Reason::Malformed) } else { Event::More }
             }
             // CONNECT and SUBSCRIBE: before the client id, the Will topic, the first filter.
             _ => {
@@ -676,11 +644,7 @@ impl Stream {
         if self.properties != 0 {
             return Event::More;
         }
-        if self.phase == phase::PROPERTY {
-            self.after_properties()
-        } else {
-            Event::Wrong(Reason::Malformed)
-        }
+        if self.phase == phase::PROPERTY { self.after_properties() } else { Event::Wrong(Reason::Malformed) }
     }
 
     #[inline(always)]
@@ -722,11 +686,7 @@ impl Stream {
                 if at == 1 {
                     self.name_len = byte;
                 }
-                let wanted = if self.name_len == 6 {
-                    *b"\0\x06MQIsdp"
-                } else {
-                    *b"\0\x04MQTT\0\0"
-                };
+                let wanted = if self.name_len == 6 { *b"\0\x06MQIsdp" } else { *b"\0\x04MQTT\0\0" };
                 let end = if self.name_len == 6 { 8 } else { 6 };
                 if at != 1 && byte != wanted[(at & 7) as usize] || at == 1 && byte != 4 && byte != 6 {
                     return Event::Wrong(Reason::ProtoChanged);
@@ -737,11 +697,7 @@ impl Stream {
                 Event::More
             }
             phase::VERSION => {
-                let fits = if self.name_len == 6 {
-                    byte == 3
-                } else {
-                    byte == 4 || byte == 5
-                };
+                let fits = if self.name_len == 6 { byte == 3 } else { byte == 4 || byte == 5 };
                 if !fits {
                     return Event::Wrong(Reason::Malformed);
                 }
@@ -767,11 +723,7 @@ impl Stream {
                 self.text = text::CLIENT;
                 self.shift = 0;
                 self.field = 0;
-                self.phase = if self.version >= 5 {
-                    phase::PROPERTIES
-                } else {
-                    phase::TEXT_HIGH
-                };
+                self.phase = if self.version >= 5 { phase::PROPERTIES } else { phase::TEXT_HIGH };
                 Event::More
             }
         }

@@ -24,18 +24,11 @@ fn run(bytes: &[u8], sender: Sender) -> Result<Vec<(Kind, String)>, Reason> {
         at += 1;
         if event == Event::Level {
             stream.next_level();
-            event = if stream.ends_with_slash() {
-                stream.finish_text()
-            } else {
-                Event::More
-            };
+            event = if stream.ends_with_slash() { stream.finish_text() } else { Event::More };
         }
         match event {
             Event::Object => {
-                objects.push((
-                    stream.kind(),
-                    String::from_utf8(stream.object().to_vec()).unwrap(),
-                ));
+                objects.push((stream.kind(), String::from_utf8(stream.object().to_vec()).unwrap()));
             }
             Event::Alias => objects.push((Kind::MqttPublish, format!("alias {}", stream.alias()))),
             Event::Wrong(reason) => return Err(reason),
@@ -71,11 +64,7 @@ fn string(text: &str) -> Vec<u8> {
 }
 
 fn connect(version: u8, id: &str, will: Option<&str>) -> Vec<u8> {
-    let mut body = if version == 3 {
-        string("MQIsdp")
-    } else {
-        string("MQTT")
-    };
+    let mut body = if version == 3 { string("MQIsdp") } else { string("MQTT") };
     body.push(version);
     body.push(if will.is_some() { 0x06 } else { 0x02 });
     body.extend([0, 60]);
@@ -127,10 +116,7 @@ fn subscribe(filters: &[&str]) -> Vec<u8> {
 }
 
 fn objects(list: &[(Kind, &str)]) -> Result<Vec<(Kind, String)>, Reason> {
-    Ok(list
-        .iter()
-        .map(|&(kind, text)| (kind, String::from(text)))
-        .collect())
+    Ok(list.iter().map(|&(kind, text)| (kind, String::from(text))).collect())
 }
 
 #[test]
@@ -188,124 +174,36 @@ fn what_the_standard_forbids_is_wrong() {
     let hello = || connect(4, "a", None);
     let five = || connect(5, "a", None);
     let cases: &[(&str, Vec<Vec<u8>>, Reason)] = &[
-        (
-            "data before CONNECT",
-            vec![publish("t", b"")],
-            Reason::ProtoChanged,
-        ),
+        ("data before CONNECT", vec![publish("t", b"")], Reason::ProtoChanged),
         ("second CONNECT", vec![hello(), hello()], Reason::Malformed),
         ("TLS hello", vec![vec![0x16, 3, 1]], Reason::ProtoChanged),
         ("HTTP", vec![b"GET / HTTP/1.1\r\n".to_vec()], Reason::ProtoChanged),
         ("a zero byte", vec![vec![0]], Reason::ProtoChanged),
         ("CR LF", vec![b"\r\n".to_vec()], Reason::ProtoChanged),
-        (
-            "other protocol name",
-            vec![packet(0x10, b"\0\x04MQTX\x04\x02\0\0\0\0")],
-            Reason::ProtoChanged,
-        ),
-        (
-            "length that is not minimal",
-            vec![hello(), vec![0xc0, 0x80, 0]],
-            Reason::Malformed,
-        ),
-        (
-            "length of five bytes",
-            vec![hello(), vec![0x30, 0xff, 0xff, 0xff, 0xff]],
-            Reason::Malformed,
-        ),
-        (
-            "QoS 3",
-            vec![hello(), packet(0x36, &string("t"))],
-            Reason::Malformed,
-        ),
+        ("other protocol name", vec![packet(0x10, b"\0\x04MQTX\x04\x02\0\0\0\0")], Reason::ProtoChanged),
+        ("length that is not minimal", vec![hello(), vec![0xc0, 0x80, 0]], Reason::Malformed),
+        ("length of five bytes", vec![hello(), vec![0x30, 0xff, 0xff, 0xff, 0xff]], Reason::Malformed),
+        ("QoS 3", vec![hello(), packet(0x36, &string("t"))], Reason::Malformed),
         ("reserved flags", vec![hello(), vec![0xc1, 0]], Reason::Malformed),
-        (
-            "topic longer than the packet",
-            vec![hello(), packet(0x30, &[0, 9, b'a'])],
-            Reason::Malformed,
-        ),
+        ("topic longer than the packet", vec![hello(), packet(0x30, &[0, 9, b'a'])], Reason::Malformed),
         ("empty topic", vec![hello(), publish("", b"x")], Reason::Malformed),
-        (
-            "neither topic nor alias",
-            vec![five(), publish5("", None, b"x")],
-            Reason::Malformed,
-        ),
-        (
-            "alias 0",
-            vec![five(), publish5("t", Some(0), b"x")],
-            Reason::Malformed,
-        ),
-        (
-            "wildcard in a topic",
-            vec![hello(), publish("a/+", b"x")],
-            Reason::Malformed,
-        ),
+        ("neither topic nor alias", vec![five(), publish5("", None, b"x")], Reason::Malformed),
+        ("alias 0", vec![five(), publish5("t", Some(0), b"x")], Reason::Malformed),
+        ("wildcard in a topic", vec![hello(), publish("a/+", b"x")], Reason::Malformed),
         ("U+0000", vec![hello(), publish("a\0b", b"x")], Reason::Malformed),
-        (
-            "bad UTF-8",
-            vec![hello(), packet(0x30, &[0, 2, 0xc0, 0x80])],
-            Reason::Malformed,
-        ),
-        (
-            "surrogate",
-            vec![hello(), packet(0x30, &[0, 3, 0xed, 0xa0, 0x80])],
-            Reason::Malformed,
-        ),
-        (
-            "cut UTF-8",
-            vec![hello(), packet(0x30, &[0, 1, 0xc3])],
-            Reason::Malformed,
-        ),
-        (
-            "# before the end",
-            vec![hello(), subscribe(&["a/#/b"])],
-            Reason::Malformed,
-        ),
-        (
-            "+ within a level",
-            vec![hello(), subscribe(&["a/b+"])],
-            Reason::Malformed,
-        ),
-        (
-            "text after +",
-            vec![hello(), subscribe(&["+a"])],
-            Reason::Malformed,
-        ),
-        (
-            "SUBSCRIBE without a filter",
-            vec![hello(), packet(0x82, &[0, 1])],
-            Reason::Malformed,
-        ),
-        (
-            "packet id 0",
-            vec![hello(), packet(0x32, &[0, 1, b't', 0, 0])],
-            Reason::Malformed,
-        ),
-        (
-            "over-long topic",
-            vec![hello(), publish(&"t".repeat(257), b"x")],
-            Reason::ObjectCap,
-        ),
-        (
-            "server packet from the client",
-            vec![hello(), vec![0xd0, 0]],
-            Reason::ProtoChanged,
-        ),
-        (
-            "AUTH before MQTT 5",
-            vec![hello(), vec![0xf0, 0]],
-            Reason::Malformed,
-        ),
-        (
-            "unknown property",
-            vec![five(), packet(0x30, &[0, 1, b't', 1, 0x7f])],
-            Reason::Malformed,
-        ),
-        (
-            "properties past the packet",
-            vec![five(), packet(0x30, &[0, 1, b't', 9, 1])],
-            Reason::Malformed,
-        ),
+        ("bad UTF-8", vec![hello(), packet(0x30, &[0, 2, 0xc0, 0x80])], Reason::Malformed),
+        ("surrogate", vec![hello(), packet(0x30, &[0, 3, 0xed, 0xa0, 0x80])], Reason::Malformed),
+        ("cut UTF-8", vec![hello(), packet(0x30, &[0, 1, 0xc3])], Reason::Malformed),
+        ("# before the end", vec![hello(), subscribe(&["a/#/b"])], Reason::Malformed),
+        ("+ within a level", vec![hello(), subscribe(&["a/b+"])], Reason::Malformed),
+        ("text after +", vec![hello(), subscribe(&["+a"])], Reason::Malformed),
+        ("SUBSCRIBE without a filter", vec![hello(), packet(0x82, &[0, 1])], Reason::Malformed),
+        ("packet id 0", vec![hello(), packet(0x32, &[0, 1, b't', 0, 0])], Reason::Malformed),
+        ("over-long topic", vec![hello(), publish(&"t".repeat(257), b"x")], Reason::ObjectCap),
+        ("server packet from the client", vec![hello(), vec![0xd0, 0]], Reason::ProtoChanged),
+        ("AUTH before MQTT 5", vec![hello(), vec![0xf0, 0]], Reason::Malformed),
+        ("unknown property", vec![five(), packet(0x30, &[0, 1, b't', 1, 0x7f])], Reason::Malformed),
+        ("properties past the packet", vec![five(), packet(0x30, &[0, 1, b't', 9, 1])], Reason::Malformed),
     ];
     for (name, packets, reason) in cases {
         assert_eq!(client(packets), Err(*reason), "{name}");
@@ -314,18 +212,9 @@ fn what_the_standard_forbids_is_wrong() {
 
 #[test]
 fn the_server_begins_with_connack() {
-    assert_eq!(
-        run(&[0x20, 2, 0, 0, 0x30, 3, 0, 1, b't', 0xd0, 0], Sender::Server),
-        Ok(vec![])
-    );
-    assert_eq!(
-        run(&[0x30, 3, 0, 1, b't'], Sender::Server),
-        Err(Reason::ProtoChanged)
-    );
-    assert_eq!(
-        run(&[0x20, 2, 0, 0, 0x20, 2, 0, 0], Sender::Server),
-        Err(Reason::Malformed)
-    );
+    assert_eq!(run(&[0x20, 2, 0, 0, 0x30, 3, 0, 1, b't', 0xd0, 0], Sender::Server), Ok(vec![]));
+    assert_eq!(run(&[0x30, 3, 0, 1, b't'], Sender::Server), Err(Reason::ProtoChanged));
+    assert_eq!(run(&[0x20, 2, 0, 0, 0x20, 2, 0, 0], Sender::Server), Err(Reason::Malformed));
     assert_eq!(run(&[0xf0, 0, 0x20, 2, 0, 0], Sender::Server), Ok(vec![]));
 }
 
