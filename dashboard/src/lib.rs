@@ -8,3 +8,9 @@ pub mod view;
 
 // The unix socket.
 pub mod rpc;
+
+// The page and its API.
+pub mod http;
+
+#[cfg(test)]
+mod typescript;

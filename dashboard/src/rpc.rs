@@ -60,6 +60,13 @@ pub struct PrincipalPatch {
 }
 
 /// What can be asked of the daemon. A `principal` is a name, number, MAC or IP address.
+///
+/// The reply to each is a model of [`view`]: `Status` gets [`view::Status`], `Principals` a list of [`view::Principal`],
+/// what names one principal or changes it that [`view::Principal`], `Edges` and `Pending` lists of [`view::Edge`],
+/// `Explain` a [`view::Explanation`], `Decide`, `EdgeDecide`, `EdgeRemove` and `Undo` a [`Decided`], `Decisions` a list of
+/// [`view::Decision`] with the newest first, `Observations` a list of [`view::Observation`], `Trouble` a
+/// [`view::Trouble`], `SiteMode`, `Confirm` and a `Pause` of the site [`view::Status`], `Pair` a [`PairingCode`],
+/// `PairRedeem` a [`Session`], `SessionCheck` a [`Visitor`]. The others get what their doc says, or `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
@@ -153,12 +160,13 @@ pub enum Request {
     Pair {
         seconds: u32,
     },
-    /// Redeems a code; called by the page's process only.
+    /// Redeems a code; called by the page's process only. Refused with `forbidden` for a wrong code, `gone` for a used or
+    /// expired one, `too_many` after five wrong tries, which also burn the code.
     PairRedeem {
         code: String,
         name: String,
     },
-    /// Whether a session token is valid.
+    /// Whose session this is; refused with `forbidden` if it is no session or was ended.
     SessionCheck {
         token: String,
     },
@@ -229,6 +237,15 @@ pub struct Session {
     pub role: String,
 }
 
+/// Reply to [`Request::SessionCheck`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Visitor {
+    /// Name of the paired phone or browser.
+    pub name: String,
+    /// `owner`, `member`, `viewer` or `pro`.
+    pub role: String,
+}
+
 /// What can go wrong between a client and the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -260,19 +277,10 @@ impl Client {
         let path = runtime_dir.join(SOCKET);
         let stream = UnixStream::connect(&path)
             .await
-            .map_err(|source| ClientError::NotRunning {
-                path: path.display().to_string(),
-                source,
-            })?;
+            .map_err(|source| ClientError::NotRunning { path: path.display().to_string(), source })?;
         let (reader, writer) = stream.into_split();
         let lines = BufReader::new(reader).lines();
-        Ok(Self {
-            lines,
-            writer,
-            next_id: 1,
-            by: None,
-            waiting: std::collections::VecDeque::new(),
-        })
+        Ok(Self { lines, writer, next_id: 1, by: None, waiting: std::collections::VecDeque::new() })
     }
 
     /// Names who asks, for the ledger.
@@ -286,11 +294,7 @@ impl Client {
     pub async fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, ClientError> {
         let id = self.next_id;
         self.next_id += 1;
-        let mut line = serde_json::to_vec(&Call {
-            id,
-            by: self.by.clone(),
-            request,
-        })?;
+        let mut line = serde_json::to_vec(&Call { id, by: self.by.clone(), request })?;
         line.push(b'\n');
         self.writer.write_all(&line).await?;
         loop {

@@ -8,14 +8,66 @@ use utoipa::ToSchema;
 /// Seconds since 1970, or `null` where there is no such time.
 pub type UnixSeconds = i64;
 
+/// What holds for an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeState {
+    Learned,
+    Allowed,
+    Denied,
+    Pending,
+}
+
+/// How much a wrong answer about an edge could cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    High,
+    Medium,
+    Low,
+}
+
+/// How a principal is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PrincipalMode {
+    New,
+    Learning,
+    Ready,
+    Enforcing,
+    Guest,
+    Quarantine,
+    Outside,
+    System,
+}
+
+/// Whether the model is enforced at the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteMode {
+    Monitor,
+    Enforce,
+}
+
+/// Whether the data path does its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Ok,
+    Paused,
+    Fault,
+}
+
 /// The state of the daemon (`edgeward status --json`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     pub version: String,
     pub interfaces: Vec<Interface>,
     /// `monitor` or `enforce`.
+    #[schema(value_type = SiteMode)]
     pub mode: String,
     /// `ok`, `paused` or `fault`.
+    #[schema(value_type = Health)]
     pub health: String,
     /// One sentence each, with what to do.
     pub faults: Vec<String>,
@@ -114,6 +166,7 @@ pub struct Edge {
     /// `lock_state`, `firmware`, `opaque`, …; only for words and risk.
     pub meaning: Option<String>,
     /// `learned`, `allowed`, `denied` or `pending`.
+    #[schema(value_type = EdgeState)]
     pub state: String,
     pub since: UnixSeconds,
     /// Who decided.
@@ -130,6 +183,7 @@ pub struct Edge {
     /// `principal.new`, `name.mismatch`, ….
     pub violated: Option<String>,
     /// `high`, `medium` or `low`.
+    #[schema(value_type = Risk)]
     pub risk: String,
     /// Who would receive what is published.
     pub beneficiaries: Vec<End>,
@@ -166,6 +220,7 @@ pub struct Principal {
     pub room: Option<String>,
     pub description: Option<String>,
     /// `new`, `learning`, `ready`, `enforcing`, `guest`, `quarantine`, `outside` or `system`.
+    #[schema(value_type = PrincipalMode)]
     pub mode: String,
     pub since: UnixSeconds,
     pub paused_until: Option<UnixSeconds>,

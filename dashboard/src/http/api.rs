@@ -1,0 +1,485 @@
+//! The resources under `/api/v1`: each handler puts one question to the daemon and hands its view model on.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json, Router,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{AppendHeaders, IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared,
+    input::{Body, Filter, Id},
+    live::{self, Hello},
+    openapi,
+    problem::Problem,
+    session::{self, Token},
+};
+use crate::{
+    rpc::{Answer, ClientError, Decided, Lifetime, PrincipalPatch, Request, Session, Visitor},
+    view::{
+        Decision, Edge, EdgeState, End, Explanation, Learning, Principal, PrincipalMode, SiteMode, Status,
+        Trouble,
+    },
+};
+
+/// Longest name of a phone, in characters.
+const NAME_LIMIT: usize = 40;
+/// Decisions that are listed if nobody says how many.
+const DECISIONS: u32 = 200;
+
+type Answered<T> = Result<Json<T>, Problem>;
+type Daemon = State<Arc<Shared>>;
+type Who = Extension<Visitor>;
+
+/// What needs no session.
+pub(super) fn open_routes() -> Router<Arc<Shared>> {
+    Router::new().route("/api/v1/pair", post(pair))
+}
+
+/// What needs a session.
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/v1/session", delete(end_session))
+        .route("/api/v1/me", get(me))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/mode", post(set_site_mode))
+        .route("/api/v1/confirm", post(confirm))
+        .route("/api/v1/pending", get(pending))
+        .route("/api/v1/edges", get(edges))
+        .route("/api/v1/edges/{id}", get(edge))
+        .route("/api/v1/edges/{id}/evidence", get(evidence))
+        .route("/api/v1/edges/{id}/decision", post(decide))
+        .route("/api/v1/decisions", get(decisions))
+        .route("/api/v1/decisions/{id}/undo", post(undo))
+        .route("/api/v1/principals", get(principals))
+        .route("/api/v1/principals/{id}", get(principal).patch(set_principal))
+        .route("/api/v1/principals/{id}/mode", post(set_mode))
+        .route("/api/v1/principals/{id}/pause", post(pause))
+        .route("/api/v1/principals/{id}/quarantine", post(quarantine))
+        .route("/api/v1/trouble", get(trouble))
+        .route("/api/v1/learning", get(learning))
+        .route("/api/v1/learning/{principal}/finish", post(finish_learning))
+        .route("/api/v1/events", get(events))
+        .route("/openapi.json", get(describe))
+}
+
+// Sessions.
+
+/// The code from the box and how this phone is to be called.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Pairing {
+    code: String,
+    name: String,
+}
+
+/// Exchanges a one-use code for a session.
+#[utoipa::path(post, path = "/api/v1/pair", request_body = Pairing, responses(
+    (status = 204, description = "Paired; the session is in the cookie"),
+    (status = 403, description = "Wrong code", body = Problem),
+    (status = 410, description = "The code was used or has expired", body = Problem),
+    (status = 429, description = "Too many wrong codes; the code is burnt", body = Problem),
+))]
+pub(super) async fn pair(State(shared): Daemon, Body(pairing): Body<Pairing>) -> Result<Response, Problem> {
+    let name = phone_name(&pairing.name).ok_or_else(|| Problem::invalid("Give this phone a name"))?;
+    let session: Session =
+        shared.daemon.ask(Request::PairRedeem { code: pairing.code.trim().to_owned(), name }).await?;
+    let cookie = Token::new(session.token).to_cookie(shared.options.tls).ok_or_else(|| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The daemon gave out an unusable session")
+    })?;
+    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie)])).into_response())
+}
+
+/// A name without control and direction characters, not too long; `None` if nothing is left.
+fn phone_name(name: &str) -> Option<String> {
+    let is_harmless = |c: &char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let name: String = name.trim().chars().filter(is_harmless).take(NAME_LIMIT).collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// Logs this browser out.
+#[utoipa::path(delete, path = "/api/v1/session", responses((status = 204, description = "Logged out")))]
+pub(super) async fn end_session(
+    State(shared): Daemon,
+    Extension(token): Extension<Token>,
+) -> Result<Response, Problem> {
+    shared.sessions.forget(&token);
+    let forget = session::forget_cookie(shared.options.tls);
+    shared.daemon.ask::<serde::de::IgnoredAny>(Request::SessionEnd { token: token.into_secret() }).await?;
+    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, forget)])).into_response())
+}
+
+/// Who the daemon takes this browser for; renews the cookie.
+#[utoipa::path(get, path = "/api/v1/me", responses(
+    (status = 200, body = Visitor),
+    (status = 401, description = "Not paired", body = Problem),
+))]
+pub(super) async fn me(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Extension(token): Extension<Token>,
+) -> Response {
+    let renewed: Option<HeaderValue> = token.to_cookie(shared.options.tls);
+    (AppendHeaders(renewed.map(|cookie| (header::SET_COOKIE, cookie))), Json(who)).into_response()
+}
+
+// The site.
+
+/// The same object as `edgeward status --json`.
+#[utoipa::path(get, path = "/api/v1/status", responses((status = 200, body = Status)))]
+pub(super) async fn status(State(shared): Daemon) -> Answered<Status> {
+    Ok(Json(shared.daemon.ask(Request::Status).await?))
+}
+
+/// The mode that the site shall have.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewSiteMode {
+    mode: SiteMode,
+}
+
+/// Switches between monitor and enforce; a change to enforce reverts unless confirmed.
+#[utoipa::path(post, path = "/api/v1/mode", request_body = NewSiteMode, responses((status = 200, body = Status)))]
+pub(super) async fn set_site_mode(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Body(body): Body<NewSiteMode>,
+) -> Answered<Status> {
+    let mode = match body.mode {
+        SiteMode::Monitor => "monitor",
+        SiteMode::Enforce => "enforce",
+    };
+    let request = Request::SiteMode { mode: mode.to_owned() };
+    Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+}
+
+/// Keeps a change to enforce.
+#[utoipa::path(post, path = "/api/v1/confirm", responses((status = 200, body = Status)))]
+pub(super) async fn confirm(State(shared): Daemon, Extension(who): Who) -> Answered<Status> {
+    Ok(Json(shared.daemon.ask_for(&who.name, Request::Confirm).await?))
+}
+
+// Edges and what is decided about them.
+
+/// What waits for a decision; a request is a pending edge and has its id.
+#[utoipa::path(get, path = "/api/v1/pending", responses((status = 200, body = Vec<Edge>)))]
+pub(super) async fn pending(State(shared): Daemon) -> Answered<Vec<Edge>> {
+    Ok(Json(shared.daemon.ask(Request::Pending).await?))
+}
+
+/// Which edges are wanted.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EdgeFilter {
+    state: Option<EdgeState>,
+    /// Name, number, MAC or IP address of one end.
+    principal: Option<String>,
+}
+
+/// The edges of the graph.
+#[utoipa::path(get, path = "/api/v1/edges", params(EdgeFilter), responses((status = 200, body = Vec<Edge>)))]
+pub(super) async fn edges(State(shared): Daemon, Filter(filter): Filter<EdgeFilter>) -> Answered<Vec<Edge>> {
+    let state = filter.state.map(|state| match state {
+        EdgeState::Learned => "learned".to_owned(),
+        EdgeState::Allowed => "allowed".to_owned(),
+        EdgeState::Denied => "denied".to_owned(),
+        EdgeState::Pending => "pending".to_owned(),
+    });
+    let request = Request::Edges { state, principal: filter.principal };
+    Ok(Json(shared.daemon.ask(request).await?))
+}
+
+/// One edge.
+#[utoipa::path(get, path = "/api/v1/edges/{id}", params(("id" = u32, Path)), responses(
+    (status = 200, body = Edge), (status = 404, body = Problem),
+))]
+pub(super) async fn edge(State(shared): Daemon, Id(edge): Id<u32>) -> Answered<Edge> {
+    let explanation: Explanation = shared.daemon.ask(Request::Explain { edge }).await?;
+    Ok(Json(explanation.edge))
+}
+
+/// Why an edge has its state, and what was seen.
+#[utoipa::path(get, path = "/api/v1/edges/{id}/evidence", params(("id" = u32, Path)), responses(
+    (status = 200, body = Explanation), (status = 404, body = Problem),
+))]
+pub(super) async fn evidence(State(shared): Daemon, Id(edge): Id<u32>) -> Answered<Explanation> {
+    Ok(Json(shared.daemon.ask(Request::Explain { edge }).await?))
+}
+
+/// An answer to a request, or a change of an earlier one.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewDecision {
+    answer: Answer,
+    lifetime: Lifetime,
+    /// The `rev` of the edge that was shown; if the edge has changed since, nothing is decided.
+    rev: Option<u64>,
+}
+
+/// A decision that is in force.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Applied {
+    decision_id: u64,
+    state: DecisionState,
+    edge: Option<Edge>,
+}
+
+/// How far a decision is.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DecisionState {
+    /// The kernel holds it.
+    Applied,
+}
+
+impl From<Decided> for Applied {
+    fn from(decided: Decided) -> Self {
+        Self { decision_id: decided.decision_id, state: DecisionState::Applied, edge: decided.edge }
+    }
+}
+
+/// Decides about an edge; answered when the kernel holds the decision.
+#[utoipa::path(post, path = "/api/v1/edges/{id}/decision", params(("id" = u32, Path)), request_body = NewDecision,
+    responses(
+        (status = 200, body = Applied),
+        (status = 404, body = Problem),
+        (status = 409, description = "Decided or changed meanwhile; `params.edge` says by whom", body = Problem),
+    ))]
+pub(super) async fn decide(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Id(edge): Id<u32>,
+    Body(body): Body<NewDecision>,
+) -> Answered<Applied> {
+    let request = Request::Decide { edge, answer: body.answer, lifetime: body.lifetime, rev: body.rev };
+    match shared.daemon.ask_for::<Decided>(&who.name, request).await {
+        Ok(decided) => Ok(Json(decided.into())),
+        Err(error) => Err(with_present_edge(&shared, edge, error.into()).await),
+    }
+}
+
+/// Adds to a conflict what the other side decided.
+async fn with_present_edge(shared: &Shared, edge: u32, problem: Problem) -> Problem {
+    if !problem.is_conflict() {
+        return problem;
+    }
+    let now: Result<Explanation, ClientError> = shared.daemon.ask(Request::Explain { edge }).await;
+    match now {
+        Ok(explanation) => problem.with_edge(explanation.edge),
+        Err(_) => problem,
+    }
+}
+
+/// How many decisions are wanted.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DecisionFilter {
+    limit: Option<u32>,
+}
+
+/// What was decided, newest first.
+#[utoipa::path(get, path = "/api/v1/decisions", params(DecisionFilter),
+    responses((status = 200, body = Vec<Decision>)))]
+pub(super) async fn decisions(
+    State(shared): Daemon,
+    Filter(filter): Filter<DecisionFilter>,
+) -> Answered<Vec<Decision>> {
+    let limit = Some(filter.limit.unwrap_or(DECISIONS));
+    Ok(Json(shared.daemon.ask(Request::Decisions { limit }).await?))
+}
+
+/// Takes a decision back, by a new entry; connections that it had opened end.
+#[utoipa::path(post, path = "/api/v1/decisions/{id}/undo", params(("id" = u64, Path)), responses(
+    (status = 200, body = Applied), (status = 404, body = Problem), (status = 409, body = Problem),
+))]
+pub(super) async fn undo(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Id(decision): Id<u64>,
+) -> Answered<Applied> {
+    let decided: Decided = shared.daemon.ask_for(&who.name, Request::Undo { decision }).await?;
+    Ok(Json(decided.into()))
+}
+
+// Principals.
+
+/// All principals.
+#[utoipa::path(get, path = "/api/v1/principals", responses((status = 200, body = Vec<Principal>)))]
+pub(super) async fn principals(State(shared): Daemon) -> Answered<Vec<Principal>> {
+    Ok(Json(shared.daemon.ask(Request::Principals).await?))
+}
+
+/// One principal.
+#[utoipa::path(get, path = "/api/v1/principals/{id}", params(("id" = u32, Path)), responses(
+    (status = 200, body = Principal), (status = 404, body = Problem),
+))]
+pub(super) async fn principal(State(shared): Daemon, Id(id): Id<u32>) -> Answered<Principal> {
+    let request = Request::Principal { principal: id.to_string() };
+    Ok(Json(shared.daemon.ask(request).await?))
+}
+
+/// Sets name, kind, room or description; an empty text removes one.
+#[utoipa::path(patch, path = "/api/v1/principals/{id}", params(("id" = u32, Path)), request_body = PrincipalPatch,
+    responses((status = 200, body = Principal), (status = 404, body = Problem)))]
+pub(super) async fn set_principal(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Id(id): Id<u32>,
+    Body(patch): Body<PrincipalPatch>,
+) -> Answered<Principal> {
+    let request = Request::PrincipalSet { principal: id.to_string(), patch };
+    Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+}
+
+/// The mode that a principal shall have.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewMode {
+    mode: PrincipalMode,
+}
+
+/// Changes how a principal is treated.
+#[utoipa::path(post, path = "/api/v1/principals/{id}/mode", params(("id" = u32, Path)), request_body = NewMode,
+    responses((status = 200, body = Principal), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn set_mode(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Id(id): Id<u32>,
+    Body(body): Body<NewMode>,
+) -> Answered<Principal> {
+    let mode = match body.mode {
+        PrincipalMode::New => "new",
+        PrincipalMode::Learning => "learning",
+        PrincipalMode::Enforcing => "enforcing",
+        PrincipalMode::Guest => "guest",
+        PrincipalMode::Quarantine => "quarantine",
+        PrincipalMode::Ready | PrincipalMode::Outside | PrincipalMode::System => {
+            return Err(Problem::invalid("Nobody can choose this mode"));
+        }
+    };
+    change_mode(&shared, &who, id, mode).await
+}
+
+/// Cuts a principal off, at once.
+#[utoipa::path(post, path = "/api/v1/principals/{id}/quarantine", params(("id" = u32, Path)),
+    responses((status = 200, body = Principal), (status = 404, body = Problem)))]
+pub(super) async fn quarantine(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Id(id): Id<u32>,
+) -> Answered<Principal> {
+    change_mode(&shared, &who, id, "quarantine").await
+}
+
+async fn change_mode(shared: &Shared, who: &Visitor, id: u32, mode: &str) -> Answered<Principal> {
+    let request = Request::PrincipalMode { principal: id.to_string(), mode: mode.to_owned() };
+    Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+}
+
+/// How long a principal is only watched.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewPause {
+    seconds: u32,
+}
+
+/// Lets a principal do everything for a while; what it does is recorded.
+#[utoipa::path(post, path = "/api/v1/principals/{id}/pause", params(("id" = u32, Path)), request_body = NewPause,
+    responses((status = 200, body = Principal), (status = 404, body = Problem)))]
+pub(super) async fn pause(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Id(id): Id<u32>,
+    Body(body): Body<NewPause>,
+) -> Answered<Principal> {
+    let request = Request::Pause { principal: Some(id.to_string()), seconds: body.seconds };
+    Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+}
+
+/// Whose trouble, and how far back.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TroubleFilter {
+    /// Name, number, MAC or IP address.
+    principal: String,
+    /// 15 if not given.
+    minutes: Option<u32>,
+}
+
+/// What was blocked for a principal lately.
+#[utoipa::path(get, path = "/api/v1/trouble", params(TroubleFilter), responses((status = 200, body = Trouble)))]
+pub(super) async fn trouble(
+    State(shared): Daemon,
+    Filter(filter): Filter<TroubleFilter>,
+) -> Answered<Trouble> {
+    let request = Request::Trouble { principal: filter.principal, minutes: filter.minutes.unwrap_or(15) };
+    Ok(Json(shared.daemon.ask(request).await?))
+}
+
+/// A principal that learns, or has learned and will enforce soon.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Learner {
+    principal: End,
+    #[schema(value_type = PrincipalMode)]
+    mode: String,
+    learning: Learning,
+}
+
+/// Who learns, and how far that has come.
+#[utoipa::path(get, path = "/api/v1/learning", responses((status = 200, body = Vec<Learner>)))]
+pub(super) async fn learning(State(shared): Daemon) -> Answered<Vec<Learner>> {
+    let principals: Vec<Principal> = shared.daemon.ask(Request::Principals).await?;
+    let learners = principals.into_iter().filter_map(|principal| {
+        Some(Learner {
+            learning: principal.learning?,
+            mode: principal.mode,
+            principal: End {
+                id: principal.id,
+                name: principal.name,
+                confirmed: principal.confirmed,
+                kind: principal.kind,
+            },
+        })
+    });
+    Ok(Json(learners.collect()))
+}
+
+/// Ends learning and enforces now.
+#[utoipa::path(post, path = "/api/v1/learning/{principal}/finish", params(("principal" = u32, Path)),
+    responses((status = 200, body = Principal), (status = 404, body = Problem)))]
+pub(super) async fn finish_learning(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Id(id): Id<u32>,
+) -> Answered<Principal> {
+    let finish = Request::LearnFinish { principal: Some(id.to_string()) };
+    shared.daemon.ask_for::<serde::de::IgnoredAny>(&who.name, finish).await?;
+    principal(State(shared), Id(id)).await
+}
+
+// Live data, and the description of all this.
+
+/// Everything that changes, as server-sent events.
+#[utoipa::path(get, path = "/api/v1/events", responses(
+    (status = 200, description = "text/event-stream of `hello`, `resync` and the events of the view models; `id` is a \
+     position to come back to with Last-Event-ID", body = Hello, content_type = "text/event-stream"),
+    (status = 429, description = "Too many open pages", body = Problem),
+))]
+pub(super) async fn events(
+    State(shared): Daemon,
+    Extension(token): Extension<Token>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    let last =
+        headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    live::open(shared, token, last)
+}
+
+/// This description.
+async fn describe() -> Json<utoipa::openapi::OpenApi> {
+    Json(openapi::document())
+}

@@ -1,0 +1,59 @@
+//! Calls to the daemon, one connection each: a connection to a unix socket costs some microseconds, and none can hold up
+//! another.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use serde::de::DeserializeOwned;
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::rpc::{Client, ClientError, Request};
+
+/// Calls that are under way at one time; more wait.
+const CALLS: usize = 32;
+/// Time for an answer. A decision waits for disk and kernel, which takes milliseconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the daemon is asked.
+pub(super) struct Daemon {
+    runtime_dir: PathBuf,
+    places: Semaphore,
+}
+
+impl Daemon {
+    pub(super) fn new(runtime_dir: PathBuf) -> Self {
+        Self { runtime_dir, places: Semaphore::new(CALLS) }
+    }
+
+    /// A connection of one's own, for watching.
+    pub(super) async fn connect(&self) -> Result<Client, ClientError> {
+        Client::connect(&self.runtime_dir).await
+    }
+
+    /// Asks in the name of this process.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
+        self.call(None, request).await
+    }
+
+    /// Asks in the name of a paired phone, which the ledger then holds.
+    pub(super) async fn ask_for<T: DeserializeOwned>(
+        &self,
+        by: &str,
+        request: Request,
+    ) -> Result<T, ClientError> {
+        self.call(Some(by), request).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, by: Option<&str>, request: Request) -> Result<T, ClientError> {
+        let answer = async {
+            let _place = self.places.acquire().await.expect("the semaphore is never closed");
+            let mut client = self.connect().await?;
+            if let Some(by) = by {
+                client = client.on_behalf_of(by);
+            }
+            client.call(request).await
+        };
+        timeout(CALL_TIMEOUT, answer).await.unwrap_or_else(|_| {
+            Err(ClientError::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! The description of the API, made from the handlers and view models.
+
+use utoipa::OpenApi;
+
+use super::{api, live, problem};
+use crate::view;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Edgeward",
+        description = "What the page asks of Edgeward. Every resource but `pair` needs a session."
+    ),
+    paths(
+        api::pair,
+        api::end_session,
+        api::me,
+        api::status,
+        api::set_site_mode,
+        api::confirm,
+        api::pending,
+        api::edges,
+        api::edge,
+        api::evidence,
+        api::decide,
+        api::decisions,
+        api::undo,
+        api::principals,
+        api::principal,
+        api::set_principal,
+        api::set_mode,
+        api::quarantine,
+        api::pause,
+        api::trouble,
+        api::learning,
+        api::finish_learning,
+        api::events,
+    ),
+    components(schemas(view::Event, live::StreamEvent, problem::Problem))
+)]
+struct Document;
+
+/// Describes everything under `/api/v1`.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}

@@ -1,0 +1,145 @@
+//! Sessions: a cookie that the daemon gave out for a pairing code, and checks.
+//!
+//! This process keeps an answer of the daemon for some seconds only, so that a phone that was logged out elsewhere is out
+//! at once, and a stolen memory image of this process holds no list of phones.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{Shared, daemon::Daemon, problem::Problem};
+use crate::rpc::{self, ClientError, Visitor};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+
+const COOKIE: &str = "edgeward";
+/// 400 days, the most that browsers keep; renewed at each visit.
+const MAX_AGE: u32 = 400 * 24 * 60 * 60;
+/// How long an answer of the daemon is believed.
+const BELIEVED: Duration = Duration::from_secs(5);
+/// Checked sessions that are remembered; more are checked each time.
+const REMEMBERED: usize = 256;
+/// No token is longer; what is longer is not asked about.
+const TOKEN_LIMIT: usize = 256;
+
+/// The secret of a session.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Token(String);
+
+impl Token {
+    pub(super) fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(name, _)| *name == COOKIE)
+            .map(|(_, token)| token)
+            .filter(|token| !token.is_empty() && token.len() <= TOKEN_LIMIT)
+            .map(|token| Self(token.to_owned()))
+    }
+
+    /// The header that makes a browser keep the token; `None` if the token has characters that a cookie cannot hold.
+    pub(super) fn to_cookie(&self, tls: bool) -> Option<HeaderValue> {
+        let is_plain = self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+/=".contains(&byte));
+        if !is_plain {
+            return None;
+        }
+        cookie(&self.0, MAX_AGE, tls)
+    }
+
+    pub(super) fn into_secret(self) -> String {
+        self.0
+    }
+}
+
+/// The header that makes a browser forget its token.
+pub(super) fn forget_cookie(tls: bool) -> HeaderValue {
+    cookie("", 0, tls).expect("it consists of plain text")
+}
+
+fn cookie(value: &str, max_age: u32, tls: bool) -> Option<HeaderValue> {
+    let secure = if tls { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::from_str(&text).ok()
+}
+
+/// Lets a request through if its session holds, and tells the handler whose it is.
+pub(super) async fn require(
+    State(shared): State<Arc<Shared>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let token = Token::from_headers(request.headers()).ok_or_else(Problem::unauthenticated)?;
+    let visitor = shared.sessions.check(&shared.daemon, &token).await?;
+    request.extensions_mut().insert(visitor);
+    request.extensions_mut().insert(token);
+    Ok(next.run(request).await)
+}
+
+/// Sessions that were checked a moment ago.
+#[derive(Default)]
+pub(super) struct Sessions {
+    checked: Mutex<HashMap<Token, Checked>>,
+}
+
+struct Checked {
+    visitor: Visitor,
+    at: Instant,
+}
+
+impl Sessions {
+    /// Whose session this is.
+    pub(super) async fn check(&self, daemon: &Daemon, token: &Token) -> Result<Visitor, Problem> {
+        if let Some(visitor) = self.remembered(token, Instant::now()) {
+            return Ok(visitor);
+        }
+        let answer = daemon.ask::<Visitor>(rpc::Request::SessionCheck { token: token.0.clone() }).await;
+        match answer {
+            Ok(visitor) => {
+                self.remember(token.clone(), visitor.clone(), Instant::now());
+                Ok(visitor)
+            }
+            Err(ClientError::Refused(refusal)) if refusal.code != "unavailable" => {
+                self.forget(token);
+                Err(Problem::unauthenticated())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn forget(&self, token: &Token) {
+        self.lock().remove(token);
+    }
+
+    fn remembered(&self, token: &Token, now: Instant) -> Option<Visitor> {
+        self.lock()
+            .get(token)
+            .filter(|checked| now.duration_since(checked.at) < BELIEVED)
+            .map(|checked| checked.visitor.clone())
+    }
+
+    fn remember(&self, token: Token, visitor: Visitor, now: Instant) {
+        let mut checked = self.lock();
+        checked.retain(|_, checked| now.duration_since(checked.at) < BELIEVED);
+        if checked.len() < REMEMBERED {
+            checked.insert(token, Checked { visitor, at: now });
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Token, Checked>> {
+        // Every change of the table is a single call, so it is whole after a panic elsewhere.
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

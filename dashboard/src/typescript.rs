@@ -1,0 +1,1 @@
+//! The page's types, made from the view models.
