@@ -1,0 +1,343 @@
+//! The maps as typed tables.
+//!
+//! Keys and values are the plain types of [`firewall_common::abi`]; one file turns them into what aya wants. Who writes
+//! a map is said at its key type there, and the fields here that the kernel writes have no caller of `put`.
+
+use aya::{
+    Ebpf, Pod,
+    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie},
+};
+use firewall_common::abi::{
+    self, AddrKey, Binding, Config, Edge, EdgeKey, Flow, FlowKey, LinkKey, MAPS, MacHome, MacKey, NetworkKey,
+    Observed, ObservedKey, Port, Principal, PrincipalId, Rule, RuleId, State, StepKey, Stranger, Usage,
+    counter,
+};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::KernelError;
+
+/// What may cross into the kernel: no padding, no invalid bit pattern.
+pub trait Plain: FromBytes + IntoBytes + Immutable + Copy + 'static {}
+impl<T: FromBytes + IntoBytes + Immutable + Copy + 'static> Plain for T {}
+
+/// A [`Plain`] value for aya.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Raw<T>(T);
+
+// SAFETY: `Plain` excludes padding (`IntoBytes`) and invalid bit patterns (`FromBytes`), so all bytes of `T` may cross
+// the system call in both directions.
+unsafe impl<T: Plain> Pod for Raw<T> {}
+
+/// Name and use of the ring buffer and the counters, which [`MAPS`] does not list.
+pub(super) const EVENTS: &str = "EVENTS";
+pub(super) const COUNTERS: &str = "COUNTERS";
+
+/// Every map that is pinned.
+pub(super) fn pinned_names() -> impl Iterator<Item = &'static str> {
+    MAPS.iter().map(|(name, ..)| *name).chain([EVENTS, COUNTERS])
+}
+
+/// A hash map of the kernel, also one with eviction.
+pub struct Table<K, V> {
+    name: &'static str,
+    capacity: u32,
+    map: HashMap<MapData, Raw<K>, Raw<V>>,
+}
+
+impl<K: Plain, V: Plain> Table<K, V> {
+    fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Self, KernelError> {
+        let map = take(ebpf, name)?.try_into().map_err(|source| KernelError::Map { name, source })?;
+        Ok(Self { name, capacity: capacity(name), map })
+    }
+
+    pub fn get(&self, key: &K) -> Result<Option<V>, KernelError> {
+        match self.map.get(&Raw(*key), 0) {
+            Ok(value) => Ok(Some(value.0)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    pub fn put(&mut self, key: &K, value: &V) -> Result<(), KernelError> {
+        self.map.insert(Raw(*key), Raw(*value), 0).map_err(|source| self.failed(source))
+    }
+
+    /// Removes an entry; one that is not there is removed already.
+    pub fn remove(&mut self, key: &K) -> Result<(), KernelError> {
+        match self.map.remove(&Raw(*key)) {
+            Ok(()) => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    /// Copies all entries. An entry that changes while others are copied may be met twice or not at all, as the kernel
+    /// walks its buckets.
+    pub fn entries(&self) -> Result<Vec<(K, V)>, KernelError> {
+        self.map
+            .iter()
+            // A key that goes while the kernel stands on it sends the walk back to the start.
+            .take(2 * self.capacity as usize)
+            .map(|entry| entry.map(|(key, value)| (key.0, value.0)).map_err(|source| self.failed(source)))
+            .collect()
+    }
+
+    /// Copies all keys.
+    pub fn keys(&self) -> Result<Vec<K>, KernelError> {
+        self.map
+            .keys()
+            .take(2 * self.capacity as usize)
+            .map(|key| key.map(|key| key.0).map_err(|source| self.failed(source)))
+            .collect()
+    }
+
+    fn failed(&self, source: MapError) -> KernelError {
+        if is_full(&source) {
+            return KernelError::Full { name: self.name, capacity: self.capacity };
+        }
+        KernelError::Map { name: self.name, source }
+    }
+}
+
+/// An array of the kernel.
+pub struct Slots<V: Plain> {
+    name: &'static str,
+    map: Array<MapData, Raw<V>>,
+}
+
+impl<V: Plain> Slots<V> {
+    fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Self, KernelError> {
+        let map = take(ebpf, name)?.try_into().map_err(|source| KernelError::Map { name, source })?;
+        Ok(Self { name, map })
+    }
+
+    pub fn get(&self, index: u32) -> Result<V, KernelError> {
+        self.map
+            .get(&index, 0)
+            .map(|value| value.0)
+            .map_err(|source| KernelError::Map { name: self.name, source })
+    }
+
+    pub fn put(&mut self, index: u32, value: &V) -> Result<(), KernelError> {
+        self.map.set(index, Raw(*value), 0).map_err(|source| KernelError::Map { name: self.name, source })
+    }
+}
+
+/// `NETWORKS`, a longest-prefix trie.
+pub struct Prefixes {
+    map: LpmTrie<MapData, Raw<NetworkKey>, u32>,
+}
+
+/// A prefix of a link: the number of bits of [`NetworkKey`] that count, and the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    pub bits: u32,
+    pub key: NetworkKey,
+}
+
+impl Prefixes {
+    const NAME: &str = "NETWORKS";
+
+    fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        let map = take(ebpf, Self::NAME)?.try_into().map_err(Self::failed)?;
+        Ok(Self { map })
+    }
+
+    pub fn put(&mut self, prefix: Prefix) -> Result<(), KernelError> {
+        let key = lpm_trie::Key::new(prefix.bits, Raw(prefix.key));
+        self.map.insert(&key, 1, 0).map_err(Self::failed)
+    }
+
+    pub fn remove(&mut self, prefix: Prefix) -> Result<(), KernelError> {
+        match self.map.remove(&lpm_trie::Key::new(prefix.bits, Raw(prefix.key))) {
+            Ok(()) => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(source) => Err(Self::failed(source)),
+        }
+    }
+
+    pub fn entries(&self) -> Result<Vec<Prefix>, KernelError> {
+        self.map
+            .keys()
+            .take(2 * abi::capacity::NETWORKS as usize)
+            .map(|key| {
+                let key = key.map_err(Self::failed)?;
+                Ok(Prefix { bits: key.prefix_len(), key: key.data().0 })
+            })
+            .collect()
+    }
+
+    fn failed(source: MapError) -> KernelError {
+        KernelError::Map { name: Self::NAME, source }
+    }
+}
+
+/// `COUNTERS`, one copy per CPU.
+pub struct Counters {
+    map: PerCpuArray<MapData, u64>,
+}
+
+/// The balance of one hook, summed over the CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance {
+    pub seen: u64,
+    pub passed: u64,
+    pub neutralised: u64,
+    pub reset: u64,
+    pub audit: u64,
+    pub events_produced: u64,
+    pub events_suppressed: u64,
+    pub events_lost: u64,
+    /// By the number of the reason.
+    pub dropped: Vec<u64>,
+}
+
+impl Counters {
+    fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        let map =
+            take(ebpf, COUNTERS)?.try_into().map_err(|source| KernelError::Map { name: COUNTERS, source })?;
+        Ok(Self { map })
+    }
+
+    /// Reads the balance of a hook (`counter::HOOK_…`).
+    pub fn balance(&self, hook: u32) -> Result<Balance, KernelError> {
+        let sum = |slot: u32| -> Result<u64, KernelError> {
+            let index = hook * counter::SLOTS + slot;
+            let copies =
+                self.map.get(&index, 0).map_err(|source| KernelError::Map { name: COUNTERS, source })?;
+            Ok(copies.iter().sum())
+        };
+        Ok(Balance {
+            seen: sum(counter::SEEN)?,
+            passed: sum(counter::PASSED)?,
+            neutralised: sum(counter::NEUTRALISED)?,
+            reset: sum(counter::RESET)?,
+            audit: sum(counter::AUDIT)?,
+            events_produced: sum(counter::EVENTS_PRODUCED)?,
+            events_suppressed: sum(counter::EVENTS_SUPPRESSED)?,
+            events_lost: sum(counter::EVENTS_LOST)?,
+            dropped: (0..counter::REASONS)
+                .map(|reason| sum(counter::DROPPED + reason))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// All maps that the daemon reads or writes.
+pub struct Maps {
+    pub ports: Table<u32, Port>,
+    pub config: Slots<Config>,
+    pub principals: Slots<Principal>,
+    pub principal_by_mac: Table<MacKey, MacHome>,
+    pub strangers: Table<LinkKey, Stranger>,
+    pub bindings: Table<AddrKey, Binding>,
+    pub hosts: Table<AddrKey, PrincipalId>,
+    pub networks: Prefixes,
+    pub edges: Table<EdgeKey, Edge>,
+    pub rules: Table<RuleId, Rule>,
+    pub uses: Table<RuleId, u64>,
+    pub automaton: Table<StepKey, u32>,
+    pub states: Table<u32, State>,
+    pub half_open: Table<FlowKey, Flow>,
+    pub flows: Table<FlowKey, Flow>,
+    pub observed: Table<ObservedKey, Observed>,
+    pub usage: Slots<Usage>,
+    pub drained: Slots<u64>,
+    pub counters: Counters,
+}
+
+impl Maps {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        Ok(Self {
+            ports: Table::take(ebpf, "PORTS")?,
+            config: Slots::take(ebpf, "CONFIG")?,
+            principals: Slots::take(ebpf, "PRINCIPALS")?,
+            principal_by_mac: Table::take(ebpf, "PRINCIPAL_BY_MAC")?,
+            strangers: Table::take(ebpf, "STRANGERS")?,
+            bindings: Table::take(ebpf, "BINDINGS")?,
+            hosts: Table::take(ebpf, "HOSTS")?,
+            networks: Prefixes::take(ebpf)?,
+            edges: Table::take(ebpf, "EDGES")?,
+            rules: Table::take(ebpf, "RULES")?,
+            uses: Table::take(ebpf, "USES")?,
+            automaton: Table::take(ebpf, "AUTOMATON")?,
+            states: Table::take(ebpf, "STATES")?,
+            half_open: Table::take(ebpf, "HALF_OPEN")?,
+            flows: Table::take(ebpf, "FLOWS")?,
+            observed: Table::take(ebpf, "OBSERVED")?,
+            usage: Slots::take(ebpf, "USAGE")?,
+            drained: Slots::take(ebpf, "DRAINED")?,
+            counters: Counters::take(ebpf)?,
+        })
+    }
+
+    /// How full the tables are: name, entries, capacity and bytes. Arrays are always full and left out.
+    pub fn uses(&self) -> Result<Vec<MapUse>, KernelError> {
+        let used = |name: &'static str, entries: usize| MapUse {
+            name,
+            entries: entries as u64,
+            capacity: u64::from(capacity(name)),
+            bytes: bytes(name),
+        };
+        Ok(vec![
+            used("PRINCIPAL_BY_MAC", self.principal_by_mac.keys()?.len()),
+            used("STRANGERS", self.strangers.keys()?.len()),
+            used("BINDINGS", self.bindings.keys()?.len()),
+            used("HOSTS", self.hosts.keys()?.len()),
+            used("NETWORKS", self.networks.entries()?.len()),
+            used("EDGES", self.edges.keys()?.len()),
+            used("RULES", self.rules.keys()?.len()),
+            used("USES", self.uses.keys()?.len()),
+            used("AUTOMATON", self.automaton.keys()?.len()),
+            used("STATES", self.states.keys()?.len()),
+            used("HALF_OPEN", self.half_open.keys()?.len()),
+            used("FLOWS", self.flows.keys()?.len()),
+            used("OBSERVED", self.observed.keys()?.len()),
+        ])
+    }
+}
+
+/// How full one table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapUse {
+    pub name: &'static str,
+    pub entries: u64,
+    pub capacity: u64,
+    pub bytes: u64,
+}
+
+fn capacity(name: &str) -> u32 {
+    row(name).map_or(0, |&(.., entries)| entries)
+}
+
+/// Bytes of a full table; the kernel adds about 48 per entry.
+fn bytes(name: &str) -> u64 {
+    row(name).map_or(0, |&(_, key, value, entries)| {
+        (u64::from(key).next_multiple_of(8) + u64::from(value).next_multiple_of(8) + 48) * u64::from(entries)
+    })
+}
+
+fn row(name: &str) -> Option<&'static (&'static str, u32, u32, u32)> {
+    MAPS.iter().find(|(other, ..)| *other == name)
+}
+
+pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
+    ebpf.take_map(name).ok_or(KernelError::NoMap { name })
+}
+
+fn os_error(error: &MapError) -> Option<i32> {
+    match error {
+        MapError::SyscallError(error) => error.io_error.raw_os_error(),
+        _ => None,
+    }
+}
+
+fn is_absent(error: &MapError) -> bool {
+    matches!(error, MapError::KeyNotFound) || os_error(error) == Some(libc::ENOENT)
+}
+
+/// A hash map answers `E2BIG` when it has no room, or `ENOMEM` for an entry that is not allocated in advance.
+fn is_full(error: &MapError) -> bool {
+    matches!(os_error(error), Some(libc::E2BIG | libc::ENOMEM | libc::ENOSPC))
+}
