@@ -61,10 +61,7 @@ pub struct Event {
 
 /// Reports something that happens now on standard output.
 pub fn report(event: What) {
-    let event = Event {
-        at: Moment::now(),
-        event,
-    };
+    let event = Event { at: Moment::now(), event };
     let mut line = serde_json::to_vec(&event).expect("an event has nothing that JSON cannot express");
     line.push(b'\n');
     // Nobody reads on when the site was taken down, and then there is nobody to tell.
@@ -83,11 +80,7 @@ impl Reader {
     /// Reads from the beginning.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Self {
-            file,
-            partial: Vec::new(),
-            waiting: std::collections::VecDeque::new(),
-        })
+        Ok(Self { file, partial: Vec::new(), waiting: std::collections::VecDeque::new() })
     }
 
     /// Forgets what has happened so far.

@@ -6,7 +6,7 @@
 //! their programs (`edgeward-device`) run. What they do and notice they write as [`event`]s with the monotonic clock,
 //! which all namespaces share, so delays between two devices can be taken as differences.
 //!
-//! `scenario` plays the two scenarios of the paper on such a site and measures them. Nothing here simulates the path of
+//! [`scenario`] plays the two scenarios of the paper on such a site and measures them. Nothing here simulates the path of
 //! data: every answer comes from packets that went through the kernel.
 //!
 //! Everything that a site starts is written down under `/run/edgeward-lab/NAME`, so that [`Site::down`] removes it even
@@ -20,8 +20,12 @@ pub mod site;
 
 // What lives at the site.
 pub mod event;
+pub mod firewall;
 
 // What is shown and measured there.
+pub mod expect;
 pub mod measure;
+pub mod scenario;
 
+pub use firewall::Firewall;
 pub use site::{Device, Site, Topology};

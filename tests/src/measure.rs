@@ -15,11 +15,7 @@ pub struct Delays {
 impl Delays {
     pub fn of(mut delays: Vec<Duration>) -> Self {
         delays.sort_unstable();
-        Self {
-            n: delays.len(),
-            p50: percentile(&delays, 50),
-            p99: percentile(&delays, 99),
-        }
+        Self { n: delays.len(), p50: percentile(&delays, 50), p99: percentile(&delays, 99) }
     }
 }
 
@@ -38,22 +34,8 @@ mod tests {
     #[test]
     fn percentiles_are_nearest_ranks() {
         let delays = Delays::of((1..=20).rev().map(Duration::from_millis).collect());
-        assert_eq!(
-            delays,
-            Delays {
-                n: 20,
-                p50: Some(10.0),
-                p99: Some(20.0)
-            }
-        );
-        assert_eq!(
-            Delays::of(Vec::new()),
-            Delays {
-                n: 0,
-                p50: None,
-                p99: None
-            }
-        );
+        assert_eq!(delays, Delays { n: 20, p50: Some(10.0), p99: Some(20.0) });
+        assert_eq!(Delays::of(Vec::new()), Delays { n: 0, p50: None, p99: None });
         assert_eq!(Delays::of(vec![Duration::from_micros(1_500)]).p99, Some(1.5));
     }
 }

@@ -50,10 +50,7 @@ impl Namespace {
     /// A command that will run inside.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command
-            .arg(format!("--net={}", self.path().display()))
-            .arg("--")
-            .arg(program);
+        command.arg(format!("--net={}", self.path().display())).arg("--").arg(program);
         command
     }
 
@@ -107,30 +104,17 @@ pub struct Plug<'a> {
 /// Lays a cable between two namespaces, with both ends still down.
 pub fn cable(one: &Plug<'_>, other: &Plug<'_>) -> Result<()> {
     run(Command::new("ip")
-        .args([
-            "link",
-            "add",
-            one.interface,
-            "address",
-            one.mac,
-            "netns",
-            one.namespace.name(),
-        ])
+        .args(["link", "add", one.interface, "address", one.mac, "netns", one.namespace.name()])
         .args(["type", "veth", "peer", "name", other.interface])
         .args(["address", other.mac, "netns", other.namespace.name()]))
 }
 
 /// Runs a command to its end; what it printed is the reason if it failed.
 pub fn run(command: &mut Command) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {command:?}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
     if !output.status.success() {
-        bail!(
-            "{command:?} failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }
@@ -142,11 +126,7 @@ fn feed(command: &mut Command, input: &str) -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {command:?}"))?;
-    child
-        .stdin
-        .take()
-        .context("a piped input is there")?
-        .write_all(input.as_bytes())?;
+    child.stdin.take().context("a piped input is there")?.write_all(input.as_bytes())?;
     let output = child.wait_with_output()?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());

@@ -43,10 +43,7 @@ impl Process {
                 .open(&path)
                 .with_context(|| format!("cannot write {}", path.display()))
         };
-        command
-            .stdin(Stdio::null())
-            .stdout(output("events")?)
-            .stderr(output("log")?);
+        command.stdin(Stdio::null()).stdout(output("events")?).stderr(output("log")?);
         // SAFETY: setsid is on the list of functions that may be called between fork and exec.
         unsafe {
             command.pre_exec(|| {
@@ -54,9 +51,7 @@ impl Process {
                 Ok(())
             });
         }
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {command:?}"))?;
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let pid = Pid::from_raw(child.id().cast_signed());
         let started = start_time(pid).with_context(|| format!("{name} ended at once"))?;
         let process = Self { pid, started };
@@ -124,16 +119,10 @@ pub fn recorded(folder: &Path) -> Result<Vec<(String, Process)>> {
     let mut processes = Vec::new();
     for line in text.lines() {
         let mut fields = line.splitn(3, ' ');
-        let mut field = || {
-            fields
-                .next()
-                .with_context(|| format!("a line of the list of processes is damaged: {line}"))
-        };
+        let mut field =
+            || fields.next().with_context(|| format!("a line of the list of processes is damaged: {line}"));
         let (pid, started, name) = (field()?, field()?, field()?);
-        let process = Process {
-            pid: Pid::from_raw(pid.parse()?),
-            started: started.parse()?,
-        };
+        let process = Process { pid: Pid::from_raw(pid.parse()?), started: started.parse()? };
         processes.push((name.to_owned(), process));
     }
     Ok(processes)

@@ -76,11 +76,7 @@ fn start_broker(site: &Site) -> Result<()> {
     )
     .context("cannot write the broker's configuration")?;
     let hub = site.namespace(Device::Hub);
-    Process::start(
-        hub.command("mosquitto").arg("-c").arg(&config),
-        "mosquitto",
-        site.folder(),
-    )?;
+    Process::start(hub.command("mosquitto").arg("-c").arg(&config), "mosquitto", site.folder())?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, BROKER_PORT));
     process::wait_until(START, "the broker to listen", || {
         hub.enter(|| Ok(TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()))
@@ -89,51 +85,33 @@ fn start_broker(site: &Site) -> Result<()> {
 
 fn start_dnsmasq(site: &Site) -> Result<()> {
     let (namespace, interfaces): (_, Vec<String>) = match site.topology() {
-        Topology::Routed | Topology::Masqueraded => (
-            site.firewall_namespace(),
-            site.protected().map(Device::port).collect(),
-        ),
+        Topology::Routed | Topology::Masqueraded => {
+            (site.firewall_namespace(), site.protected().map(Device::port).collect())
+        }
         Topology::Bridged => (site.namespace(Device::Hub), vec!["eth0".to_owned()]),
     };
     let mut config: Vec<String> = DNSMASQ.iter().map(|&line| line.to_owned()).collect();
-    config.push(format!(
-        "dhcp-leasefile={}",
-        site.folder().join("leases").display()
-    ));
+    config.push(format!("dhcp-leasefile={}", site.folder().join("leases").display()));
     config.push(format!("host-record=broker.site,{}", site.address(Device::Hub)));
-    config.extend(
-        interfaces
-            .iter()
-            .map(|interface| format!("interface={interface}")),
-    );
+    config.extend(interfaces.iter().map(|interface| format!("interface={interface}")));
     if site.topology() == Topology::Bridged {
         // The hub hands out addresses but is not the way out.
         config.push(format!("dhcp-option=option:router,{}", site.gateway(Device::Hub)));
         config.push("dhcp-range=10.77.0.0,static,255.255.255.0,12h".to_owned());
     }
-    for device in site
-        .protected()
-        .filter(|device| !serves_addresses(site.topology(), *device))
-    {
+    for device in site.protected().filter(|device| !serves_addresses(site.topology(), *device)) {
         let address = site.address(device);
         if site.topology() != Topology::Bridged {
             let [a, b, c, _] = address.octets();
             config.push(format!("dhcp-range={a}.{b}.{c}.0,static,255.255.255.0,12h"));
         }
-        config.push(format!(
-            "dhcp-host={},{address},{}",
-            device.mac(),
-            device.host_name()
-        ));
+        config.push(format!("dhcp-host={},{address},{}", device.mac(), device.host_name()));
     }
     config.push(String::new());
     let path = site.folder().join("dnsmasq.conf");
     fs::write(&path, config.join("\n")).context("cannot write the configuration of dnsmasq")?;
     Process::start(
-        namespace
-            .command("dnsmasq")
-            .arg(format!("--conf-file={}", path.display()))
-            .arg("--pid-file"),
+        namespace.command("dnsmasq").arg(format!("--conf-file={}", path.display())).arg("--pid-file"),
         "dnsmasq",
         site.folder(),
     )?;

@@ -146,12 +146,7 @@ impl Site {
         let folder = folder_of(name)?;
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         fs::write(folder.join("topology"), topology.name()).context("cannot write down the topology")?;
-        let site = Self {
-            name: name.to_owned(),
-            topology,
-            folder,
-            temporary: false,
-        };
+        let site = Self { name: name.to_owned(), topology, folder, temporary: false };
         let wired = site.lay_cables().and_then(|()| service::start(&site));
         if wired.is_err() {
             site.down()?;
@@ -223,9 +218,7 @@ impl Site {
     /// The devices that are plugged into the firewall.
     pub fn protected(&self) -> impl Iterator<Item = Device> + use<> {
         let topology = self.topology;
-        Device::ALL
-            .into_iter()
-            .filter(move |device| !is_outside(topology, *device))
+        Device::ALL.into_iter().filter(move |device| !is_outside(topology, *device))
     }
 
     /// The address that the site's DHCP server keeps for a device.
@@ -277,17 +270,13 @@ impl Site {
         }
         service::ask_for_address(self, device)?;
         let wanted = self.address(device).to_string();
-        process::wait_until(
-            LEASE,
-            &format!("the {} to get its address", device.name()),
-            || {
-                let shown = namespace
-                    .command("ip")
-                    .args(["-4", "-oneline", "address", "show", "dev", "eth0"])
-                    .output()?;
-                Ok(String::from_utf8_lossy(&shown.stdout).contains(&format!(" {wanted}/")))
-            },
-        )?;
+        process::wait_until(LEASE, &format!("the {} to get its address", device.name()), || {
+            let shown = namespace
+                .command("ip")
+                .args(["-4", "-oneline", "address", "show", "dev", "eth0"])
+                .output()?;
+            Ok(String::from_utf8_lossy(&shown.stdout).contains(&format!(" {wanted}/")))
+        })?;
         namespace.ip(&format!(
             "address replace {}/64 dev eth0 nodad\nroute replace default via {} dev eth0\n",
             self.address_v6(device),
@@ -314,13 +303,7 @@ impl Site {
         let lock = self.start_program(
             Device::Lock,
             "lock",
-            &[
-                "lock",
-                "--broker",
-                &self.broker(),
-                "--client-id",
-                Device::Lock.host_name(),
-            ],
+            &["lock", "--broker", &self.broker(), "--client-id", Device::Lock.host_name()],
         )?;
         self.events("lock")?.wait_for(event::What::Subscribed, PROGRAM)?;
         Ok(lock)
@@ -331,13 +314,7 @@ impl Site {
         let washer = self.start_program(
             Device::Washer,
             "washer",
-            &[
-                "washer",
-                "--broker",
-                &self.broker(),
-                "--client-id",
-                Device::Washer.host_name(),
-            ],
+            &["washer", "--broker", &self.broker(), "--client-id", Device::Washer.host_name()],
         )?;
         self.events("washer")?.wait_for(event::What::Delivered, PROGRAM)?;
         Ok(washer)
@@ -345,13 +322,9 @@ impl Site {
 
     /// Starts the battery and waits until it answers readers.
     pub fn start_battery(&self) -> Result<Process> {
-        let battery = self.start_program(
-            Device::Battery,
-            "battery",
-            &["battery", "--listen", &self.battery()],
-        )?;
-        self.events("battery")?
-            .wait_for(event::What::Listening, PROGRAM)?;
+        let battery =
+            self.start_program(Device::Battery, "battery", &["battery", "--listen", &self.battery()])?;
+        self.events("battery")?.wait_for(event::What::Listening, PROGRAM)?;
         Ok(battery)
     }
 
@@ -364,11 +337,7 @@ impl Site {
     pub fn start_program(&self, device: Device, name: &str, arguments: &[&str]) -> Result<Process> {
         let program = process::binary("edgeward-device")?;
         let program = program.to_str().context("the path of our programs is not text")?;
-        Process::start(
-            self.namespace(device).command(program).args(arguments),
-            name,
-            &self.folder,
-        )
+        Process::start(self.namespace(device).command(program).args(arguments), name, &self.folder)
     }
 
     /// What a program of the site has reported.
@@ -386,10 +355,7 @@ impl Site {
         {
             namespace.create()?;
             // Routers do not announce themselves here, and nobody waits for duplicates of fixed addresses.
-            namespace.sysctl(&[
-                "net.ipv6.conf.all.accept_ra=0",
-                "net.ipv6.conf.default.accept_ra=0",
-            ])?;
+            namespace.sysctl(&["net.ipv6.conf.all.accept_ra=0", "net.ipv6.conf.default.accept_ra=0"])?;
         }
         Self::wire_uplink(&firewall, &internet)?;
         for device in Device::ALL {
@@ -400,16 +366,8 @@ impl Site {
                 (&firewall, device.port())
             };
             net::cable(
-                &Plug {
-                    namespace: peer,
-                    interface: &interface,
-                    mac: &device.port_mac(),
-                },
-                &Plug {
-                    namespace: &namespace,
-                    interface: "eth0",
-                    mac: &device.mac(),
-                },
+                &Plug { namespace: peer, interface: &interface, mac: &device.port_mac() },
+                &Plug { namespace: &namespace, interface: "eth0", mac: &device.mac() },
             )?;
             peer.ip(&format!("link set {interface} up\n"))?;
         }
@@ -425,16 +383,8 @@ impl Site {
 
     fn wire_uplink(firewall: &Namespace, internet: &Namespace) -> Result<()> {
         net::cable(
-            &Plug {
-                namespace: firewall,
-                interface: "wan0",
-                mac: "02:ed:9e:00:00:0e",
-            },
-            &Plug {
-                namespace: internet,
-                interface: "eth0",
-                mac: "02:ed:9e:00:00:0f",
-            },
+            &Plug { namespace: firewall, interface: "wan0", mac: "02:ed:9e:00:00:0e" },
+            &Plug { namespace: internet, interface: "eth0", mac: "02:ed:9e:00:00:0f" },
         )?;
         for namespace in [firewall, internet] {
             namespace.sysctl(&["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])?;
@@ -454,14 +404,14 @@ impl Site {
     }
 
     fn address_ports(&self, firewall: &Namespace) -> Result<()> {
-        let lines: String = self
+        let lines: Vec<String> = self
             .protected()
             .map(|device| {
                 let (port, v4, v6) = (device.port(), self.gateway(device), self.gateway_v6(device));
                 format!("address add {v4}/24 dev {port}\naddress add {v6}/64 dev {port} nodad\n")
             })
             .collect();
-        firewall.ip(&lines)
+        firewall.ip(&lines.concat())
     }
 
     fn wire_outside_hub(&self, internet: &Namespace) -> Result<()> {
@@ -473,13 +423,12 @@ impl Site {
     }
 
     fn wire_bridge(&self, firewall: &Namespace) -> Result<()> {
-        let ports: String = self
-            .protected()
-            .map(|device| format!("link set {} master br0\n", device.port()))
-            .collect();
+        let ports: Vec<String> =
+            self.protected().map(|device| format!("link set {} master br0\n", device.port())).collect();
         firewall.ip(&format!(
-            "link add br0 address 02:ed:9e:00:00:0a type bridge stp_state 0 forward_delay 0\n{ports}\
+            "link add br0 address 02:ed:9e:00:00:0a type bridge stp_state 0 forward_delay 0\n{}\
              address add {}/24 dev br0\naddress add {}/64 dev br0 nodad\nlink set br0 up\n",
+            ports.concat(),
             self.gateway(Device::Hub),
             self.gateway_v6(Device::Hub),
         ))?;

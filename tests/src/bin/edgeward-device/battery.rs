@@ -30,18 +30,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn main(args: Args) -> Result<()> {
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     report(What::Listening);
     if let (Some(broker), Some(client_id)) = (args.broker, args.client_id) {
         tokio::spawn(report_charge(Broker { broker, client_id }));
     }
     loop {
-        let (reader, _) = listener
-            .accept()
-            .await
-            .context("cannot accept readers any more")?;
+        let (reader, _) = listener.accept().await.context("cannot accept readers any more")?;
         tokio::spawn(answer(reader));
     }
 }

@@ -34,10 +34,7 @@ async fn obey(broker: &Broker) -> Result<()> {
             }
             Packet::SubAck(_) => {
                 report(What::Subscribed);
-                connection
-                    .client
-                    .publish(STATE, QoS::AtMostOnce, false, "closed")
-                    .await?;
+                connection.client.publish(STATE, QoS::AtMostOnce, false, "closed").await?;
             }
             Packet::Publish(message) if message.topic == COMMANDS => {
                 let state = match message.payload.as_ref() {
@@ -52,10 +49,7 @@ async fn obey(broker: &Broker) -> Result<()> {
                     // A lock does nothing on a command that it does not know.
                     _ => continue,
                 };
-                connection
-                    .client
-                    .publish(STATE, QoS::AtMostOnce, false, state)
-                    .await?;
+                connection.client.publish(STATE, QoS::AtMostOnce, false, state).await?;
             }
             _ => {}
         }

@@ -29,14 +29,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(broker: &Broker) -> Self {
-        let mut options = MqttOptions::new(
-            &broker.client_id,
-            broker.broker.ip().to_string(),
-            broker.broker.port(),
-        );
-        options
-            .set_keep_alive(Duration::from_secs(20))
-            .set_max_packet_size(4 << 20, 4 << 20);
+        let mut options =
+            MqttOptions::new(&broker.client_id, broker.broker.ip().to_string(), broker.broker.port());
+        options.set_keep_alive(Duration::from_secs(20)).set_max_packet_size(4 << 20, 4 << 20);
         let (client, mut events) = AsyncClient::new(options, 64);
         let mut network = rumqttc::NetworkOptions::new();
         network.set_tcp_nodelay(true);
@@ -53,11 +48,7 @@ impl Connection {
                 }
             }
         });
-        Self {
-            client,
-            arriving,
-            driver,
-        }
+        Self { client, arriving, driver }
     }
 
     /// The next packet, or nothing when the connection has ended.

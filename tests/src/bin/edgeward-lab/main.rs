@@ -1,5 +1,8 @@
 //! `edgeward-lab`: the demonstration site by hand. `cargo xtask lab` and `cargo xtask run` build and call it as root.
 
+mod demo;
+mod page;
+mod scenario;
 mod up;
 
 use std::process::ExitCode;
@@ -28,11 +31,15 @@ enum Verb {
     Up,
     /// Take the site down
     Down,
+    /// Play a scenario without and with the firewall, and measure it
+    Scenario(scenario::Args),
+    /// Show the firewall and its page live, with both scenarios
+    Demo(demo::Args),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match verb(&Cli::parse()) {
+    match verb(&Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -41,12 +48,14 @@ async fn main() -> ExitCode {
     }
 }
 
-fn verb(cli: &Cli) -> Result<()> {
+async fn verb(cli: &Cli) -> Result<()> {
     if !geteuid().is_root() {
         bail!("network namespaces need root; `cargo xtask lab` calls this through sudo");
     }
-    match cli.verb {
+    match &cli.verb {
         Verb::Up => up::main(&cli.site, cli.topology),
         Verb::Down => Site::remove(&cli.site),
+        Verb::Scenario(args) => scenario::main(args, &cli.site, cli.topology).await,
+        Verb::Demo(args) => demo::main(args, &cli.site, cli.topology).await,
     }
 }

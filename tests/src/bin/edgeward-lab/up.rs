@@ -9,10 +9,7 @@ pub(crate) fn main(name: &str, topology: Topology) -> Result<()> {
         site.join(device)?;
     }
     site.start_devices()?;
-    println!(
-        "site {name} is up ({topology}); files in {}",
-        site.folder().display()
-    );
+    println!("site {name} is up ({topology}); files in {}", site.folder().display());
     for device in Device::ALL {
         println!(
             "  {:<8} {:<16} {:<20} nsenter --net={}",
@@ -22,10 +19,6 @@ pub(crate) fn main(name: &str, topology: Topology) -> Result<()> {
             site.namespace(device).path().display(),
         );
     }
-    println!(
-        "  firewall {:<37} nsenter --net={}",
-        "",
-        site.firewall_namespace().path().display()
-    );
+    println!("  firewall {:<37} nsenter --net={}", "", site.firewall_namespace().path().display());
     Ok(())
 }

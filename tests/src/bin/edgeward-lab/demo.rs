@@ -1,0 +1,131 @@
+//! `lab demo`: the site with the firewall and its page, the two scenarios, and then whoever sits there decides.
+
+use std::{io::IsTerminal, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use lab::{
+    Site, Topology,
+    event::Reader,
+    firewall::{Attach, Settings},
+    scenario::{Round, Scenario, Stage},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time,
+};
+
+use crate::page::Page;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// End after the scenarios were played once
+    #[arg(long)]
+    once: bool,
+    /// Port of the page on 127.0.0.1 (0: any)
+    #[arg(long, default_value_t = 8480)]
+    port: u16,
+    /// How the firewall attaches: auto, tc, xdp or xdp-generic
+    #[arg(long, default_value_t)]
+    attach: Attach,
+}
+
+pub(crate) async fn main(args: &Args, site: &str, topology: Topology) -> Result<()> {
+    let site = Site::temporary(&format!("{site}-demo"), topology)?;
+    tokio::select! {
+        played = play(args, &site) => played,
+        ended = end_is_asked_for() => ended,
+    }
+}
+
+async fn play(args: &Args, site: &Site) -> Result<()> {
+    println!("A door lock, a washing machine and a hub move in; the firewall learns what they normally do.");
+    let settings = Settings { attach: args.attach, ..Settings::default() };
+    let mut stage = Stage::learned(site, settings).await?;
+    println!("It has seen enough: from now on, what is not in the graph does not pass.");
+    let page = Page::start(args.port, stage.firewall.runtime(), site.folder())?;
+    page.print_address(&mut stage.client).await?;
+
+    // Somebody at a terminal decides on the page; otherwise the answer is given here, to show that it works.
+    let nobody_is_there = args.once || !std::io::stdin().is_terminal();
+    let mut waiting = Vec::new();
+    for scenario in Scenario::ALL {
+        stage.prepare(scenario).await?;
+        println!("\n{}", surprise(scenario));
+        if nobody_is_there {
+            let round = stage.round(scenario).await.with_context(|| stage.firewall.log())?;
+            tell(scenario, &round)?;
+        }
+        if !args.once {
+            let effect = stage.offer(scenario)?;
+            let (edge, _) = stage.asked(scenario).await?;
+            println!(
+                "Asked: {} → {}: {} {}. Decide on the page.",
+                edge.from.name, edge.to.name, edge.verb, edge.object
+            );
+            waiting.push((scenario, effect));
+        }
+    }
+    if args.once {
+        return Ok(());
+    }
+    println!("\nThe site stays up until Ctrl-C.");
+    watch(&mut waiting).await
+}
+
+/// Says when a door opens or a battery is reached because someone allowed it; never ends by itself.
+async fn watch(waiting: &mut [(Scenario, Reader)]) -> Result<()> {
+    let mut tick = time::interval(Duration::from_millis(100));
+    loop {
+        tick.tick().await;
+        for (scenario, effect) in &mut *waiting {
+            while let Some(event) = effect.poll()? {
+                if event.event == scenario.success() {
+                    println!("{}", success(*scenario));
+                }
+            }
+        }
+    }
+}
+
+fn tell(scenario: Scenario, round: &Round) -> Result<()> {
+    let edge = &round.pending;
+    println!(
+        "Blocked, and someone is asked: {} → {}: {} {}.",
+        edge.from.name, edge.to.name, edge.verb, edge.object
+    );
+    match round.passed {
+        Some(delay) if !round.before_decision => {
+            println!("Allowed: {} {:.1} ms after the tap.", success(scenario), delay.as_secs_f64() * 1e3);
+            Ok(())
+        }
+        Some(_) => bail!("{} before anybody allowed it", success(scenario)),
+        None => bail!("it was allowed but did not work"),
+    }
+}
+
+fn surprise(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::MaliciousUpdate => "The washing machine gets an update, and tells the front door to open.",
+        Scenario::NewBattery => "A battery moves in, and the hub's energy manager wants to read it.",
+    }
+}
+
+fn success(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::MaliciousUpdate => "The door has opened",
+        Scenario::NewBattery => "The battery was read",
+    }
+}
+
+async fn end_is_asked_for() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    println!("\nTaking the site down.");
+    Ok(())
+}
