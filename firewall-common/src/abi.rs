@@ -472,8 +472,8 @@ wire_type! {
         pub state: u8,
         /// [`Inspect`] as a number.
         pub inspect: u8,
-        /// 1: ended by a decision; every further frame is answered with a reset.
-        pub ended: u8,
+        /// 1: opened by an essential, so no edge is asked for.
+        pub essential: u8,
     }
 }
 

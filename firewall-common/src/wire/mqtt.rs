@@ -223,6 +223,22 @@ impl Stream {
         }
     }
 
+    /// What the text being read is the object of.
+    #[inline(always)]
+    pub const fn reading(&self) -> Kind {
+        match self.text {
+            text::FILTER => Kind::MqttSubscribe,
+            text::CLIENT => Kind::MqttConnect,
+            _ => Kind::MqttPublish,
+        }
+    }
+
+    /// Whether the protocol is certain: CONNECT or CONNACK was seen.
+    #[inline(always)]
+    pub const fn is_recognised(&self) -> bool {
+        self.version != 0
+    }
+
     /// Whether the next byte begins a packet.
     #[inline(always)]
     pub const fn at_boundary(&self) -> bool {
