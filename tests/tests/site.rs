@@ -84,6 +84,7 @@ fn what_a_crash_left_behind_is_removed_and_nothing_else() -> Result<()> {
         return Ok(());
     }
     let site = Site::up("site-crash", Topology::Routed)?;
+    site.join(Device::Hub)?;
     site.join(Device::Lock)?;
     site.start_lock()?;
     let processes = process::recorded(site.folder())?;

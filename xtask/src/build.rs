@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::SystemTime,
 };
 
@@ -33,11 +34,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if args.kernel {
         return kernel();
     }
-    everything(if args.release {
-        Profile::Release
-    } else {
-        Profile::Debug
-    })
+    everything(if args.release { Profile::Release } else { Profile::Debug })
 }
 
 /// How user space is compiled.
@@ -62,7 +59,7 @@ pub(crate) fn everything(profile: Profile) -> Result<()> {
     kernel()?;
     page()?;
     let mut cargo = shell::cargo();
-    cargo.arg("build").env(toolchain::PREBUILT, object());
+    name_object(cargo.arg("build"));
     if profile == Profile::Release {
         cargo.arg("--release");
     }
@@ -74,6 +71,15 @@ pub(crate) fn object() -> PathBuf {
     toolchain::prebuilt().unwrap_or_else(|| kernel_target().join(BPF_TARGET).join("bpf/firewall-ebpf"))
 }
 
+/// Tells the daemon's build where the object is, if it is not where it is looked for anyway: naming it without need would
+/// make cargo build the daemon again whenever someone builds without us.
+pub(crate) fn name_object(cargo: &mut Command) -> &mut Command {
+    if shell::target() != shell::root().join("target") {
+        cargo.env(toolchain::PREBUILT, object());
+    }
+    cargo
+}
+
 /// The kernel programs have a folder of their own, because another compiler fills it.
 fn kernel_target() -> PathBuf {
     shell::target().join("ebpf")
@@ -82,11 +88,7 @@ fn kernel_target() -> PathBuf {
 pub(crate) fn kernel() -> Result<()> {
     if let Some(object) = toolchain::prebuilt() {
         if !object.is_file() {
-            bail!(
-                "{} names {}, which is not a file",
-                toolchain::PREBUILT,
-                object.display()
-            );
+            bail!("{} names {}, which is not a file", toolchain::PREBUILT, object.display());
         }
         eprintln!("build: kernel programs from {}", object.display());
         return Ok(());
@@ -96,11 +98,7 @@ pub(crate) fn kernel() -> Result<()> {
         .context("no compiler for the kernel programs is installed; `cargo xtask setup` does it")?;
     toolchain::check_fit(&compiler, &pins)?;
     eprintln!("build: kernel programs with {compiler}");
-    shell::run(
-        compiler
-            .cargo("build", &pins)
-            .env("CARGO_TARGET_DIR", kernel_target()),
-    )
+    shell::run(compiler.cargo("build", &pins).env("CARGO_TARGET_DIR", kernel_target()))
 }
 
 /// The page's sources.
@@ -135,11 +133,7 @@ fn page() -> Result<()> {
         return Ok(());
     }
     eprintln!("build: the page");
-    shell::run(
-        setup::node_path(&mut shell::command("npm"))
-            .args(["run", "build"])
-            .current_dir(web()),
-    )
+    shell::run(setup::node_path(&mut shell::command("npm")).args(["run", "build"]).current_dir(web()))
 }
 
 /// When the youngest source file under a folder was changed.
@@ -150,10 +144,7 @@ fn newest(folder: &Path) -> Result<Option<SystemTime>> {
         let entry = entry?;
         let name = entry.file_name();
         let changed = if entry.file_type()?.is_dir() {
-            if ["node_modules", "dist", ".svelte-kit"]
-                .iter()
-                .any(|built| name == *built)
-            {
+            if ["node_modules", "dist", ".svelte-kit"].iter().any(|built| name == *built) {
                 continue;
             }
             newest(&entry.path())?

@@ -43,23 +43,11 @@ pub(crate) fn check() -> Result<()> {
     }
     let disk = statvfs(shell::root()).context("cannot ask for the free disk space")?;
     let free = disk.blocks_available() * disk.fragment_size();
-    let needed = if shell::target().join("debug/edgeward").exists() {
-        DISK_ONCE_BUILT
-    } else {
-        DISK
-    };
+    let needed = if shell::target().join("debug/edgeward").exists() { DISK_ONCE_BUILT } else { DISK };
     if free < needed {
-        short.push(format!(
-            "{} are free under {}",
-            gigabytes(free),
-            shell::root().display()
-        ));
+        short.push(format!("{} are free under {}", gigabytes(free), shell::root().display()));
     }
-    if short.is_empty() {
-        Ok(())
-    } else {
-        Err(Short(short).into())
-    }
+    if short.is_empty() { Ok(()) } else { Err(Short(short).into()) }
 }
 
 fn memory() -> Result<u64> {

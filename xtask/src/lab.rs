@@ -24,9 +24,6 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let privilege = Privilege::acquire(args.arguments.iter().any(|argument| argument == "--yes"))?;
     setup::ensure(privilege)?;
     build::everything(Profile::Debug)?;
-    let error = privilege
-        .command(Profile::Debug.binary("edgeward-lab"))
-        .args(&args.arguments)
-        .exec();
+    let error = privilege.command(Profile::Debug.binary("edgeward-lab")).args(&args.arguments).exec();
     Err(error).context("cannot start edgeward-lab")
 }

@@ -17,10 +17,7 @@ pub(crate) fn main() -> Result<()> {
     shell::run(
         compiler
             .cargo("check", &pins)
-            .args([
-                "--config",
-                &format!("target.{BPF_TARGET}.rustflags = ['-D', 'warnings']"),
-            ])
+            .args(["--config", &format!("target.{BPF_TARGET}.rustflags = ['-D', 'warnings']")])
             .env("CARGO_TARGET_DIR", shell::target().join("ebpf-lint")),
     )
 }

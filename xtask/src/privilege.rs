@@ -42,20 +42,13 @@ impl Privilege {
         if geteuid().is_root() {
             return Ok(Self::Root);
         }
-        let prompt = if yes || is_ci() || !std::io::stdin().is_terminal() {
-            Prompt::Never
-        } else {
-            Prompt::Allowed
-        };
+        let prompt =
+            if yes || is_ci() || !std::io::stdin().is_terminal() { Prompt::Never } else { Prompt::Allowed };
         let granted = match prompt {
             Prompt::Never => shell::succeeds(shell::command("sudo").args(["-n", "true"])),
             Prompt::Allowed => shell::run(shell::command("sudo").arg("-v")).is_ok(),
         };
-        if granted {
-            Ok(Self::Sudo(prompt))
-        } else {
-            Err(Missing.into())
-        }
+        if granted { Ok(Self::Sudo(prompt)) } else { Err(Missing.into()) }
     }
 
     /// A command that runs as root; sudo's `env` keeps what the tests and the lab are told by environment.

@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// End after the scenarios were played once
     #[arg(long, conflicts_with = "interface")]
     once: bool,
+    /// Port of the demonstration's page on 127.0.0.1 (0: any)
+    #[arg(long, default_value_t = 8480, conflicts_with = "interface")]
+    port: u16,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -35,7 +38,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if let Some(interface) = &args.interface {
         lab.args(["protect", interface]);
     } else {
-        lab.arg("demo");
+        lab.args(["demo", "--port", &args.port.to_string()]);
         if args.once {
             lab.arg("--once");
         }

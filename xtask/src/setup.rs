@@ -25,54 +25,18 @@ struct Tool {
 }
 
 const TOOLS: &[Tool] = &[
-    Tool {
-        program: "ip",
-        package: "iproute2",
-    },
-    Tool {
-        program: "nft",
-        package: "nftables",
-    },
-    Tool {
-        program: "nsenter",
-        package: "util-linux",
-    },
-    Tool {
-        program: "ethtool",
-        package: "ethtool",
-    },
-    Tool {
-        program: "mosquitto",
-        package: "mosquitto",
-    },
-    Tool {
-        program: "mosquitto_pub",
-        package: "mosquitto-clients",
-    },
-    Tool {
-        program: "dnsmasq",
-        package: "dnsmasq-base",
-    },
-    Tool {
-        program: "udhcpc",
-        package: "udhcpc",
-    },
-    Tool {
-        program: "ping",
-        package: "iputils-ping",
-    },
-    Tool {
-        program: "tcpdump",
-        package: "tcpdump",
-    },
-    Tool {
-        program: "bpftool",
-        package: "bpftool",
-    },
-    Tool {
-        program: "cc",
-        package: "gcc",
-    },
+    Tool { program: "ip", package: "iproute2" },
+    Tool { program: "nft", package: "nftables" },
+    Tool { program: "nsenter", package: "util-linux" },
+    Tool { program: "ethtool", package: "ethtool" },
+    Tool { program: "mosquitto", package: "mosquitto" },
+    Tool { program: "mosquitto_pub", package: "mosquitto-clients" },
+    Tool { program: "dnsmasq", package: "dnsmasq-base" },
+    Tool { program: "udhcpc", package: "udhcpc" },
+    Tool { program: "ping", package: "iputils-ping" },
+    Tool { program: "tcpdump", package: "tcpdump" },
+    Tool { program: "bpftool", package: "bpftool" },
+    Tool { program: "cc", package: "gcc" },
 ];
 
 /// The packages whose service must not start or stay enabled because a newcomer tried Edgeward.
@@ -98,19 +62,17 @@ pub(crate) fn ensure(privilege: Privilege) -> Result<()> {
 }
 
 fn ensure_packages(privilege: Privilege) -> Result<()> {
-    let mut missing: Vec<&str> = TOOLS
-        .iter()
-        .filter(|tool| shell::find(tool.program).is_none())
-        .map(|tool| tool.package)
-        .collect();
+    let mut missing: Vec<&str> =
+        TOOLS.iter().filter(|tool| shell::find(tool.program).is_none()).map(|tool| tool.package).collect();
     if !shell::succeeds(shell::command("/usr/bin/python3").args(["-c", "import paho.mqtt.client"])) {
         missing.push("python3-paho-mqtt");
     }
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        install(privilege, &missing)
-    }
+    if missing.is_empty() { Ok(()) } else { install(privilege, &missing) }
+}
+
+/// What only `cargo xtask test --all` needs: one of its tests is a user with sudo.
+pub(crate) fn ensure_for_all_tests(privilege: Privilege) -> Result<()> {
+    if shell::find("sudo").is_some() { Ok(()) } else { install(privilege, &["sudo"]) }
 }
 
 /// Finds or installs a compiler for the kernel programs and the linker that fits it.
@@ -129,22 +91,16 @@ fn ensure_kernel_toolchain(privilege: Privilege, pins: &Pins) -> Result<()> {
 }
 
 fn install_compiler(privilege: Privilege, pins: &Pins) -> Result<Compiler> {
-    eprintln!(
-        "setup: rustup toolchain {} with rust-src, for the kernel programs",
-        pins.nightly
-    );
+    eprintln!("setup: rustup toolchain {} with rust-src, for the kernel programs", pins.nightly);
     // Where rustup cannot download (build servers, air-gapped sites) this ends soon, and the distribution is asked.
-    let rustup = shell::succeeds(
-        shell::command("timeout")
-            .args(["300", "rustup", "toolchain", "install"])
-            .args([
-                pins.nightly.as_str(),
-                "--profile",
-                "minimal",
-                "--component",
-                "rust-src",
-            ]),
-    );
+    let rustup =
+        shell::succeeds(shell::command("timeout").args(["300", "rustup", "toolchain", "install"]).args([
+            pins.nightly.as_str(),
+            "--profile",
+            "minimal",
+            "--component",
+            "rust-src",
+        ]));
     if !rustup {
         eprintln!("setup: rustup cannot install it; trying the distribution's compiler");
         if let Err(error) = install(privilege, &Pins::compiler_packages()) {
@@ -176,12 +132,7 @@ fn install_linker(privilege: Privilege, pins: &Pins) -> Result<()> {
     shell::run(
         shell::cargo()
             .args(["install", "bpf-linker", "--locked", "--no-default-features"])
-            .args([
-                "--version",
-                &pins.bpf_linker,
-                "--features",
-                &format!("llvm-{}", pins.llvm),
-            ])
+            .args(["--version", &pins.bpf_linker, "--features", &format!("llvm-{}", pins.llvm)])
             .arg("--root")
             .arg(shell::tools())
             .env("CARGO_TARGET_DIR", shell::tools().join("build"))
@@ -199,11 +150,7 @@ fn ensure_node(privilege: Privilege, pins: &Pins) -> Result<()> {
     }
     if !node_fits(pins) {
         // The distribution's is too old; npm's own registry carries the program as a package.
-        eprintln!(
-            "setup: Node.js {} from npm, into {}",
-            pins.node,
-            shell::tools().display()
-        );
+        eprintln!("setup: Node.js {} from npm, into {}", pins.node, shell::tools().display());
         shell::run(
             shell::command("npm")
                 .args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"])
@@ -211,33 +158,19 @@ fn ensure_node(privilege: Privilege, pins: &Pins) -> Result<()> {
                 .arg(format!("node@{}", pins.node)),
         )?;
     }
-    if node_fits(pins) {
-        Ok(())
-    } else {
-        bail!("the page needs Node.js {} or newer", pins.node)
-    }
+    if node_fits(pins) { Ok(()) } else { bail!("the page needs Node.js {} or newer", pins.node) }
 }
 
 fn node_fits(pins: &Pins) -> bool {
     shell::find("npm").is_some()
         && shell::output(node_path(&mut shell::command("node")).arg("--version"))
-            .and_then(|version| {
-                version
-                    .trim_start_matches('v')
-                    .split('.')
-                    .next()?
-                    .parse::<u32>()
-                    .ok()
-            })
+            .and_then(|version| version.trim_start_matches('v').split('.').next()?.parse::<u32>().ok())
             .is_some_and(|major| major >= pins.node)
 }
 
 /// Puts the Node.js of this checkout, if there is one, before the system's.
 pub(crate) fn node_path(command: &mut Command) -> &mut Command {
-    command.env(
-        "PATH",
-        shell::path_with(&[shell::tools().join("node/node_modules/node/bin")]),
-    )
+    command.env("PATH", shell::path_with(&[shell::tools().join("node/node_modules/node/bin")]))
 }
 
 /// Pins of kernel programs and maps live in this file system; most systems have it mounted.
@@ -252,10 +185,7 @@ fn ensure_bpffs(privilege: Privilege) -> Result<()> {
 
 fn install(privilege: Privilege, packages: &[&str]) -> Result<()> {
     if shell::find("apt-get").is_none() {
-        bail!(
-            "please install {} (only Debian's apt-get is known here)",
-            packages.join(", ")
-        );
+        bail!("please install {} (only Debian's apt-get is known here)", packages.join(", "));
     }
     eprintln!("setup: installing {}", packages.join(", "));
     // The lists may be absent or name versions that are gone, so a second try follows a fresh look.
@@ -273,46 +203,18 @@ fn apt_install(privilege: Privilege, packages: &[&str]) -> Result<()> {
         .map(|service| format!("{service}.service"))
         .collect();
     if !services.is_empty() {
-        shell::run(
-            privilege
-                .command("systemctl")
-                .args(["mask", "--runtime", "--quiet"])
-                .args(&services),
-        )?;
+        shell::run(privilege.command("systemctl").args(["mask", "--runtime", "--quiet"]).args(&services))?;
     }
     let mut apt = privilege.command("env");
     // A run level of 1 keeps `invoke-rc.d` from starting services; the mask above does the same for systemd.
-    apt.args([
-        "RUNLEVEL=1",
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "install",
-        "--yes",
-        "--quiet=2",
-    ])
-    .args([
-        "--no-install-recommends",
-        "-o",
-        "Dpkg::Use-Pty=0",
-        "-o",
-        "Acquire::Retries=3",
-    ])
-    .args(packages);
+    apt.args(["RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--quiet=2"])
+        .args(["--no-install-recommends", "-o", "Dpkg::Use-Pty=0", "-o", "Acquire::Retries=3"])
+        .args(packages);
     let installed = shell::run(&mut apt);
     if !services.is_empty() {
-        shell::run(
-            privilege
-                .command("systemctl")
-                .args(["unmask", "--runtime", "--quiet"])
-                .args(&services),
-        )?;
+        shell::run(privilege.command("systemctl").args(["unmask", "--runtime", "--quiet"]).args(&services))?;
         if installed.is_ok() {
-            shell::run(
-                privilege
-                    .command("systemctl")
-                    .args(["disable", "--quiet"])
-                    .args(&services),
-            )?;
+            shell::run(privilege.command("systemctl").args(["disable", "--quiet"]).args(&services))?;
         }
     }
     installed

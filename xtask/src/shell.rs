@@ -12,9 +12,7 @@ use anyhow::{Context, Result, bail};
 
 /// The root of the checkout.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in a folder of the checkout")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in a folder of the checkout")
 }
 
 /// The directory of build output.
@@ -32,10 +30,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root()).env_remove("LD_LIBRARY_PATH");
     for (name, _) in env::vars_os() {
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR")
-        {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR") {
             command.env_remove(name);
         }
     }
@@ -50,10 +45,8 @@ pub(crate) fn cargo() -> Command {
 ///
 /// What it prints is progress and goes to standard error: standard output is for results, some of them JSON.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .stdout(io::stderr())
-        .status()
-        .with_context(|| format!("cannot start {}", line(command)))?;
+    let status =
+        command.stdout(io::stderr()).status().with_context(|| format!("cannot start {}", line(command)))?;
     if !status.success() {
         bail!("{} failed ({status})", line(command));
     }
@@ -63,10 +56,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs silently and returns what it printed, or nothing if it failed or is not there.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Whether the command runs and succeeds.

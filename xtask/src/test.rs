@@ -40,6 +40,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let all = args.all || privilege::is_ci();
     let privilege = Privilege::acquire(args.yes)?;
     setup::ensure(privilege)?;
+    if all {
+        setup::ensure_for_all_tests(privilege)?;
+    }
     build::everything(Profile::Debug)?;
 
     let mut tally = Tally::default();
@@ -56,9 +59,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
 fn unit_tests(filter: Option<&str>) -> Command {
     let mut cargo = shell::cargo();
-    cargo
-        .args(["test", "--lib", "--bins", "--no-fail-fast"])
-        .env(toolchain::PREBUILT, build::object());
+    build::name_object(cargo.args(["test", "--lib", "--bins", "--no-fail-fast"]));
     cargo.arg("--").arg("--show-output").args(filter);
     cargo
 }
@@ -79,11 +80,7 @@ impl TestProgram {
         if all {
             command.arg("EDGEWARD_EXPECT_ALL=1");
         }
-        command
-            .arg(&self.executable)
-            .arg("--show-output")
-            .args(filter)
-            .current_dir(&self.folder);
+        command.arg(&self.executable).arg("--show-output").args(filter).current_dir(&self.folder);
         command
     }
 }
@@ -103,40 +100,25 @@ fn end_to_end_tests() -> Result<Vec<TestProgram>> {
     }
 
     let mut cargo = shell::cargo();
-    cargo
-        .args([
-            "test",
-            "--test",
-            "*",
-            "--no-run",
-            "--message-format=json-render-diagnostics",
-        ])
-        .env(toolchain::PREBUILT, build::object());
-    let output = cargo
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
+    build::name_object(cargo.args([
+        "test",
+        "--test",
+        "*",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ]));
+    let output = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     if !output.status.success() {
         bail!("the end-to-end tests do not build");
     }
     let mut programs = Vec::new();
-    for line in output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
+    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let message: Message = serde_json::from_slice(line).context("cargo said something unexpected")?;
-        if let Message {
-            executable: Some(executable),
-            manifest_path: Some(manifest),
-            target: Some(target),
-        } = message
+        if let Message { executable: Some(executable), manifest_path: Some(manifest), target: Some(target) } =
+            message
             && target.kind.iter().any(|kind| kind == "test")
         {
-            let folder = manifest
-                .parent()
-                .context("a manifest lies in a folder")?
-                .to_owned();
+            let folder = manifest.parent().context("a manifest lies in a folder")?.to_owned();
             programs.push(TestProgram { executable, folder });
         }
     }
@@ -157,14 +139,9 @@ fn page_tests(tally: &mut Tally) -> Result<()> {
     }
     let text = std::fs::read(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
     let manifest: Manifest = serde_json::from_slice(&text).context("package.json is not as expected")?;
-    for script in ["check", "test"]
-        .iter()
-        .filter(|script| manifest.scripts.contains_key(**script))
-    {
+    for script in ["check", "test"].iter().filter(|script| manifest.scripts.contains_key(**script)) {
         let mut npm = shell::command("npm");
-        setup::node_path(&mut npm)
-            .args(["run", script])
-            .current_dir(build::web());
+        setup::node_path(&mut npm).args(["run", script]).current_dir(build::web());
         tally.add_whole(&format!("npm run {script}"), &mut npm);
     }
     Ok(())
@@ -182,10 +159,7 @@ struct Tally {
 impl Tally {
     /// Runs a test program, shows what it prints and counts its results.
     fn add(&mut self, command: &mut Command) -> Result<()> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start a test program")?;
+        let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start a test program")?;
         let output = child.stdout.take().context("a piped output is there")?;
         let failed_before = self.failed;
         let mut stdout = std::io::stdout().lock();
@@ -199,8 +173,7 @@ impl Tally {
         if !status.success() && self.failed == failed_before {
             // It ended before it could report: did not compile, was killed, crashed.
             self.failed += 1;
-            self.failures
-                .push(format!("{} ({status})", command.get_program().to_string_lossy()));
+            self.failures.push(format!("{} ({status})", command.get_program().to_string_lossy()));
         }
         Ok(())
     }
@@ -219,9 +192,8 @@ impl Tally {
     fn line(&mut self, line: &str) {
         if let Some((_, reason)) = line.split_once(NOT_RUN) {
             self.not_run.push(reason.to_owned());
-        } else if let Some(name) = line
-            .strip_prefix("test ")
-            .and_then(|line| line.strip_suffix(" ... FAILED"))
+        } else if let Some(name) =
+            line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"))
         {
             self.failures.push(name.to_owned());
         } else if let Some(counts) = line.strip_prefix("test result: ") {
@@ -241,11 +213,7 @@ impl Tally {
         for reason in &self.not_run {
             println!("{NOT_RUN}{reason}");
         }
-        let failed = if all {
-            self.failed.max(not_run)
-        } else {
-            self.failed
-        };
+        let failed = if all { self.failed.max(not_run) } else { self.failed };
         println!("passed {passed} / failed {failed} / not run {not_run}");
         println!("{passed} passed, {failed} failed");
         if failed > 0 {
@@ -285,11 +253,7 @@ mod tests {
 
     #[test]
     fn what_did_not_run_counts_as_failed_where_everything_is_expected() {
-        let tally = || Tally {
-            passed: 2,
-            not_run: vec!["no root".to_owned()],
-            ..Tally::default()
-        };
+        let tally = || Tally { passed: 2, not_run: vec!["no root".to_owned()], ..Tally::default() };
         assert!(tally().close(false).is_ok());
         assert!(tally().close(true).is_err());
     }

@@ -81,9 +81,7 @@ impl Compiler {
         let toolchains = shell::output(shell::command("rustup").args(["toolchain", "list"]))?;
         toolchains.lines().find(|line| line.starts_with(&pins.nightly))?;
         let sysroot = shell::output(
-            shell::command("rustc")
-                .arg(format!("+{}", pins.nightly))
-                .args(["--print", "sysroot"]),
+            shell::command("rustc").arg(format!("+{}", pins.nightly)).args(["--print", "sysroot"]),
         )?;
         let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core");
         source.is_dir().then(|| Self::Nightly(pins.nightly.clone()))
@@ -101,26 +99,14 @@ impl Compiler {
         let mut cargo = shell::cargo();
         match self {
             Self::Nightly(toolchain) => {
-                cargo
-                    .arg(format!("+{toolchain}"))
-                    .arg(verb)
-                    .args(["-Z", "build-std=core"]);
+                cargo.arg(format!("+{toolchain}")).arg(verb).args(["-Z", "build-std=core"]);
             }
             Self::Distribution(rustc) => {
                 cargo.arg(verb).env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
             }
         }
-        cargo.args([
-            "--package",
-            "firewall-ebpf",
-            "--target",
-            BPF_TARGET,
-            "--profile",
-            "bpf",
-        ]);
-        cargo
-            .env("PATH", shell::path_with(&[linker_home()]))
-            .env("LLVM_PREFIX", pins.llvm_prefix());
+        cargo.args(["--package", "firewall-ebpf", "--target", BPF_TARGET, "--profile", "bpf"]);
+        cargo.env("PATH", shell::path_with(&[linker_home()])).env("LLVM_PREFIX", pins.llvm_prefix());
         cargo
     }
 
@@ -150,14 +136,11 @@ pub(crate) fn linker_home() -> PathBuf {
 /// The pinned linker, if it is installed: the checkout's own, else the one in `PATH`.
 pub(crate) fn linker(pins: &Pins) -> Option<PathBuf> {
     let own = linker_home().join("bpf-linker");
-    [Some(own), shell::find("bpf-linker")]
-        .into_iter()
-        .flatten()
-        .find(|linker| {
-            shell::output(shell::command(linker).arg("--version"))
-                .is_some_and(|version| version.split_whitespace().nth(1) == Some(pins.bpf_linker.as_str()))
-                && linker_llvm(linker).is_some_and(|llvm| llvm.0 == pins.llvm)
-        })
+    [Some(own), shell::find("bpf-linker")].into_iter().flatten().find(|linker| {
+        shell::output(shell::command(linker).arg("--version"))
+            .is_some_and(|version| version.split_whitespace().nth(1) == Some(pins.bpf_linker.as_str()))
+            && linker_llvm(linker).is_some_and(|llvm| llvm.0 == pins.llvm)
+    })
 }
 
 /// Refuses a pair of compiler and linker of which the linker could not read what the compiler writes.
@@ -184,27 +167,16 @@ pub(crate) fn check_fit(compiler: &Compiler, pins: &Pins) -> Result<()> {
 /// The version of the LLVM library that a linker is bound to.
 fn linker_llvm(linker: &Path) -> Option<Version> {
     let libraries = shell::output(shell::command("ldd").arg(linker))?;
-    let library = libraries
-        .lines()
-        .find(|line| line.contains("libLLVM"))?
-        .split("=>")
-        .nth(1)?;
+    let library = libraries.lines().find(|line| line.contains("libLLVM"))?.split("=>").nth(1)?;
     let library = Path::new(library.split_whitespace().next()?);
     // The library's own name holds major and minor only; `llvm-config` beside it knows the patch level. Where the loader
     // took the library from the common folder, the package's own folder has it.
-    let major = library
-        .file_name()?
-        .to_str()?
-        .split(['.', '-'])
-        .find_map(|part| part.parse::<u32>().ok())?;
-    [
-        library.parent()?.parent()?.to_owned(),
-        PathBuf::from(format!("/usr/lib/llvm-{major}")),
-    ]
-    .iter()
-    .find_map(|prefix| shell::output(shell::command(prefix.join("bin/llvm-config")).arg("--version")))
-    .as_deref()
-    .and_then(Version::parse)
+    let major = library.file_name()?.to_str()?.split(['.', '-']).find_map(|part| part.parse::<u32>().ok())?;
+    [library.parent()?.parent()?.to_owned(), PathBuf::from(format!("/usr/lib/llvm-{major}"))]
+        .iter()
+        .find_map(|prefix| shell::output(shell::command(prefix.join("bin/llvm-config")).arg("--version")))
+        .as_deref()
+        .and_then(Version::parse)
 }
 
 /// A version of LLVM: major, minor, patch.
@@ -214,9 +186,7 @@ struct Version(u32, u32, u32);
 impl Version {
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.trim().split('.').map(|part| {
-            let digits = part
-                .find(|c: char| !c.is_ascii_digit())
-                .map_or(part, |end| &part[..end]);
+            let digits = part.find(|c: char| !c.is_ascii_digit()).map_or(part, |end| &part[..end]);
             digits.parse().ok()
         });
         Some(Self(parts.next()??, parts.next()??, parts.next()??))
@@ -243,10 +213,7 @@ mod tests {
         let older = Version::parse("22.1.4").expect("a version");
         let newer = Version::parse("22.1.10\n").expect("a version");
         assert!(older < newer);
-        assert_eq!(
-            Version::parse("22.1.0-rust-1.97.0-nightly"),
-            Some(Version(22, 1, 0))
-        );
+        assert_eq!(Version::parse("22.1.0-rust-1.97.0-nightly"), Some(Version(22, 1, 0)));
         assert_eq!(Version::parse("22"), None);
     }
 
