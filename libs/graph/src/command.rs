@@ -1,0 +1,180 @@
+//! What the graph wants done, in the order in which it must be done.
+//!
+//! To allow, what is stored comes before what the kernel does; to deny, the kernel comes first. The daemon executes
+//! commands strictly in order and acknowledges a request when the queue is empty and the store is flushed.
+
+use firewall_common::abi::{Addr, EdgeKey, Inspect, PrincipalId, RuleId};
+use firewall_common::precedence::{Mode, RuleState};
+use firewall_common::reason::{Reason, Verdict};
+
+use crate::automaton::TopicRule;
+use crate::edge::EdgeId;
+use crate::ledger::Entry;
+use crate::operation::Verb;
+use crate::record::{Record, RecordKey};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `PRINCIPALS[id]`.
+    PutPrincipal {
+        id: PrincipalId,
+        mode: Mode,
+        dangerous: bool,
+        pause_until: u64,
+    },
+    /// `PRINCIPALS[id]` becomes as new as one that was never registered.
+    RemovePrincipal {
+        id: PrincipalId,
+    },
+    /// `PRINCIPAL_BY_MAC`; the entry of `STRANGERS` can be removed.
+    PutMac {
+        mac: [u8; 6],
+        vlan: u16,
+        ifindex: u32,
+        id: PrincipalId,
+    },
+    RemoveMac {
+        mac: [u8; 6],
+        vlan: u16,
+    },
+    /// `HOSTS`, with link 0.
+    PutHost {
+        addr: Addr,
+        id: PrincipalId,
+    },
+    RemoveHost {
+        addr: Addr,
+    },
+    /// `EDGES`; the start states are those of the last [`Command::PutTopics`] with this key, or 0.
+    PutEdge {
+        key: EdgeKey,
+        rule: RuleSpec,
+        inspect: Inspect,
+    },
+    /// Also forgets the automata of this key.
+    RemoveEdge {
+        key: EdgeKey,
+    },
+    /// The whole set of message rules inside a transport. Comes before the first [`Command::PutEdge`] of its key.
+    PutTopics {
+        key: EdgeKey,
+        topics: Topics,
+    },
+    /// `RULES[rule.id]`.
+    PutRule {
+        rule: RuleSpec,
+    },
+    RemoveRule {
+        id: RuleId,
+    },
+    /// `USES[id]` becomes this number.
+    PutUses {
+        id: RuleId,
+        uses: u32,
+    },
+    /// After a restart: `USES[id]` becomes this number unless the kernel holds a smaller one.
+    LimitUses {
+        id: RuleId,
+        at_most: u32,
+    },
+    RemoveUses {
+        id: RuleId,
+    },
+    /// `CONFIG.monitor` and `CONFIG.pause_until`.
+    Site {
+        monitor: bool,
+        pause_until: u64,
+    },
+
+    Save(Box<Record>),
+    Delete(RecordKey),
+    /// Appends to the ledger.
+    Ledger(Entry),
+
+    /// Tells whoever watches.
+    Notify(Event),
+}
+
+/// A rule as the kernel holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleSpec {
+    pub id: RuleId,
+    pub state: RuleState,
+    /// Boot-time nanoseconds; 0 is never.
+    pub deadline: u64,
+    /// Whether each use takes one from `USES`.
+    pub counted: bool,
+}
+
+/// The message rules inside a transport.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topics {
+    pub connect: Vec<TopicRule>,
+    pub publish: Vec<TopicRule>,
+    pub subscribe: Vec<TopicRule>,
+}
+
+/// A change that a page shows at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    EdgePending(EdgeId),
+    EdgeChanged(EdgeId),
+    EdgeDecided(EdgeId),
+    EdgeExpired(EdgeId),
+    EdgeRemoved(EdgeId),
+    PrincipalAdded(PrincipalId),
+    PrincipalChanged(PrincipalId),
+    PrincipalRemoved(PrincipalId),
+    Observation(Observation),
+    Alarm {
+        alarm: Alarm,
+        principal: Option<PrincipalId>,
+    },
+    /// Mode, pause or confirmation of the site.
+    Status,
+}
+
+/// Something that was seen on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Seconds since 1970.
+    pub at: i64,
+    pub verdict: Option<Verdict>,
+    pub reason: Option<Reason>,
+    pub edge: Option<EdgeId>,
+    pub src: PrincipalId,
+    pub dst: PrincipalId,
+    pub verb: Option<Verb>,
+    pub object: String,
+    /// Since the last observation of the same.
+    pub count: u64,
+}
+
+/// Something that a person should look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Alarm {
+    /// More edges or destinations than a device needs: its learning was stopped.
+    Scan,
+    /// A MAC that lives on another port.
+    SpoofMac,
+    /// A new device calls itself like an existing one.
+    NameAlike,
+    /// A quota is used up; what came after was counted, not stored.
+    Overflow,
+    /// The message rules of one transport do not fit; it keeps those that it had.
+    RulesTooComplex,
+}
+
+impl Alarm {
+    /// The code in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::SpoofMac => "spoof.mac",
+            Self::NameAlike => "name.alike",
+            Self::Overflow => "overflow",
+            Self::RulesTooComplex => "rules.too_complex",
+        }
+    }
+}

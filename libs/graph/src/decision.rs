@@ -1,0 +1,305 @@
+//! What people say: allow or deny, for how long, and what can be wrong with it.
+
+use firewall_common::abi::PrincipalId;
+use firewall_common::precedence::Mode;
+use serde::{Deserialize, Serialize};
+
+use crate::edge::{Edge, EdgeId};
+use crate::principal::harmless;
+
+/// Seconds within which a single use must happen.
+pub const ONCE_SECONDS: u64 = 600;
+/// Shortest and longest duration in seconds.
+pub const FOR_SECONDS: std::ops::RangeInclusive<u32> = 60..=43_200;
+/// Most uses that one decision may give.
+pub const USES_CAP: u32 = 1_000_000;
+
+/// Number of a decision: its place in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DecisionId(pub u64);
+
+/// Allow or deny.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Allow,
+    Deny,
+}
+
+/// How long a decision holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifetime {
+    /// One connection, or one message in a running connection, within 10 minutes.
+    Once,
+    /// So many uses.
+    Uses(u32),
+    /// So many seconds.
+    For(u32),
+    /// Until a date, seconds since 1970.
+    Until(i64),
+    /// Until the box restarts.
+    UntilRestart,
+    Always,
+}
+
+impl Lifetime {
+    /// The name in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Uses(_) => "uses",
+            Self::For(_) => "for",
+            Self::Until(_) => "until",
+            Self::UntilRestart => "until_restart",
+            Self::Always => "always",
+        }
+    }
+
+    /// How many uses it gives, if they are counted.
+    pub const fn uses(self) -> Option<u32> {
+        match self {
+            Self::Once => Some(1),
+            Self::Uses(uses) => Some(uses),
+            Self::For(_) | Self::Until(_) | Self::UntilRestart | Self::Always => None,
+        }
+    }
+
+    /// How long it runs; zero where only the moment of the decision counts.
+    pub(crate) const fn seconds(self) -> Option<u64> {
+        match self {
+            Self::Once => Some(ONCE_SECONDS),
+            Self::For(seconds) => Some(seconds as u64),
+            Self::UntilRestart => Some(0),
+            Self::Uses(_) | Self::Until(_) | Self::Always => None,
+        }
+    }
+}
+
+/// Who decides: the owner of a phone, a user of the box, or `edgeward` for what time brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Author(String);
+
+impl Author {
+    /// Names a person; made harmless to show.
+    pub fn person(name: &str) -> Self {
+        let name = harmless(name, 64);
+        Self(if name.is_empty() { "unknown".to_owned() } else { name })
+    }
+
+    /// The firewall itself.
+    pub fn firewall() -> Self {
+        Self("edgeward".to_owned())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A decision or change of mode; an entry of the ledger is made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub id: DecisionId,
+    /// Seconds since 1970.
+    pub at: i64,
+    pub by: Author,
+    pub what: What,
+    /// Set when a later decision undoes this one.
+    pub undone: bool,
+    /// Of its ledger entry.
+    pub hash: crate::ledger::Hash,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum What {
+    /// The edge as it was before; a new one was pending before.
+    Allow {
+        before: Box<Edge>,
+        created: bool,
+        lifetime: Lifetime,
+    },
+    Deny {
+        before: Box<Edge>,
+        created: bool,
+        lifetime: Lifetime,
+    },
+    Remove {
+        before: Box<Edge>,
+    },
+    Undo {
+        decision: DecisionId,
+        edge: Option<EdgeId>,
+    },
+    Mode {
+        #[serde(with = "crate::serial::principal")]
+        principal: PrincipalId,
+        #[serde(with = "crate::serial::mode")]
+        from: Mode,
+        #[serde(with = "crate::serial::mode")]
+        to: Mode,
+        why: String,
+    },
+    SiteMode {
+        to: SiteMode,
+        why: String,
+    },
+    Confirm,
+    Pause {
+        principal: Option<u32>,
+        seconds: u32,
+    },
+    Set {
+        #[serde(with = "crate::serial::principal")]
+        principal: PrincipalId,
+        detail: String,
+    },
+    Merge {
+        #[serde(with = "crate::serial::principal")]
+        from: PrincipalId,
+        #[serde(with = "crate::serial::principal")]
+        into: PrincipalId,
+    },
+    Forget {
+        #[serde(with = "crate::serial::principal")]
+        principal: PrincipalId,
+        title: String,
+    },
+    Import {
+        changes: u32,
+    },
+}
+
+impl What {
+    /// `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal` or `remove`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Allow { .. } => "allow",
+            Self::Deny { .. } => "deny",
+            Self::Remove { .. } => "remove",
+            Self::Undo { .. } => "undo",
+            Self::Mode { to: Mode::Learning | Mode::Ready, .. } => "learn",
+            Self::Mode { .. } | Self::SiteMode { .. } | Self::Confirm => "mode",
+            Self::Pause { .. } => "pause",
+            Self::Set { .. } | Self::Merge { .. } | Self::Forget { .. } => "principal",
+            Self::Import { .. } => "import",
+        }
+    }
+
+    /// The edge it was about, as it was before.
+    pub fn edge(&self) -> Option<&Edge> {
+        match self {
+            Self::Allow { before, .. } | Self::Deny { before, .. } | Self::Remove { before } => Some(before),
+            Self::Undo { .. }
+            | Self::Mode { .. }
+            | Self::SiteMode { .. }
+            | Self::Confirm
+            | Self::Pause { .. }
+            | Self::Set { .. }
+            | Self::Merge { .. }
+            | Self::Forget { .. }
+            | Self::Import { .. } => None,
+        }
+    }
+
+    /// The principal it was about.
+    pub const fn principal(&self) -> Option<PrincipalId> {
+        match self {
+            Self::Mode { principal, .. } | Self::Set { principal, .. } | Self::Forget { principal, .. } => {
+                Some(*principal)
+            }
+            Self::Merge { into, .. } => Some(*into),
+            Self::Pause { principal: Some(principal), .. } => Some(PrincipalId(*principal)),
+            Self::Pause { principal: None, .. }
+            | Self::Allow { .. }
+            | Self::Deny { .. }
+            | Self::Remove { .. }
+            | Self::Undo { .. }
+            | Self::SiteMode { .. }
+            | Self::Confirm
+            | Self::Import { .. } => None,
+        }
+    }
+
+    /// In words: the lifetime of a decision, the mode chosen.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Allow { lifetime, .. } | Self::Deny { lifetime, .. } => match lifetime {
+                Lifetime::Uses(uses) => format!("{uses} uses"),
+                Lifetime::For(seconds) => format!("for {seconds} s"),
+                Lifetime::Until(unix) => format!("until {unix}"),
+                Lifetime::Once | Lifetime::UntilRestart | Lifetime::Always => lifetime.as_str().to_owned(),
+            },
+            Self::Remove { .. } => "asked again at its next try".to_owned(),
+            Self::Undo { decision, .. } => format!("decision {}", decision.0),
+            Self::Mode { from, to, why, .. } => format!("{} to {}: {why}", from.as_str(), to.as_str()),
+            Self::SiteMode { to, why } => format!("site to {}: {why}", to.as_str()),
+            Self::Confirm => "enforce confirmed".to_owned(),
+            Self::Pause { seconds, .. } => format!("for {seconds} s"),
+            Self::Set { detail, .. } => detail.clone(),
+            Self::Merge { from, into } => format!("{} into {}", from.0, into.0),
+            Self::Forget { title, .. } => format!("forgot {title}"),
+            Self::Import { changes } => format!("{changes} changes"),
+        }
+    }
+}
+
+/// Whether anything is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteMode {
+    /// Everything is judged, nothing dropped.
+    #[default]
+    Monitor,
+    Enforce,
+}
+
+impl SiteMode {
+    /// The name in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Monitor => "monitor",
+            Self::Enforce => "enforce",
+        }
+    }
+
+    /// The mode with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "monitor" => Some(Self::Monitor),
+            "enforce" => Some(Self::Enforce),
+            _ => None,
+        }
+    }
+}
+
+/// Why something that a person asked for was not done. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("{0}")]
+    NotFound(String),
+    /// Somebody was faster, or it has changed since it was shown.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    TooMany(String),
+}
+
+impl Refused {
+    /// `not_found`, `conflict`, `invalid` or `too_many`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::Conflict(_) => "conflict",
+            Self::Invalid(_) => "invalid",
+            Self::TooMany(_) => "too_many",
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the configuration decides for the graph. All durations are in seconds.
+
+use crate::decision::SiteMode;
+
+/// Durations, caps and ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Mode of a site that has no state yet.
+    pub site_mode: SiteMode,
+    /// After a change to enforce: time in which it must be confirmed.
+    pub confirm: u64,
+    /// From the first start: devices seen within it start as learning, afterwards as new.
+    pub first_run: u64,
+    /// Learning lasts at least this long,
+    pub learn_min: u64,
+    /// and until nothing new was seen for this long,
+    pub learn_quiet: u64,
+    /// but at most this long.
+    pub learn_max: u64,
+    /// Between ready and enforcing.
+    pub ready_notice: u64,
+    /// Most edges that a principal may learn; beyond, learning stops with an alarm.
+    pub learn_edges: usize,
+    /// Most outside hosts that a principal may learn; beyond, learning stops with an alarm.
+    pub learn_destinations: usize,
+    /// Most undecided edges per source.
+    pub pending_per_source: usize,
+    /// Most devices on one port.
+    pub principals_per_port: usize,
+    /// Ports whose streams are looked at for MQTT; the first is meant where a message names none.
+    pub mqtt_ports: Vec<u16>,
+}
+
+impl Settings {
+    pub(crate) fn mqtt_port(&self) -> u16 {
+        self.mqtt_ports.first().copied().unwrap_or(1883)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const HOUR: u64 = 3_600;
+        const DAY: u64 = 24 * HOUR;
+        Self {
+            site_mode: SiteMode::Monitor,
+            confirm: 300,
+            first_run: DAY,
+            learn_min: 5 * DAY,
+            learn_quiet: 48 * HOUR,
+            learn_max: 14 * DAY,
+            ready_notice: DAY,
+            learn_edges: 256,
+            learn_destinations: 64,
+            pending_per_source: 64,
+            principals_per_port: 256,
+            mqtt_ports: vec![1883],
+        }
+    }
+}
