@@ -21,6 +21,7 @@ pub mod site;
 // What lives at the site.
 pub mod event;
 pub mod firewall;
+pub mod mqtt;
 
 // What is shown and measured there.
 pub mod expect;

@@ -304,7 +304,7 @@ impl<'a> Stage<'a> {
     pub async fn prepare(&mut self, scenario: Scenario) -> Result<()> {
         match scenario {
             // The update restarts the machine.
-            Scenario::MaliciousUpdate => self.washer.stop(),
+            Scenario::MaliciousUpdate => self.stop_washer(),
             Scenario::NewBattery => {
                 if let Some(left) =
                     (self.first_run + Duration::from_secs(1)).checked_sub(self.started.elapsed())
@@ -316,6 +316,11 @@ impl<'a> Stage<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Switches the washing machine's program off; its client identifier is free then.
+    pub fn stop_washer(&self) -> Result<()> {
+        self.washer.stop()
     }
 
     /// Lets the client try, waits until someone is asked, allows, and takes the decision back afterwards.

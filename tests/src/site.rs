@@ -82,7 +82,7 @@ impl Device {
     }
 
     /// What it calls itself when it asks for an address.
-    pub fn host_name(self) -> &'static str {
+    pub const fn host_name(self) -> &'static str {
         match self {
             Self::Lock => "front-door-lock",
             Self::Battery => "battery",
@@ -284,6 +284,30 @@ impl Site {
         ))
     }
 
+    /// Pulls a device's cable out and plugs in a new one: both interfaces are deleted and made again, with the addresses
+    /// that a configured system would give them.
+    pub fn replug(&self, device: Device) -> Result<()> {
+        let (firewall, namespace, port) = (self.firewall_namespace(), self.namespace(device), device.port());
+        firewall.ip(&format!("link del {port}\n"))?;
+        self.lay_cable(&firewall, &port, device)?;
+        match self.topology {
+            Topology::Routed | Topology::Masqueraded => firewall.ip(&format!(
+                "address add {}/24 dev {port}\naddress add {}/64 dev {port} nodad\n",
+                self.gateway(device),
+                self.gateway_v6(device),
+            ))?,
+            Topology::Bridged => firewall.ip(&format!("link set {port} master br0\n"))?,
+        }
+        namespace.ip(&format!(
+            "link set eth0 up\naddress add {}/24 dev eth0\naddress add {}/64 dev eth0 nodad\n\
+             route add default via {}\nroute add default via {}\n",
+            self.address(device),
+            self.address_v6(device),
+            self.gateway(device),
+            self.gateway_v6(device),
+        ))
+    }
+
     /// Starts the programs of a normal day: the lock obeys, the washing machine reports, the battery answers and the hub
     /// reads it now and then.
     pub fn start_devices(&self) -> Result<()> {
@@ -359,17 +383,12 @@ impl Site {
         }
         Self::wire_uplink(&firewall, &internet)?;
         for device in Device::ALL {
-            let namespace = self.namespace(device);
             let (peer, interface) = if is_outside(self.topology, device) {
                 (&internet, "hub0".to_owned())
             } else {
                 (&firewall, device.port())
             };
-            net::cable(
-                &Plug { namespace: peer, interface: &interface, mac: &device.port_mac() },
-                &Plug { namespace: &namespace, interface: "eth0", mac: &device.mac() },
-            )?;
-            peer.ip(&format!("link set {interface} up\n"))?;
+            self.lay_cable(peer, &interface, device)?;
         }
         match self.topology {
             Topology::Routed => self.address_ports(&firewall),
@@ -379,6 +398,15 @@ impl Site {
             }
             Topology::Bridged => self.wire_bridge(&firewall),
         }
+    }
+
+    /// Plugs a device in; its own end stays down until it joins.
+    fn lay_cable(&self, peer: &Namespace, interface: &str, device: Device) -> Result<()> {
+        net::cable(
+            &Plug { namespace: peer, interface, mac: &device.port_mac() },
+            &Plug { namespace: &self.namespace(device), interface: "eth0", mac: &device.mac() },
+        )?;
+        peer.ip(&format!("link set {interface} up\n"))
     }
 
     fn wire_uplink(firewall: &Namespace, internet: &Namespace) -> Result<()> {

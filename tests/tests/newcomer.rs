@@ -23,19 +23,19 @@ struct Newcomer {
 impl Newcomer {
     fn arrive() -> Result<Self> {
         let newcomer = Self { home: Path::new("/home").join(USER) };
-        newcomer.leave()?;
+        Self::leave()?;
         run(Command::new("useradd")
             .args(["--create-home", "--shell", "/bin/sh", "--home-dir"])
             .arg(&newcomer.home)
             .arg(USER))?;
-        fs::write(newcomer.sudoers(), format!("{USER} ALL=(ALL) NOPASSWD: ALL\n"))?;
-        fs::set_permissions(newcomer.sudoers(), fs::Permissions::from_mode(0o440))?;
+        fs::write(Self::sudoers(), format!("{USER} ALL=(ALL) NOPASSWD: ALL\n"))?;
+        fs::set_permissions(Self::sudoers(), fs::Permissions::from_mode(0o440))?;
         Ok(newcomer)
     }
 
-    fn leave(&self) -> Result<()> {
-        if self.sudoers().exists() {
-            fs::remove_file(self.sudoers())?;
+    fn leave() -> Result<()> {
+        if Self::sudoers().exists() {
+            fs::remove_file(Self::sudoers())?;
         }
         if Command::new("id").arg(USER).output()?.status.success() {
             run(Command::new("userdel").args(["--force", "--remove", USER]))?;
@@ -43,7 +43,7 @@ impl Newcomer {
         Ok(())
     }
 
-    fn sudoers(&self) -> PathBuf {
+    fn sudoers() -> PathBuf {
         Path::new("/etc/sudoers.d").join(USER)
     }
 
@@ -72,53 +72,52 @@ impl Newcomer {
         }
         let path = format!(
             "{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            self.cargo_home().display()
+            self.rust().display()
         );
-        command
-            .env("HOME", &self.home)
-            .env("USER", USER)
-            .env("LOGNAME", USER)
-            .env("PATH", path)
-            .env("RUSTUP_HOME", self.home.join(".rustup"))
-            .env("RUSTUP_AUTO_INSTALL", "0");
+        command.env("HOME", &self.home).env("USER", USER).env("LOGNAME", USER).env("PATH", path);
         command
     }
 
-    /// Gives the user what rustup's own installer would: the tools and the toolchains of this machine.
+    /// Gives the user the compiler that runs this test, and what has been downloaded already: fetching the same sources
+    /// again would only test the network.
     fn install_rust(&self) -> Result<()> {
-        let ours = |variable: &str, folder: &str| -> Result<PathBuf> {
-            match env::var_os(variable) {
-                Some(path) => Ok(PathBuf::from(path)),
-                // Under sudo the home is that of the user who called.
-                None => Ok(PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(folder)),
-            }
-        };
-        let rustup = self.home.join(".rustup");
-        fs::create_dir_all(self.cargo_home().join("bin"))?;
-        for tool in ["cargo", "rustc", "rustup"] {
-            run(Command::new("cp")
-                .arg("--dereference")
-                .arg(ours("CARGO_HOME", ".cargo")?.join("bin").join(tool))
-                .arg(self.cargo_home().join("bin")))?;
+        fs::create_dir_all(self.rust())?;
+        for part in ["bin", "lib"] {
+            run(Command::new("cp").arg("--recursive").arg(sysroot()?.join(part)).arg(self.rust()))?;
         }
-        // Downloaded sources are the same for everybody, and fetching them again would only test the network.
-        let registry = ours("CARGO_HOME", ".cargo")?.join("registry");
+        fs::create_dir_all(self.cargo_home())?;
+        let registry = cargo_home()?.join("registry");
         if registry.exists() {
             run(Command::new("cp").arg("--recursive").arg(registry).arg(self.cargo_home()))?;
         }
-        run(Command::new("cp")
-            .args(["--recursive", "--reflink=auto", "--no-dereference"])
-            .arg(ours("RUSTUP_HOME", ".rustup")?)
-            .arg(&rustup))?;
-        run(Command::new("chown")
-            .args(["--recursive", "--no-dereference", &format!("{USER}:{USER}")])
-            .arg(&self.home))
+        let owner = format!("{USER}:{USER}");
+        run(Command::new("chown").args(["--recursive", "--no-dereference", &owner]).arg(&self.home))
     }
+
+    fn rust(&self) -> PathBuf {
+        self.home.join("rust")
+    }
+}
+
+/// The compiler's folder. `cargo xtask test` names it, because under sudo another one may be in `PATH`.
+fn sysroot() -> Result<PathBuf> {
+    if let Some(sysroot) = env::var_os("EDGEWARD_SYSROOT") {
+        return Ok(PathBuf::from(sysroot));
+    }
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output().context("cannot start rustc")?;
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    if let Some(home) = env::var_os("EDGEWARD_CARGO_HOME").or_else(|| env::var_os("CARGO_HOME")) {
+        return Ok(PathBuf::from(home));
+    }
+    Ok(PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(".cargo"))
 }
 
 impl Drop for Newcomer {
     fn drop(&mut self) {
-        if let Err(error) = self.leave() {
+        if let Err(error) = Self::leave() {
             eprintln!("the user {USER} could not be removed: {error:#}");
         }
     }
