@@ -99,6 +99,8 @@ pub struct Learning {
     pub quiet: Span,
     /// Longest time of learning.
     pub max: Span,
+    /// Between the end of learning and enforcing.
+    pub notice: Span,
     /// Devices first seen within this time after the first start learn without being asked about.
     pub first_run: Span,
     /// Most edges that one device may learn.
@@ -139,6 +141,7 @@ impl Default for Config {
                 min: Span::from_secs(5 * 86_400),
                 quiet: Span::from_secs(48 * 3_600),
                 max: Span::from_secs(14 * 86_400),
+                notice: Span::from_secs(86_400),
                 first_run: Span::from_secs(3 * 86_400),
                 max_edges: 256,
                 max_destinations: 128,
@@ -218,9 +221,10 @@ impl Config {
         }
         if let DhcpServer::Port(port) = &self.dhcp.server
             && !protect.contains(port)
+            && uplink.as_ref() != Some(port)
         {
             mistake(format!(
-                "dhcp.server: {port} is not in interfaces.protect; name a protected interface, or \"self\""
+                "dhcp.server: {port} is neither protected nor the uplink; name one of them, or \"self\""
             ));
         }
         if marks.judged & marks.gated != 0 {
@@ -289,9 +293,12 @@ impl fmt::Display for Config {
             DhcpServer::Own => writeln!(f, "server = \"self\"")?,
             DhcpServer::Port(port) => writeln!(f, "server = {}", quoted(port))?,
         }
-        let Learning { min, quiet, max, first_run, max_edges, max_destinations } = &self.learning;
+        let Learning { min, quiet, max, notice, first_run, max_edges, max_destinations } = &self.learning;
         writeln!(f, "\n[learning]")?;
-        writeln!(f, "min = \"{min}\"\nquiet = \"{quiet}\"\nmax = \"{max}\"\nfirst_run = \"{first_run}\"")?;
+        writeln!(
+            f,
+            "min = \"{min}\"\nquiet = \"{quiet}\"\nmax = \"{max}\"\nnotice = \"{notice}\"\nfirst_run = \"{first_run}\""
+        )?;
         writeln!(f, "max_edges = {max_edges}\nmax_destinations = {max_destinations}")?;
         let ports: Vec<String> = self.mqtt.ports.iter().map(ToString::to_string).collect();
         writeln!(f, "\n[mqtt]\nports = [{}]", ports.join(", "))?;

@@ -11,6 +11,14 @@ pub mod config;
 pub mod duration;
 
 // The box: interfaces, nftables, kernel programs.
+pub mod clock;
 pub mod guard;
 pub mod kernel;
 pub mod net;
+
+// What survives.
+pub mod store;
+
+// Who asks.
+pub mod pairing;
+pub mod socket;

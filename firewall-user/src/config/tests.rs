@@ -79,7 +79,7 @@ min = "2d"
 max = "1d"
 "#;
     let Mistakes(mistakes) = parse(text).unwrap_err();
-    for about in ["both protected and the uplink", "lan7 is not in", "share a bit", "longer than max"] {
+    for about in ["both protected and the uplink", "lan7 is neither", "share a bit", "longer than max"] {
         assert!(mistakes.iter().any(|mistake| mistake.message.contains(about)), "{about}: {mistakes:#?}");
     }
 }
