@@ -137,7 +137,6 @@ impl Witness {
     /// Subscribes to everything.
     pub fn listen(site: &Site) -> Result<Self> {
         let hub = site.namespace(Device::Hub);
-        // The topic and the beginning of the payload, which is where messages say what they are.
         let process = Process::start(
             hub.command("mosquitto_sub").args([
                 "-h",
@@ -147,7 +146,7 @@ impl Witness {
                 "-i",
                 "witness",
                 "-F",
-                "%t %l %.20p",
+                "%t %l %p",
             ]),
             "witness",
             site.folder(),
@@ -188,7 +187,7 @@ impl Witness {
     fn has_seen(&self, topic: &str, payload: &str) -> Result<bool> {
         Ok(self.lines()?.iter().any(|line| {
             let mut fields = line.splitn(3, ' ');
-            fields.next() == Some(topic) && fields.nth(1).is_some_and(|start| start == payload)
+            fields.next() == Some(topic) && fields.nth(1).is_some_and(|seen| seen == payload)
         }))
     }
 

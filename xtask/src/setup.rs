@@ -131,7 +131,7 @@ fn install_linker(privilege: Privilege, pins: &Pins) -> Result<()> {
     );
     shell::run(
         shell::cargo()
-            .args(["install", "bpf-linker", "--locked", "--no-default-features"])
+            .args(["install", "bpf-linker", "--quiet", "--locked", "--no-default-features"])
             .args(["--version", &pins.bpf_linker, "--features", &format!("llvm-{}", pins.llvm)])
             .arg("--root")
             .arg(shell::tools())

@@ -78,6 +78,18 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+/// The folder of the compiler that builds user space.
+pub(crate) fn sysroot() -> Option<PathBuf> {
+    output(command("rustc").args(["--print", "sysroot"])).map(|sysroot| PathBuf::from(sysroot.trim()))
+}
+
+/// Where cargo keeps what it has downloaded.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")))
+}
+
 /// `PATH` with further directories in front.
 pub(crate) fn path_with(dirs: &[PathBuf]) -> std::ffi::OsString {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -77,6 +77,14 @@ impl TestProgram {
         command.arg(format!("CARGO_MANIFEST_DIR={}", self.folder.display()));
         command.arg(format!("INSTA_WORKSPACE_ROOT={}", shell::root().display()));
         command.arg(format!("{}={}", toolchain::PREBUILT, build::object().display()));
+        // One test gives another user this compiler; as root, another one may be found first.
+        for (name, path) in
+            [("EDGEWARD_SYSROOT", shell::sysroot()), ("EDGEWARD_CARGO_HOME", shell::cargo_home())]
+        {
+            if let Some(path) = path {
+                command.arg(format!("{name}={}", path.display()));
+            }
+        }
         if all {
             command.arg("EDGEWARD_EXPECT_ALL=1");
         }
