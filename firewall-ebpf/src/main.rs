@@ -1,54 +1,75 @@
+//! The kernel programs of Edgeward: from a frame on a hook to its verdict.
+//!
+//! ```text
+//! hook ─▶ parse ─▶ who? ─▶ essential? ─▶ flow ─▶ edge ─▶ stream ─▶ finish: pass with the mark, drop, answer
+//! ```
+//!
+//! [`hook`] is the flow from top to bottom; each other module owns one question and the maps that answer it. What cannot
+//! be parsed, is over a cap or unknown is a [`Stop`](hook::Stop) with a reason: there is no path to "pass" without a
+//! permit.
+
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics, asm_experimental_arch)]
+#![feature(asm_experimental_arch, core_intrinsics)]
+// Compare-and-swap has no stable form on this target (`core::sync::atomic` lacks it).
 #![allow(internal_features)]
 
-use aya_ebpf::{macros::{classifier, map}, maps::{HashMap, Array}, programs::TcContext, helpers};
-use core::ffi::c_void;
-use core::intrinsics::{atomic_cxchg, atomic_xadd, atomic_store, AtomicOrdering as O};
+use aya_ebpf::bindings::{TC_ACT_SHOT, xdp_action};
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use firewall_common::abi::counter;
 
-#[repr(C)]
-#[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable)]
-pub struct V { lock: u32, pad: u32, v: u64 }
+// The flow.
+mod hook;
 
-#[map]
-static M: HashMap<u32, V> = HashMap::with_max_entries(64, 0);
-#[unsafe(no_mangle)]
-static MARK: u32 = 0;
+// Who, and what a link needs.
+mod essential;
+mod who;
 
-#[repr(C)]
-struct Ctx { n: u64 }
+// What is asked for, and whether the model has it.
+mod edge;
+mod flow;
+mod stream;
 
-#[inline(never)]
-unsafe extern "C" fn cb(_i: u32, c: *mut c_void) -> i64 {
-    let c = unsafe { &mut *(c as *mut Ctx) };
-    c.n += 1;
-    0
-}
+// What becomes of it.
+mod answer;
+mod observe;
 
-#[inline(never)]
-unsafe extern "C" fn each(_m: *mut c_void, _k: *const u32, v: *mut V, _c: *mut c_void) -> i64 {
-    unsafe { (*v).v += 1 };
-    0
-}
+// The kernel around us.
+mod atomic;
+mod bytes;
+mod config;
+mod scratch;
 
+/// Frames that a protected port receives from devices.
 #[classifier]
-pub fn t(_ctx: TcContext) -> i32 {
-    let mut c = Ctx { n: 0 };
-    unsafe { helpers::bpf_loop(10, cb as *mut c_void, &mut c as *mut _ as *mut c_void, 0) };
-    let m = unsafe { core::ptr::read_volatile(&MARK) };
-    if let Some(v) = M.get_ptr_mut(&1) {
-        let (_, ok) = unsafe { atomic_cxchg::<u64, { O::SeqCst }, { O::SeqCst }>(core::ptr::addr_of_mut!((*v).v), 0, 1) };
-        if !ok { return 2; }
-        unsafe { atomic_xadd::<u64, u64, { O::Relaxed }>(core::ptr::addr_of_mut!((*v).v), c.n) };
-        unsafe { core::ptr::write_volatile(core::ptr::addr_of_mut!((*v).v), 0) };
-    }
-    m as i32
+pub fn edgeward_lan_ingress(ctx: TcContext) -> i32 {
+    hook::classify(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
-#[cfg(not(test))]
+/// Frames about to be delivered to devices.
+#[classifier]
+pub fn edgeward_lan_egress(ctx: TcContext) -> i32 {
+    hook::classify(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// Frames that the uplink receives.
+#[classifier]
+pub fn edgeward_uplink(ctx: TcContext) -> i32 {
+    hook::classify(&ctx, counter::HOOK_UPLINK).unwrap_or(TC_ACT_SHOT)
+}
+
+/// The gate before the network stack: drops what no later step could allow.
+#[xdp]
+pub fn edgeward_xdp(ctx: XdpContext) -> u32 {
+    hook::gate(&ctx).unwrap_or(xdp_action::XDP_DROP)
+}
+
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! { loop {} }
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    // The verifier proves that this is never reached.
+    loop {}
+}
 
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]

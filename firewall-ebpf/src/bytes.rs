@@ -1,0 +1,79 @@
+//! The one place where bytes of a frame are read.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use firewall_common::wire::Bytes;
+
+/// A socket buffer at a TC hook.
+pub struct Skb<'a>(pub &'a TcContext);
+
+impl Skb<'_> {
+    #[inline(always)]
+    fn raw(&self) -> *mut __sk_buff {
+        self.0.skb.skb
+    }
+}
+
+impl Bytes for Skb<'_> {
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        let mut to = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the helper checks offset and length against the frame and fills all of `to` or fails.
+        let result =
+            unsafe { bpf_skb_load_bytes(self.raw().cast(), offset, to.as_mut_ptr().cast(), N as u32) };
+        // SAFETY: filled by the helper.
+        if result == 0 { Some(unsafe { to.assume_init() }) } else { None }
+    }
+
+    #[inline(always)]
+    fn tag(&self) -> Option<u16> {
+        // SAFETY: the context is valid while the program runs.
+        let (present, tag) = unsafe { ((*self.raw()).vlan_present, (*self.raw()).vlan_tci) };
+        if present != 0 { Some(tag as u16) } else { None }
+    }
+}
+
+/// A frame at the XDP hook.
+pub struct Xdp<'a>(pub &'a XdpContext);
+
+impl Bytes for Xdp<'_> {
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        (self.0.data_end() - self.0.data()) as u32
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        let mut to = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: as above.
+        let result =
+            unsafe { bpf_xdp_load_bytes(self.0.as_ptr().cast(), offset, to.as_mut_ptr().cast(), N as u32) };
+        // SAFETY: filled by the helper.
+        if result == 0 { Some(unsafe { to.assume_init() }) } else { None }
+    }
+
+    #[inline(always)]
+    fn tag(&self) -> Option<u16> {
+        None
+    }
+}
+
+/// Hides a value from the optimiser, so that the check that follows is made on the very register that is used.
+///
+/// LLVM otherwise compares a copy and passes the unchecked original to a helper, which the verifier refuses.
+#[inline(always)]
+pub fn opaque(value: u64) -> u64 {
+    let mut value = value;
+    // SAFETY: the instruction copies a register onto itself.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack)) };
+    value
+}

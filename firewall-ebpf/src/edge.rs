@@ -1,0 +1,111 @@
+//! Whether the model has an edge: rules, uses, modes, and the one table of who wins.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap};
+use firewall_common::abi::{Edge, EdgeKey, Principal, PrincipalId, Rule, RuleId, capacity};
+use firewall_common::precedence::{self, End, Mode, Outcome, RuleState};
+
+use crate::atomic;
+
+/// Written by the daemon.
+#[map]
+static EDGES: HashMap<EdgeKey, Edge> = HashMap::with_max_entries(capacity::EDGES, 0);
+
+/// Written by the daemon.
+#[map]
+static RULES: HashMap<RuleId, Rule> = HashMap::with_max_entries(capacity::RULES, 0);
+
+/// The daemon writes how many uses there are; the kernel takes them, one by one.
+#[map]
+static USES: HashMap<RuleId, u64> = HashMap::with_max_entries(capacity::USES, 0);
+
+/// Written by the daemon.
+#[map]
+static PRINCIPALS: Array<Principal> = Array::with_max_entries(capacity::PRINCIPALS, 0);
+
+/// Whether a judgement is the start of a use or belongs to one that was taken before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    Take,
+    Taken,
+}
+
+/// Boot-time nanoseconds.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// The edge as the daemon wrote it.
+#[inline(always)]
+pub fn lookup(key: &EdgeKey) -> Option<Edge> {
+    // SAFETY: the value is copied at once; the daemon replaces whole entries.
+    unsafe { EDGES.get(key) }.copied()
+}
+
+/// The rule of an object, as the daemon wrote it.
+#[inline(always)]
+pub fn rule(id: RuleId) -> Option<Rule> {
+    if id.0 == 0 {
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe { RULES.get(id) }.copied()
+}
+
+/// What the rule says now: absent once its time or its uses are over.
+#[inline(always)]
+pub fn state(rule: Option<Rule>, using: Use, now: u64) -> RuleState {
+    let Some(rule) = rule else { return RuleState::Absent };
+    if rule.deadline != 0 && now >= rule.deadline {
+        return RuleState::Absent;
+    }
+    if rule.counted != 0 && using == Use::Take {
+        let taken = match USES.get_ptr_mut(rule.id) {
+            Some(uses) => atomic::take_one(uses),
+            None => false,
+        };
+        if !taken {
+            return RuleState::Absent;
+        }
+    }
+    RuleState::from_code(rule.state)
+}
+
+/// Asks the table.
+#[inline(always)]
+pub fn decide(src: PrincipalId, dst: PrincipalId, state: RuleState) -> Outcome {
+    precedence::decide(end(src), end(dst), state).outcome
+}
+
+/// Whether one of these is in quarantine.
+#[inline(always)]
+pub fn quarantined(src: PrincipalId, dst: PrincipalId) -> bool {
+    end(src).mode == Mode::Quarantine || end(dst).mode == Mode::Quarantine
+}
+
+/// Whether nothing of this principal is dropped at the moment.
+#[inline(always)]
+pub fn paused(principal: PrincipalId, now: u64) -> bool {
+    principal != PrincipalId::UNKNOWN && matches!(PRINCIPALS.get(principal.0), Some(p) if now < p.pause_until)
+}
+
+/// An end that has no number is an outside host: a stranger inside never comes this far.
+#[inline(always)]
+fn end(principal: PrincipalId) -> End {
+    if principal == PrincipalId::UNKNOWN {
+        return End { mode: Mode::Outside, dangerous: false };
+    }
+    match PRINCIPALS.get(principal.0) {
+        Some(entry) => End { mode: Mode::from_code(entry.mode), dangerous: entry.dangerous != 0 },
+        None => End { mode: Mode::New, dangerous: true },
+    }
+}
+
+/// Whether what this principal does becomes its model.
+#[inline(always)]
+pub fn learning(principal: PrincipalId) -> bool {
+    matches!(end(principal).mode, Mode::Learning | Mode::Ready)
+}

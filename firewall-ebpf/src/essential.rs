@@ -1,0 +1,295 @@
+//! Essentials: what a link needs to work passes without an edge, in its own shape and within its own budget.
+
+use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::LruHashMap;
+use firewall_common::abi::{Addr, Budget, BudgetKey, Kind, OBJECT_CAP, PrincipalId, capacity, counter};
+use firewall_common::reason::{Reason, Verdict};
+use firewall_common::wire::essential::{self, ECHO_PAYLOAD, Essential};
+use firewall_common::wire::frame::{ethertype, proto};
+use firewall_common::wire::{Bytes, dhcp};
+
+use crate::bytes::Skb;
+use crate::scratch::Scratch;
+use crate::{flow, observe, who};
+
+/// Written by the kernel. Least recently used: a sender whose bucket is forgotten has been silent for long.
+#[map]
+static BUDGETS: LruHashMap<BudgetKey, Budget> = LruHashMap::with_max_entries(capacity::BUDGETS, 0);
+
+const DHCP_SERVER: u16 = 67;
+const DHCP_CLIENT: u16 = 68;
+const DHCP6_CLIENT: u16 = 546;
+const DHCP6_SERVER: u16 = 547;
+const DNS: u16 = 53;
+const NTP: u16 = 123;
+
+/// What became of a frame here.
+pub enum Answer {
+    /// It is none of the essentials.
+    No,
+    /// It passes.
+    Yes,
+    /// It passes and its replies belong to it.
+    Opens,
+}
+
+/// Judges a frame at ingress or egress as an essential.
+#[inline(never)]
+pub fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    match scratch.frame.ethertype {
+        ethertype::ARP => arp(skb, scratch),
+        ethertype::EAPOL => spend(scratch, Essential::Eapol),
+        ethertype::IPV4 | ethertype::IPV6 => ip(skb, scratch),
+        _ => Ok(Answer::No),
+    }
+}
+
+#[inline(always)]
+fn ip(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    match scratch.frame.proto {
+        proto::UDP => udp(skb, scratch),
+        proto::TCP if scratch.frame.dst_port == DNS && to_the_box(scratch) => Ok(Answer::Opens),
+        proto::ICMP => icmp(skb, scratch),
+        proto::ICMP6 => icmp6(skb, scratch),
+        proto::IGMP => group(scratch),
+        _ => Ok(Answer::No),
+    }
+}
+
+/// Whether the frame comes from a device.
+#[inline(always)]
+fn from_device(scratch: &Scratch) -> bool {
+    scratch.hook == counter::HOOK_LAN_INGRESS
+}
+
+#[inline(always)]
+fn to_the_box(scratch: &Scratch) -> bool {
+    from_device(scratch) && scratch.dst == PrincipalId::SELF
+}
+
+/// ARP (RFC 826) for IPv4 over Ethernet; the sender must hold the address that it announces.
+#[inline(always)]
+fn arp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    let header: [u8; 28] = skb.load(scratch.frame.network).ok_or(Reason::EssentialShape)?;
+    let [h0, h1, p0, p1, hl, pl, o0, o1, m0, m1, m2, m3, m4, m5, a, b, c, d, ..] = header;
+    let shape = [h0, h1, p0, p1, hl, pl, o0] == [0, 1, 8, 0, 6, 4, 0] && (o1 == 1 || o1 == 2);
+    if !shape {
+        return Err(Reason::EssentialShape);
+    }
+    if [m0, m1, m2, m3, m4, m5] != scratch.frame.src_mac {
+        return Err(Reason::SpoofMac);
+    }
+    let sender = Addr::from_v4([a, b, c, d]);
+    // A probe has no address yet (RFC 5227, section 2.1.1).
+    if !sender.is_unspecified() {
+        holds(scratch, &sender)?;
+    }
+    spend(scratch, Essential::Arp)
+}
+
+/// A device must hold the address that it announces; what comes from the other side must not announce a device's.
+#[inline(always)]
+fn holds(scratch: &mut Scratch, addr: &Addr) -> Result<(), Reason> {
+    if from_device(scratch) {
+        return who::claim(scratch, scratch.src, addr);
+    }
+    match who::holder(*addr, scratch.link) {
+        who::Holder::Device(_) => Err(Reason::SpoofIp),
+        who::Holder::Known(_) | who::Holder::Unknown => Ok(()),
+    }
+}
+
+#[inline(always)]
+fn udp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    match (scratch.frame.src_port, scratch.frame.dst_port) {
+        (DHCP_CLIENT, DHCP_SERVER) => dhcp_request(skb, scratch),
+        (DHCP_SERVER, DHCP_CLIENT) => dhcp_reply(skb, scratch),
+        (DHCP6_CLIENT, DHCP6_SERVER) => spend(scratch, Essential::Dhcp),
+        (DHCP6_SERVER, DHCP6_CLIENT) => {
+            if from_device(scratch) && !who::is_dhcp_server(scratch.ifindex) {
+                return Err(Reason::DhcpServer);
+            }
+            spend(scratch, Essential::Dhcp)
+        }
+        (_, DNS) if to_the_box(scratch) => opens(scratch, Essential::Dns),
+        (_, NTP) if to_the_box(scratch) => opens(scratch, Essential::Ntp),
+        _ => Ok(Answer::No),
+    }
+}
+
+#[inline(always)]
+fn dhcp_request(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    let at = scratch.frame.payload;
+    if !dhcp::is(skb, at, dhcp::Op::Request) {
+        return Err(Reason::EssentialShape);
+    }
+    if from_device(scratch) {
+        if dhcp::client(skb, at) != Some(scratch.frame.src_mac) {
+            return Err(Reason::SpoofMac);
+        }
+        host_name(skb, scratch);
+    }
+    spend(scratch, Essential::Dhcp)
+}
+
+/// Tells the daemon what the client calls itself.
+#[inline(always)]
+fn host_name(skb: &Skb, scratch: &mut Scratch) {
+    if scratch.src == PrincipalId::UNKNOWN {
+        return;
+    }
+    let Some((at, length)) = dhcp::host_name(skb, scratch.frame.payload) else { return };
+    let mut hash = firewall_common::hash::Hasher::ZERO;
+    let mut read = 0_usize;
+    // A host name has at most 63 bytes (RFC 2132, section 3.14 with RFC 1035, section 2.3.4).
+    while read < 63 {
+        if read as u8 >= length {
+            break;
+        }
+        let Some([byte]) = skb.load::<1>(at + read as u32) else { return };
+        scratch.observed.object[read & (OBJECT_CAP - 1)] = byte;
+        hash = hash.push(byte, &scratch.config.key.0);
+        read += 1;
+    }
+    scratch.observed.object_len = read as u16;
+    let mut key = observe::notice(Addr([0; 16]), scratch.src, 0);
+    key.edge.kind = Kind::DhcpName as u8;
+    key.object = hash.finish();
+    scratch.observed_key = key;
+    observe::record(scratch, Verdict::Forwarded, Reason::InModel);
+}
+
+#[inline(always)]
+fn dhcp_reply(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    if from_device(scratch) && !who::is_dhcp_server(scratch.ifindex) {
+        return Err(Reason::DhcpServer);
+    }
+    let at = scratch.frame.payload;
+    if !dhcp::is(skb, at, dhcp::Op::Reply) {
+        return Err(Reason::EssentialShape);
+    }
+    if let (Some(addr), Some(client)) = (dhcp::leased(skb, at), dhcp::client(skb, at)) {
+        who::lease(scratch, &client, &addr)?;
+    }
+    spend(scratch, Essential::Dhcp)
+}
+
+/// ICMP (RFC 792): errors that quote a live flow, and echo within the site.
+#[inline(always)]
+fn icmp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    if scratch.frame.is_error() {
+        return error(skb, scratch);
+    }
+    match scratch.frame.flags {
+        // Redirect, router advertisement.
+        5 | 9 if from_device(scratch) => Err(Reason::EssentialRouter),
+        8 => echo(scratch),
+        _ => Ok(Answer::No),
+    }
+}
+
+/// `ICMPv6` (RFC 4443), neighbour discovery (RFC 4861) and MLD (RFC 3810).
+#[inline(always)]
+fn icmp6(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    if scratch.frame.is_error() {
+        return error(skb, scratch);
+    }
+    match scratch.frame.flags {
+        128 => echo(scratch),
+        130 | 131 | 132 | 143 => group(scratch),
+        // Router solicitation.
+        133 => spend(scratch, Essential::Neighbour),
+        // Router advertisement, redirect.
+        134 | 137 => {
+            if from_device(scratch) {
+                return Err(Reason::EssentialRouter);
+            }
+            spend(scratch, Essential::Neighbour)
+        }
+        135 | 136 => neighbour(skb, scratch),
+        _ => Ok(Answer::No),
+    }
+}
+
+#[inline(always)]
+fn neighbour(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    // Hop limit 255: it was not forwarded (RFC 4861, section 7.1).
+    let [hops]: [u8; 1] = skb.load(scratch.frame.network + 7).ok_or(Reason::EssentialShape)?;
+    if hops != 255 {
+        return Err(Reason::EssentialShape);
+    }
+    let addr = if scratch.frame.flags == 136 {
+        Addr(skb.load(scratch.frame.transport + 8).ok_or(Reason::EssentialShape)?)
+    } else {
+        scratch.frame.src
+    };
+    // Duplicate address detection has no source yet (RFC 4862, section 5.4.2).
+    if !addr.is_unspecified() {
+        holds(scratch, &addr)?;
+    }
+    let option = scratch.frame.transport + 24;
+    if let Some([kind, length, m0, m1, m2, m3, m4, m5]) = skb.load::<8>(option) {
+        let names_sender = matches!(kind, 1 | 2) && length == 1;
+        if names_sender && from_device(scratch) && [m0, m1, m2, m3, m4, m5] != scratch.frame.src_mac {
+            return Err(Reason::SpoofMac);
+        }
+    }
+    spend(scratch, Essential::Neighbour)
+}
+
+/// Echo with a short payload, to the box or from it; other echoes are edges.
+#[inline(always)]
+fn echo(scratch: &mut Scratch) -> Result<Answer, Reason> {
+    let with_the_box = scratch.src == PrincipalId::SELF || scratch.dst == PrincipalId::SELF;
+    if with_the_box && scratch.frame.payload_len <= ECHO_PAYLOAD {
+        return opens(scratch, Essential::Echo);
+    }
+    Ok(Answer::No)
+}
+
+#[inline(always)]
+fn group(scratch: &mut Scratch) -> Result<Answer, Reason> {
+    if scratch.frame.dst.is_everyone() { spend(scratch, Essential::Group) } else { Ok(Answer::No) }
+}
+
+#[inline(always)]
+fn error(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    if !flow::quotes_live(skb, scratch) {
+        return Err(Reason::IcmpUnrelated);
+    }
+    spend(scratch, Essential::IcmpError)
+}
+
+#[inline(always)]
+fn opens(scratch: &mut Scratch, essential: Essential) -> Result<Answer, Reason> {
+    spend(scratch, essential)?;
+    Ok(Answer::Opens)
+}
+
+/// Takes the frame from its sender's budget.
+#[inline(never)]
+pub fn spend(scratch: &mut Scratch, essential: Essential) -> Result<Answer, Reason> {
+    let ifindex = if scratch.src == PrincipalId::UNKNOWN { scratch.ifindex } else { 0 };
+    let key = BudgetKey { principal: scratch.src, ifindex, essential: essential as u32 };
+    let bytes = u64::from(scratch.end);
+    if let Some(budget) = BUDGETS.get_ptr_mut(key) {
+        // SAFETY: the entry stays mapped while the program runs. Two CPUs at once may lose one another's update: a
+        // budget bounds, it does not account.
+        let budget = unsafe { &mut *budget };
+        let Some(left) =
+            essential::spend(essential, budget.tokens, scratch.now.wrapping_sub(budget.at), bytes)
+        else {
+            return Err(Reason::EssentialBudget);
+        };
+        budget.tokens = left;
+        budget.at = scratch.now;
+        return Ok(Answer::Yes);
+    }
+    let Some(tokens) = essential.burst().checked_sub(bytes) else { return Err(Reason::EssentialBudget) };
+    let fresh = Budget { tokens, at: scratch.now };
+    match BUDGETS.insert(key, fresh, BPF_ANY as u64) {
+        Ok(()) => Ok(Answer::Yes),
+        Err(_) => Err(Reason::TableFull),
+    }
+}

@@ -1,0 +1,531 @@
+//! Connections: opened by an edge, kept by their own order, ended by a decision, a close or time.
+//!
+//! Half-open connections live in a least-recently-used table, established ones in one where a flood cannot evict them:
+//! only an answer of the other end brings a connection there. Every frame asks for its edge again, so a decision ends
+//! running connections without the daemon.
+
+use core::ffi::c_void;
+
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
+use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_prandom_u32};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, LruHashMap};
+use firewall_common::abi::{
+    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Inspect, Kind, PrincipalId, StreamKey, capacity,
+};
+use firewall_common::precedence::Outcome;
+use firewall_common::reason::{Reason, Verdict};
+use firewall_common::wire::Bytes;
+use firewall_common::wire::frame::{proto, tcp};
+
+use crate::bytes::Skb;
+use crate::edge::{self, Use};
+use crate::hook::{Answer, Stop, stopped};
+use crate::scratch::Scratch;
+use crate::{atomic, observe, stream};
+
+/// Written by the kernel.
+#[map]
+static FLOWS: HashMap<FlowKey, Flow> = HashMap::with_max_entries(capacity::FLOWS, 0);
+
+/// Written by the kernel.
+#[map]
+static HALF_OPEN: LruHashMap<FlowKey, Flow> = LruHashMap::with_max_entries(capacity::HALF_OPEN, 0);
+
+/// Boot-time nanoseconds of the last sweep. Written by the kernel.
+#[map]
+static SWEPT: Array<u64> = Array::with_max_entries(1, 0);
+
+const SECOND: u64 = 1_000_000_000;
+/// An established TCP connection without a frame (RFC 5382, REQ-5).
+const TCP_IDLE: u64 = 7_440 * SECOND;
+/// A datagram flow that was answered (RFC 4787, REQ-5).
+const DATAGRAM_IDLE: u64 = 300 * SECOND;
+/// A closing TCP connection, and everything that was not answered.
+const SHORT_IDLE: u64 = 60 * SECOND;
+/// The full table is swept at most this often.
+const SWEEP_EVERY: u64 = SECOND;
+
+/// Judges the frame at hand by its connection and edge.
+#[inline(always)]
+pub fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<(), Stop> {
+    find_key(scratch);
+    let is_tcp = scratch.frame.proto == proto::TCP;
+    let opens = is_tcp && scratch.frame.flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
+    if let Some(entry) = FLOWS.get_ptr_mut(scratch.flow_key) {
+        // SAFETY: copied at once; the slot stays mapped while the program runs.
+        scratch.flow = unsafe { *entry };
+        let reopened = opens && scratch.dir == scratch.flow.initiator;
+        if !expired(&scratch.flow, scratch.frame.proto, scratch.now) && !reopened {
+            return established(skb, scratch, entry);
+        }
+        forget(&scratch.flow_key, &scratch.flow);
+    }
+    if let Some(entry) = HALF_OPEN.get_ptr_mut(scratch.flow_key) {
+        // SAFETY: as above.
+        scratch.flow = unsafe { *entry };
+        if !expired(&scratch.flow, scratch.frame.proto, scratch.now) {
+            return if is_tcp { handshake(skb, scratch, opens) } else { exchange(scratch) };
+        }
+    }
+    if is_tcp && !opens { midstream(scratch) } else { open(scratch) }
+}
+
+/// Lets an essential through whose replies must find their way back.
+#[inline(always)]
+pub fn essential(scratch: &mut Scratch) -> Result<(), Stop> {
+    find_key(scratch);
+    // One that goes on keeps its entry, and a TCP one its handshake.
+    if let Some(entry) = FLOWS.get_ptr_mut(scratch.flow_key) {
+        // SAFETY: as above.
+        let entry = unsafe { &mut *entry };
+        if entry.essential != 0 {
+            entry.seen[usize::from(scratch.dir & 1)] = scratch.now;
+            return Ok(());
+        }
+    }
+    scratch.flow = fresh(scratch, edge_key(scratch), Inspect::Opaque);
+    scratch.flow.essential = 1;
+    scratch.flow.state = FlowState::Answered as u8;
+    keep(scratch)
+}
+
+/// Writes the key of the frame's connection: both directions have the same.
+#[inline(always)]
+fn find_key(scratch: &mut Scratch) {
+    let frame = &scratch.frame;
+    let from_low = is_lower(&frame.src, frame.src_port, &frame.dst, frame.dst_port);
+    scratch.dir = !from_low as u8;
+    scratch.flow_key = if from_low {
+        key(frame.src, frame.src_port, frame.dst, frame.dst_port, frame.proto)
+    } else {
+        key(frame.dst, frame.dst_port, frame.src, frame.src_port, frame.proto)
+    };
+}
+
+#[inline(always)]
+fn key(low: Addr, low_port: u16, high: Addr, high_port: u16, proto: u8) -> FlowKey {
+    FlowKey { low, high, low_port, high_port, proto, _pad: [0; 3] }
+}
+
+#[inline(always)]
+fn is_lower(a: &Addr, a_port: u16, b: &Addr, b_port: u16) -> bool {
+    let (a_high, a_low) = halves(a);
+    let (b_high, b_low) = halves(b);
+    if a_high != b_high {
+        return a_high < b_high;
+    }
+    if a_low != b_low {
+        return a_low < b_low;
+    }
+    a_port <= b_port
+}
+
+#[inline(always)]
+fn halves(addr: &Addr) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = addr.0;
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes([i, j, k, l, m, n, o, p]))
+}
+
+/// The edge that the frame at hand asks for.
+#[inline(always)]
+fn edge_key(scratch: &Scratch) -> EdgeKey {
+    let frame = &scratch.frame;
+    let port = match frame.proto {
+        proto::ICMP | proto::ICMP6 => u16::from(frame.flags),
+        _ => frame.dst_port,
+    };
+    EdgeKey { src: scratch.src, dst: scratch.dst, port, proto: frame.proto, kind: Kind::Transport as u8 }
+}
+
+/// The first frame of a connection, or one more of a datagram flow without an answer.
+#[inline(always)]
+fn open(scratch: &mut Scratch) -> Result<(), Stop> {
+    let key = edge_key(scratch);
+    let edge = ask(scratch, key, Use::Take)?;
+    let inspect = match edge {
+        _ if key.proto != proto::TCP => Inspect::Opaque,
+        Some(edge) => Inspect::from_code(edge),
+        None if is_mqtt_port(scratch, key.port) => Inspect::Detect,
+        None => Inspect::Opaque,
+    };
+    // Data on a SYN (RFC 7413) would be delivered before its sequence is known.
+    if inspect != Inspect::Opaque && scratch.frame.payload_len != 0 {
+        return Err(Reason::Malformed.into());
+    }
+    scratch.flow = fresh(scratch, key, inspect);
+    keep(scratch)
+}
+
+/// Asks the model for an edge; the answer is how an existing one is inspected.
+#[inline(never)]
+fn ask(scratch: &mut Scratch, key: EdgeKey, using: Use) -> Result<Option<u8>, Stop> {
+    let edge = edge::lookup(&key);
+    let state = edge::state(edge.map(|edge| edge.rule), using, scratch.now);
+    match edge::decide(key.src, key.dst, state) {
+        Outcome::Pass => {}
+        Outcome::Learn => {
+            if using == Use::Take {
+                observe::edge(scratch, key, Verdict::Forwarded, Reason::Learned);
+            }
+        }
+        Outcome::Stop(reason) => {
+            observe::edge(scratch, key, stopped(scratch), reason);
+            if scratch.audit == 0 {
+                return Err(Stop { reason, answer: Answer::Refuse });
+            }
+        }
+    }
+    Ok(edge.map(|edge| edge.inspect))
+}
+
+#[inline(always)]
+fn is_mqtt_port(scratch: &Scratch, port: u16) -> bool {
+    let [a, b, c, d] = scratch.config.mqtt_ports;
+    port != 0 && (port == a || port == b || port == c || port == d)
+}
+
+#[inline(always)]
+fn fresh(scratch: &Scratch, edge: EdgeKey, inspect: Inspect) -> Flow {
+    // SAFETY: the helper has no preconditions.
+    let random = unsafe { bpf_get_prandom_u32() };
+    let mut next = [0; 2];
+    next[usize::from(scratch.dir & 1)] = scratch.frame.seq.wrapping_add(scratch.frame.seq_len());
+    Flow {
+        id: scratch.now << 24 ^ u64::from(random),
+        seen: [scratch.now; 2],
+        edge,
+        next,
+        created: (scratch.now / SECOND) as u32,
+        ifindex: scratch.ifindex,
+        initiator: scratch.dir,
+        state: FlowState::Opening as u8,
+        inspect: inspect as u8,
+        essential: 0,
+    }
+}
+
+/// Stores `scratch.flow` as half-open.
+#[inline(always)]
+fn keep(scratch: &mut Scratch) -> Result<(), Stop> {
+    match HALF_OPEN.insert(scratch.flow_key, scratch.flow, BPF_ANY as u64) {
+        Ok(()) => Ok(()),
+        Err(_) => Err(Reason::TableFull.into()),
+    }
+}
+
+/// The frames of a TCP handshake (RFC 9293, section 3.5) after the first.
+#[inline(always)]
+fn handshake(skb: &Skb, scratch: &mut Scratch, opens: bool) -> Result<(), Stop> {
+    let (from, to) = (usize::from(scratch.dir & 1), usize::from(!scratch.dir & 1));
+    let by_initiator = scratch.dir == scratch.flow.initiator;
+    if scratch.flow.essential != 0 {
+        // One end is the box, which checks the numbers itself.
+        scratch.flow.seen[from] = scratch.now;
+        return keep(scratch);
+    }
+    let frame = &scratch.frame;
+    if frame.has(tcp::RST) {
+        // Ends a connection that never was; the end that is reset checks the number itself.
+        let _ = HALF_OPEN.remove(scratch.flow_key);
+        return Ok(());
+    }
+    if by_initiator && opens {
+        let again = scratch.flow.next[from] == frame.seq.wrapping_add(frame.seq_len());
+        if !again {
+            return open(scratch);
+        }
+        return still_allowed(scratch);
+    }
+    let answers = frame.flags & (tcp::SYN | tcp::ACK) == tcp::SYN | tcp::ACK;
+    if !by_initiator && answers && frame.ack == scratch.flow.next[to] && frame.payload_len == 0 {
+        scratch.flow.next[from] = frame.seq.wrapping_add(1);
+        scratch.flow.state = FlowState::Answered as u8;
+        scratch.flow.seen[from] = scratch.now;
+        still_allowed(scratch)?;
+        return keep(scratch);
+    }
+    let third = by_initiator
+        && scratch.flow.state == FlowState::Answered as u8
+        && frame.has(tcp::ACK)
+        && frame.ack == scratch.flow.next[to];
+    if third {
+        if frame.seq != scratch.flow.next[from] {
+            return Err(Reason::StreamOrder.into());
+        }
+        return establish(skb, scratch);
+    }
+    Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse })
+}
+
+/// A further frame of a datagram flow that was not answered before.
+#[inline(always)]
+fn exchange(scratch: &mut Scratch) -> Result<(), Stop> {
+    if scratch.flow.essential == 0 {
+        still_allowed(scratch)?;
+    }
+    scratch.flow.seen[usize::from(scratch.dir & 1)] = scratch.now;
+    if scratch.dir == scratch.flow.initiator {
+        return keep(scratch);
+    }
+    scratch.flow.state = FlowState::Answered as u8;
+    store(scratch)
+}
+
+/// Asks for the edge of a half-open connection again.
+#[inline(always)]
+fn still_allowed(scratch: &mut Scratch) -> Result<(), Stop> {
+    if scratch.flow.essential != 0 {
+        return Ok(());
+    }
+    ask(scratch, scratch.flow.edge, Use::Taken).map(|_| ())
+}
+
+/// The third frame of a handshake makes the connection.
+#[inline(always)]
+fn establish(skb: &Skb, scratch: &mut Scratch) -> Result<(), Stop> {
+    still_allowed(scratch)?;
+    scratch.flow.state = FlowState::Established as u8;
+    scratch.flow.seen = [scratch.now; 2];
+    store(scratch)?;
+    if scratch.flow.inspect != Inspect::Opaque as u8 {
+        if let Err(reason) = stream::open(scratch) {
+            forget(&scratch.flow_key, &scratch.flow);
+            return Err(Stop { reason, answer: Answer::ResetBoth });
+        }
+    }
+    // It may carry data already.
+    match FLOWS.get_ptr_mut(scratch.flow_key) {
+        Some(entry) => established(skb, scratch, entry),
+        None => Err(Reason::Busy.into()),
+    }
+}
+
+/// Moves `scratch.flow` to where a flood cannot evict it.
+#[inline(never)]
+fn store(scratch: &mut Scratch) -> Result<(), Stop> {
+    let Some(usage) = observe::usage(scratch.flow.edge.src) else { return Err(Reason::Quota.into()) };
+    // SAFETY: an array entry is always mapped.
+    if unsafe { (*usage).flows } >= abi::FLOWS_PER_SOURCE {
+        sweep(scratch.now);
+        return Err(Stop { reason: Reason::Quota, answer: Answer::Refuse });
+    }
+    if FLOWS.insert(scratch.flow_key, scratch.flow, BPF_NOEXIST as u64).is_err() {
+        sweep(scratch.now);
+        if FLOWS.insert(scratch.flow_key, scratch.flow, BPF_NOEXIST as u64).is_err() {
+            return Err(Stop { reason: Reason::TableFull, answer: Answer::Refuse });
+        }
+    }
+    // SAFETY: as above.
+    atomic::add(unsafe { &raw mut (*usage).flows }, 1);
+    let _ = HALF_OPEN.remove(scratch.flow_key);
+    Ok(())
+}
+
+/// Removes a connection and all that hangs on it.
+#[inline(never)]
+fn forget(key: &FlowKey, flow: &Flow) {
+    if FLOWS.remove(key).is_err() {
+        return;
+    }
+    if let Some(usage) = observe::usage(flow.edge.src) {
+        // SAFETY: an array entry is always mapped.
+        atomic::add(unsafe { &raw mut (*usage).flows }, u64::MAX);
+    }
+    if flow.inspect != Inspect::Opaque as u8 {
+        stream::close(key, flow.edge.src);
+    }
+}
+
+/// Whether a connection has been silent for too long.
+#[inline(always)]
+fn expired(flow: &Flow, proto: u8, now: u64) -> bool {
+    let [low, high] = flow.seen;
+    let last = if low > high { low } else { high };
+    let established = flow.state == FlowState::Established as u8 || flow.state == FlowState::Unsynced as u8;
+    let idle = if proto == proto::TCP && established {
+        TCP_IDLE
+    } else if proto != proto::TCP && flow.state == FlowState::Answered as u8 {
+        DATAGRAM_IDLE
+    } else {
+        SHORT_IDLE
+    };
+    now.wrapping_sub(last) > idle && now > last
+}
+
+/// A frame of a connection that both ends have spoken on.
+#[inline(never)]
+fn established(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(), Stop> {
+    resolve(scratch, entry);
+    let by_initiator = scratch.dir == scratch.flow.initiator;
+    let sender = if by_initiator { scratch.flow.edge.src } else { scratch.flow.edge.dst };
+    if sender != scratch.src {
+        // The address has another holder than when it was opened.
+        forget(&scratch.flow_key, &scratch.flow);
+        return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
+    }
+    if scratch.flow.essential == 0 {
+        if let Err(stop) = ask(scratch, scratch.flow.edge, Use::Taken) {
+            forget(&scratch.flow_key, &scratch.flow);
+            return Err(ended(scratch, stop.reason));
+        }
+        let unsynced = scratch.flow.state == FlowState::Unsynced as u8;
+        if unsynced && scratch.audit == 0 && !edge::learning(scratch.flow.edge.src) {
+            forget(&scratch.flow_key, &scratch.flow);
+            return Err(ended(scratch, Reason::Midstream));
+        }
+    }
+    // SAFETY: the slot stays mapped while the program runs. If the connection was removed meanwhile, a slot in use
+    // again gets a time of now, which it would have anyway.
+    let live = unsafe { &mut *entry };
+    live.seen[usize::from(scratch.dir & 1)] = scratch.now;
+    if scratch.frame.proto != proto::TCP {
+        return Ok(());
+    }
+    let inspected = scratch.flow.inspect != Inspect::Opaque as u8
+        && scratch.flow.state != FlowState::Unsynced as u8
+        && scratch.flow.essential == 0;
+    if inspected {
+        scratch.client = by_initiator as u8;
+        if let Err(stop) = stream::inspect(skb, scratch, entry) {
+            if stop.answer == Answer::ResetBoth && scratch.audit == 0 {
+                forget(&scratch.flow_key, &scratch.flow);
+            }
+            return Err(stop);
+        }
+    }
+    if scratch.frame.flags & (tcp::FIN | tcp::RST) != 0 && live.state != FlowState::Unsynced as u8 {
+        live.state = FlowState::Closing as u8;
+    }
+    Ok(())
+}
+
+/// How a running connection ends: TCP at both ends.
+#[inline(always)]
+fn ended(scratch: &Scratch, reason: Reason) -> Stop {
+    let answer =
+        if scratch.frame.proto == proto::TCP { Answer::ResetBoth } else { Answer::Refuse };
+    Stop { reason, answer }
+}
+
+/// An outside host may have got its number after the connection was opened.
+#[inline(always)]
+fn resolve(scratch: &mut Scratch, entry: *mut Flow) {
+    let by_initiator = scratch.dir == scratch.flow.initiator;
+    let (src, dst) =
+        if by_initiator { (scratch.src, scratch.dst) } else { (scratch.dst, scratch.src) };
+    // SAFETY: as in `established`.
+    let live = unsafe { &mut *entry };
+    if scratch.flow.edge.dst == PrincipalId::UNKNOWN && dst != PrincipalId::UNKNOWN {
+        scratch.flow.edge.dst = dst;
+        live.edge.dst = dst;
+    }
+    if scratch.flow.edge.src == PrincipalId::UNKNOWN && src != PrincipalId::UNKNOWN {
+        // Its place in the quota of unnumbered hosts goes with it.
+        if let (Some(old), Some(new)) = (observe::usage(PrincipalId::UNKNOWN), observe::usage(src)) {
+            // SAFETY: an array entry is always mapped.
+            atomic::add(unsafe { &raw mut (*old).flows }, u64::MAX);
+            // SAFETY: as above.
+            atomic::add(unsafe { &raw mut (*new).flows }, 1);
+        }
+        scratch.flow.edge.src = src;
+        live.edge.src = src;
+    }
+}
+
+/// A TCP frame of a connection whose beginning was not seen: joined only while nothing is enforced for it.
+#[inline(never)]
+fn midstream(scratch: &mut Scratch) -> Result<(), Stop> {
+    if scratch.frame.has(tcp::RST) {
+        return Err(Reason::Midstream.into());
+    }
+    // Services have the lower port; a wrong guess is an edge more to look at, never one that passes.
+    let mut key = edge_key(scratch);
+    let by_initiator = scratch.frame.dst_port <= scratch.frame.src_port;
+    if !by_initiator {
+        key.src = scratch.dst;
+        key.dst = scratch.src;
+        key.port = scratch.frame.src_port;
+    }
+    let tolerated = scratch.audit != 0 || edge::learning(key.src);
+    if !tolerated || ask(scratch, key, Use::Take).is_err() {
+        return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
+    }
+    scratch.flow = fresh(scratch, key, Inspect::Opaque);
+    scratch.flow.initiator = if by_initiator { scratch.dir } else { 1 - (scratch.dir & 1) };
+    scratch.flow.state = FlowState::Unsynced as u8;
+    store(scratch)
+}
+
+/// Whether an ICMP error quotes a packet of a live connection of its receiver.
+#[inline(always)]
+pub fn quotes_live(skb: &Skb, scratch: &Scratch) -> bool {
+    let at = scratch.frame.transport + 8;
+    let quoted = if scratch.frame.version == 4 {
+        let Some(header) = skb.load::<20>(at) else { return false };
+        let length = u32::from(header[0] & 0x0f) * 4;
+        let src = Addr::from_v4([header[12], header[13], header[14], header[15]]);
+        let dst = Addr::from_v4([header[16], header[17], header[18], header[19]]);
+        (src, dst, header[9], at + length)
+    } else {
+        let (Some(src), Some(dst)) = (skb.load::<16>(at + 8), skb.load::<16>(at + 24)) else { return false };
+        let Some([next]) = skb.load::<1>(at + 6) else { return false };
+        (Addr(src), Addr(dst), next, at + 40)
+    };
+    let (src, dst, proto, ports) = quoted;
+    let Some([s0, s1, d0, d1, _, _, i0, i1]) = skb.load::<8>(ports) else { return false };
+    if src != scratch.frame.dst {
+        return false;
+    }
+    let (src_port, dst_port) = match proto {
+        proto::TCP | proto::UDP => (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])),
+        proto::ICMP | proto::ICMP6 => (u16::from_be_bytes([i0, i1]), u16::from_be_bytes([i0, i1])),
+        _ => (0, 0),
+    };
+    let quoted = if is_lower(&src, src_port, &dst, dst_port) {
+        key(src, src_port, dst, dst_port, proto)
+    } else {
+        key(dst, dst_port, src, src_port, proto)
+    };
+    if FLOWS.get_ptr(quoted).is_some() {
+        return true;
+    }
+    HALF_OPEN.get_ptr(quoted).is_some()
+}
+
+/// Removes expired connections when the table is full, at most once a second.
+#[inline(never)]
+fn sweep(now: u64) {
+    let Some(swept) = SWEPT.get_ptr_mut(0) else { return };
+    // SAFETY: an array entry is always mapped; two CPUs at once sweep twice.
+    let swept = unsafe { &mut *swept };
+    if now.wrapping_sub(*swept) < SWEEP_EVERY {
+        return;
+    }
+    *swept = now;
+    let mut now = now;
+    let map = (&raw const FLOWS).cast_mut().cast::<c_void>();
+    // SAFETY: the callback has the signature that the helper calls.
+    unsafe { bpf_for_each_map_elem(map, sweep_one as *mut c_void, (&raw mut now).cast(), 0) };
+}
+
+#[inline(never)]
+unsafe extern "C" fn sweep_one(
+    _map: *mut c_void,
+    key: *const FlowKey,
+    flow: *mut Flow,
+    now: *mut c_void,
+) -> i64 {
+    // SAFETY: the kernel passes a valid key, value and context.
+    let (key, flow, now) = unsafe { (*key, *flow, *now.cast::<u64>()) };
+    if expired(&flow, key.proto, now) {
+        forget(&key, &flow);
+    }
+    0
+}
+
+/// The key of one direction of a connection's stream.
+#[inline(always)]
+pub fn stream_key(flow: &FlowKey, dir: u8) -> StreamKey {
+    StreamKey { flow: *flow, dir: u32::from(dir) }
+}

@@ -1,0 +1,303 @@
+//! The flow of every hook, from top to bottom.
+
+use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use firewall_common::abi::{EdgeKey, Kind, PrincipalId, Role, counter};
+use firewall_common::precedence::Outcome;
+use firewall_common::reason::{Reason, Verdict};
+use firewall_common::wire::frame;
+
+use crate::bytes::{Skb, Xdp};
+use crate::edge::{self, Use};
+use crate::essential::{self, Answer as Essential};
+use crate::scratch::{self, Scratch};
+use crate::who::{self, Holder};
+use crate::{answer, config, flow, observe};
+
+/// Why a frame goes no further, and what its sender is told.
+#[derive(Clone, Copy)]
+pub struct Stop {
+    pub reason: Reason,
+    pub answer: Answer,
+}
+
+/// What the ends of a stopped frame are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing.
+    Silent,
+    /// The sender: a TCP reset, or ICMP prohibited.
+    Refuse,
+    /// Both ends of the connection: a reset.
+    ResetBoth,
+}
+
+impl From<Reason> for Stop {
+    #[inline(always)]
+    fn from(reason: Reason) -> Self {
+        Self { reason, answer: Answer::Silent }
+    }
+}
+
+/// What a frame that goes on has proven.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    /// It was judged: it may be delivered.
+    Judged,
+    /// It is in order, and is judged where it is delivered.
+    Gated,
+    /// It is for the box: nftables decides.
+    Local,
+}
+
+/// Judges a frame at a TC hook and returns the action; `None` drops.
+#[inline(always)]
+pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
+    observe::count(hook, counter::SEEN);
+    let scratch = scratch::of(hook)?;
+    scratch.config = config::current()?;
+    // SAFETY: the context is valid while the program runs.
+    let (mark, ifindex) = unsafe { ((*ctx.skb.skb).mark, (*ctx.skb.skb).ifindex) };
+    if hook != counter::HOOK_UPLINK && mark & scratch.config.mark_judged != 0 {
+        observe::count(hook, counter::PASSED);
+        return Some(TC_ACT_UNSPEC);
+    }
+    begin(scratch, hook, ifindex, ctx.len());
+    let result = match hook {
+        counter::HOOK_LAN_INGRESS => from_device(&Skb(ctx), scratch),
+        counter::HOOK_LAN_EGRESS => to_device(&Skb(ctx), scratch),
+        _ => from_uplink(&Skb(ctx), scratch),
+    };
+    Some(finish(ctx, scratch, mark, result))
+}
+
+#[inline(always)]
+fn begin(scratch: &mut Scratch, hook: u32, ifindex: u32, length: u32) {
+    scratch.now = edge::now();
+    scratch.hook = hook;
+    scratch.ifindex = ifindex;
+    scratch.end = length;
+    scratch.link = ifindex;
+    scratch.src = PrincipalId::UNKNOWN;
+    scratch.dst = PrincipalId::UNKNOWN;
+    scratch.audit = (scratch.config.monitor != 0 || scratch.now < scratch.config.pause_until) as u8;
+}
+
+/// The one place where a result becomes an action.
+#[inline(always)]
+fn finish(ctx: &TcContext, scratch: &mut Scratch, mark: u32, result: Result<Permit, Stop>) -> i32 {
+    match result {
+        Ok(permit) => {
+            pass(ctx, scratch, mark, permit);
+            TC_ACT_UNSPEC
+        }
+        Err(_) if scratch.audit != 0 => {
+            observe::count(scratch.hook, counter::AUDIT);
+            let permit =
+                if scratch.hook == counter::HOOK_UPLINK { Permit::Gated } else { Permit::Judged };
+            pass(ctx, scratch, mark, permit);
+            TC_ACT_UNSPEC
+        }
+        Err(Stop { reason, answer: Answer::Silent }) => {
+            observe::count_dropped(scratch.hook, reason);
+            TC_ACT_SHOT
+        }
+        Err(Stop { reason, answer: Answer::Refuse }) => {
+            observe::count_dropped(scratch.hook, reason);
+            if scratch.config.silent != 0 {
+                return TC_ACT_SHOT;
+            }
+            ctx.skb.set_mark(mark | scratch.config.mark_judged);
+            answer::refuse(ctx, scratch).unwrap_or(TC_ACT_SHOT)
+        }
+        Err(Stop { reason: _, answer: Answer::ResetBoth }) => {
+            observe::count(scratch.hook, counter::RESET);
+            ctx.skb.set_mark(mark | scratch.config.mark_judged);
+            answer::reset_both(ctx, scratch).unwrap_or(TC_ACT_SHOT)
+        }
+    }
+}
+
+#[inline(always)]
+fn pass(ctx: &TcContext, scratch: &Scratch, mark: u32, permit: Permit) {
+    observe::count(scratch.hook, counter::PASSED);
+    match permit {
+        Permit::Judged => ctx.skb.set_mark(mark | scratch.config.mark_judged),
+        Permit::Gated => ctx.skb.set_mark(mark | scratch.config.mark_gated),
+        Permit::Local => {}
+    }
+}
+
+/// The role of this port must be the hook's.
+#[inline(always)]
+fn enter(scratch: &mut Scratch, role: Role) -> Result<(), Stop> {
+    match config::port(scratch.ifindex) {
+        Some(port) if port.role == role as u8 => {
+            scratch.link = port.link;
+            Ok(())
+        }
+        _ => Err(Reason::PortUnknown.into()),
+    }
+}
+
+/// A frame that a device sent.
+#[inline(always)]
+fn from_device(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
+    enter(scratch, Role::Lan)?;
+    frame::parse(skb, &mut scratch.frame)?;
+    scratch.src = who::sender(scratch)?;
+    if edge::paused(scratch.src, scratch.now) {
+        scratch.audit = 1;
+    }
+    if scratch.frame.version != 0 {
+        let (src, dst) = (scratch.frame.src, scratch.frame.dst);
+        if src.is_everyone() {
+            return Err(Reason::AddressInvalid.into());
+        }
+        if !src.is_unspecified() {
+            who::claim(scratch, scratch.src, &src)?;
+        }
+        scratch.dst = who::holder(dst, scratch.link).principal();
+    } else if scratch.frame.is_group() {
+        scratch.dst = PrincipalId::EVERYONE;
+    }
+    judge(skb, scratch)
+}
+
+/// A frame on its way to a device that no device port has judged: from the box or from the uplink.
+#[inline(always)]
+fn to_device(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
+    enter(scratch, Role::Lan)?;
+    frame::parse(skb, &mut scratch.frame)?;
+    if scratch.frame.version != 0 {
+        let (src, dst) = (scratch.frame.src, scratch.frame.dst);
+        scratch.src = match who::holder(src, scratch.link) {
+            // Its own port would have judged and marked it.
+            Holder::Device(_) => return Err(Reason::SpoofIp.into()),
+            Holder::Known(principal) => principal,
+            Holder::Unknown => PrincipalId::UNKNOWN,
+        };
+        scratch.dst = who::holder(dst, scratch.link).principal();
+    } else if scratch.frame.is_group() {
+        scratch.dst = PrincipalId::EVERYONE;
+    }
+    judge(skb, scratch)
+}
+
+/// What both directions have in common.
+#[inline(always)]
+fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
+    if edge::paused(scratch.dst, scratch.now) {
+        scratch.audit = 1;
+    }
+    if edge::quarantined(scratch.src, scratch.dst) {
+        return Err(Reason::Quarantine.into());
+    }
+    match essential::judge(skb, scratch)? {
+        Essential::Yes => return Ok(Permit::Judged),
+        Essential::Opens => return flow::essential(scratch).map(|()| Permit::Judged),
+        Essential::No => {}
+    }
+    if scratch.hook == counter::HOOK_LAN_INGRESS && scratch.src == PrincipalId::UNKNOWN {
+        return Err(Reason::PrincipalNew.into());
+    }
+    if scratch.frame.version == 0 {
+        return link(scratch).map(|()| Permit::Judged);
+    }
+    if scratch.frame.src.is_unspecified() || scratch.frame.dst.is_unspecified() {
+        return Err(Reason::AddressInvalid.into());
+    }
+    flow::judge(skb, scratch).map(|()| Permit::Judged)
+}
+
+/// A frame that is not IP: an edge by its ethertype.
+#[inline(always)]
+fn link(scratch: &mut Scratch) -> Result<(), Stop> {
+    let key = EdgeKey {
+        src: scratch.src,
+        dst: scratch.dst,
+        port: scratch.frame.ethertype,
+        proto: 0,
+        kind: Kind::Link as u8,
+    };
+    let rule = edge::lookup(&key).map(|edge| edge.rule);
+    match edge::decide(key.src, key.dst, edge::state(rule, Use::Take, scratch.now)) {
+        Outcome::Pass => Ok(()),
+        Outcome::Learn => {
+            observe::edge(scratch, key, Verdict::Forwarded, Reason::Learned);
+            Ok(())
+        }
+        Outcome::Stop(Reason::EdgeUnknown) => {
+            observe::edge(scratch, key, stopped(scratch), Reason::Ethertype);
+            Err(Reason::Ethertype.into())
+        }
+        Outcome::Stop(reason) => {
+            observe::edge(scratch, key, stopped(scratch), reason);
+            Err(reason.into())
+        }
+    }
+}
+
+/// The verdict on what the model does not allow.
+#[inline(always)]
+pub fn stopped(scratch: &Scratch) -> Verdict {
+    if scratch.audit != 0 { Verdict::Audit } else { Verdict::Dropped }
+}
+
+/// A frame from beyond the uplink: in order, and not from an address of ours. Where it is delivered to a device it is
+/// judged.
+#[inline(always)]
+fn from_uplink(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
+    enter(scratch, Role::Uplink)?;
+    frame::parse(skb, &mut scratch.frame)?;
+    if scratch.frame.version == 0 {
+        return Ok(Permit::Local);
+    }
+    if let Holder::Device(_) = who::holder(scratch.frame.src, scratch.link) {
+        return Err(Reason::SpoofIp.into());
+    }
+    match who::holder(scratch.frame.dst, scratch.link) {
+        Holder::Known(_) => Ok(Permit::Local),
+        Holder::Device(_) | Holder::Unknown => Ok(Permit::Gated),
+    }
+}
+
+/// Drops at XDP what no later step could allow; everything else is judged at TC.
+#[inline(always)]
+pub fn gate(ctx: &XdpContext) -> Option<u32> {
+    observe::count(counter::HOOK_XDP, counter::SEEN);
+    let scratch = scratch::of(counter::HOOK_XDP)?;
+    scratch.config = config::current()?;
+    let length = (ctx.data_end() - ctx.data()) as u32;
+    begin(scratch, counter::HOOK_XDP, ctx.ingress_ifindex() as u32, length);
+    match in_order(&Xdp(ctx), scratch) {
+        Ok(()) => observe::count(counter::HOOK_XDP, counter::PASSED),
+        Err(_) if scratch.audit != 0 => {
+            observe::count(counter::HOOK_XDP, counter::AUDIT);
+            observe::count(counter::HOOK_XDP, counter::PASSED);
+        }
+        Err(reason) => {
+            observe::count_dropped(counter::HOOK_XDP, reason);
+            return Some(xdp_action::XDP_DROP);
+        }
+    }
+    Some(xdp_action::XDP_PASS)
+}
+
+#[inline(always)]
+fn in_order(xdp: &Xdp, scratch: &mut Scratch) -> Result<(), Reason> {
+    let port = config::port(scratch.ifindex).ok_or(Reason::PortUnknown)?;
+    scratch.link = port.link;
+    frame::parse(xdp, &mut scratch.frame)?;
+    if port.role == Role::Uplink as u8 {
+        return Ok(());
+    }
+    let principal = who::registered(scratch)?;
+    if edge::paused(principal, scratch.now) {
+        scratch.audit = 1;
+    }
+    if edge::quarantined(principal, principal) {
+        return Err(Reason::Quarantine);
+    }
+    Ok(())
+}

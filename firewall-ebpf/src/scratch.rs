@@ -1,0 +1,57 @@
+//! Room for what does not fit on the 512 bytes of a program's stack, one per hook and CPU.
+//!
+//! A hook is never entered twice at a time on one CPU: TC and XDP run with bottom halves off, and our own answers, which
+//! run the other hook nested, are passed before they touch it.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::PerCpuArray;
+use firewall_common::abi::{Config, Flow, FlowKey, Observed, ObservedKey, PrincipalId, StreamKey, counter};
+use firewall_common::wire::frame::Frame;
+use firewall_common::wire::mqtt::Stream;
+
+/// Written and read by the kernel programs only.
+#[map]
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(counter::HOOKS, 0);
+
+/// Bytes of a stream that are loaded at once.
+pub const WINDOW: usize = 16;
+
+/// All that is known of the frame at hand.
+#[repr(C)]
+pub struct Scratch {
+    pub stream: Stream,
+    pub observed: Observed,
+    pub frame: Frame,
+    pub config: Config,
+    pub flow: Flow,
+    pub flow_key: FlowKey,
+    pub stream_key: StreamKey,
+    pub observed_key: ObservedKey,
+    pub window: [u8; WINDOW],
+    pub now: u64,
+    pub hook: u32,
+    pub ifindex: u32,
+    /// Link of the port, for addresses that only have a meaning there.
+    pub link: u32,
+    /// Sender and receiver of this frame, which may be either end of the flow.
+    pub src: PrincipalId,
+    pub dst: PrincipalId,
+    /// Next byte of the stream to judge, and the end of the segment.
+    pub at: u32,
+    pub end: u32,
+    /// Reason of the first object that does not pass, or 0.
+    pub stop: u8,
+    /// 1: nothing is dropped now.
+    pub audit: u8,
+    /// 0: the frame comes from the low end of its flow; 1: from the high end.
+    pub dir: u8,
+    /// 1: the sender is the one who opened the stream.
+    pub client: u8,
+}
+
+/// The scratch of this hook on this CPU.
+#[inline(always)]
+pub fn of(hook: u32) -> Option<&'static mut Scratch> {
+    // SAFETY: nobody else uses this hook's entry on this CPU while the program runs, see above.
+    SCRATCH.get_ptr_mut(hook).map(|scratch| unsafe { &mut *scratch })
+}

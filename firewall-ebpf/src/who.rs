@@ -1,0 +1,220 @@
+//! Who sends, and who is meant: principals by MAC and port, addresses by their binding.
+
+use aya_ebpf::bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{HashMap, LpmTrie, lpm_trie::Key};
+use firewall_common::abi::{
+    self, Addr, AddrKey, Binding, LinkKey, MacHome, MacKey, NetworkKey, PrincipalId, Ring, Stranger, capacity,
+};
+use firewall_common::reason::Reason;
+
+use crate::observe::{self, addr_key, notice};
+use crate::scratch::Scratch;
+use crate::{atomic, config};
+
+/// Written by the daemon.
+#[map]
+static PRINCIPAL_BY_MAC: HashMap<MacKey, MacHome> = HashMap::with_max_entries(capacity::PRINCIPAL_BY_MAC, 0);
+
+/// Written by the kernel; the daemon removes what it has registered.
+#[map]
+static STRANGERS: HashMap<LinkKey, Stranger> = HashMap::with_max_entries(capacity::STRANGERS, 0);
+
+/// Written by the kernel.
+#[map]
+static BINDINGS: HashMap<AddrKey, Binding> = HashMap::with_max_entries(capacity::BINDINGS, 0);
+
+/// Written by the daemon.
+#[map]
+static HOSTS: HashMap<AddrKey, PrincipalId> = HashMap::with_max_entries(capacity::HOSTS, 0);
+
+/// Written by the daemon.
+#[map]
+static NETWORKS: LpmTrie<NetworkKey, u32> =
+    LpmTrie::with_max_entries(capacity::NETWORKS, BPF_F_NO_PREALLOC);
+
+/// A claimed address that was not used for so long may be claimed by another MAC.
+const CLAIM_HOLDS_NS: u64 = 24 * 3600 * 1_000_000_000;
+/// The time of the last use is written at most this often.
+const SEEN_EVERY_NS: u64 = 1_000_000_000;
+
+/// The principal that sent the frame at hand from a device port, or [`PrincipalId::UNKNOWN`] for a stranger, who is
+/// noted.
+#[inline(always)]
+pub fn sender(scratch: &mut Scratch) -> Result<PrincipalId, Reason> {
+    let principal = registered(scratch)?;
+    if principal == PrincipalId::UNKNOWN {
+        stranger(scratch);
+    }
+    Ok(principal)
+}
+
+/// As [`sender`], without a note.
+#[inline(always)]
+pub fn registered(scratch: &Scratch) -> Result<PrincipalId, Reason> {
+    let key = MacKey { mac: scratch.frame.src_mac, vlan: scratch.frame.vlan };
+    // SAFETY: the value is copied at once; the daemon replaces whole entries.
+    match unsafe { PRINCIPAL_BY_MAC.get(key) }.copied() {
+        Some(home) if home.ifindex == scratch.ifindex => Ok(home.principal),
+        Some(_) => Err(Reason::SpoofMac),
+        None => Ok(PrincipalId::UNKNOWN),
+    }
+}
+
+/// Notes a sender that the daemon has not registered.
+#[inline(always)]
+fn stranger(scratch: &mut Scratch) {
+    let key =
+        LinkKey { ifindex: scratch.ifindex, mac: scratch.frame.src_mac, vlan: scratch.frame.vlan };
+    if let Some(known) = STRANGERS.get_ptr_mut(key) {
+        // SAFETY: the entry stays mapped while the program runs; a lost update of `last` loses nothing.
+        let known = unsafe { &mut *known };
+        atomic::add(&mut known.frames, 1);
+        known.last = scratch.now;
+        return;
+    }
+    let fresh = Stranger { first: scratch.now, last: scratch.now, frames: 1 };
+    // A full table is a flood of made-up MACs; each frame of it is dropped as `principal.new` and counted.
+    if STRANGERS.insert(key, fresh, BPF_NOEXIST as u64).is_ok() {
+        let mut addr = Addr([0; 16]);
+        let mut i = 0;
+        while i < 6 {
+            addr.0[i] = key.mac[i];
+            i += 1;
+        }
+        let key = notice(addr, PrincipalId(scratch.ifindex), key.vlan);
+        observe::notify(scratch, Ring::Stranger, key);
+    }
+}
+
+/// Checks that the sender of the frame at hand holds `addr`, and binds the address if it is free.
+#[inline(never)]
+pub fn claim(scratch: &mut Scratch, principal: PrincipalId, addr: &Addr) -> Result<(), Reason> {
+    let key = addr_key(*addr, scratch.link);
+    let owner = MacKey { mac: scratch.frame.src_mac, vlan: scratch.frame.vlan };
+    if let Some(binding) = BINDINGS.get_ptr_mut(key) {
+        // SAFETY: the entry stays mapped while the program runs; the owner is compared field by field below, and a
+        // slot reused under us would have to hold this very owner to pass.
+        let binding = unsafe { &mut *binding };
+        if binding.owner.mac == owner.mac && binding.owner.vlan == owner.vlan {
+            if scratch.now - binding.seen > SEEN_EVERY_NS {
+                binding.seen = scratch.now;
+            }
+            return Ok(());
+        }
+        if binding.leased != 0 || scratch.now - binding.seen < CLAIM_HOLDS_NS {
+            return Err(Reason::SpoofIp);
+        }
+    }
+    // SAFETY: the value is not kept.
+    if unsafe { HOSTS.get(key) }.is_some() || !on_link(scratch.link, *addr) {
+        return Err(Reason::SpoofIp);
+    }
+    if principal == PrincipalId::UNKNOWN {
+        // Bound once it is registered; until then only essentials pass anyway.
+        return Ok(());
+    }
+    let Some(usage) = observe::usage(principal) else { return Err(Reason::Quota) };
+    // SAFETY: an array entry is always mapped.
+    if unsafe { (*usage).addresses } >= abi::ADDRESSES_PER_MAC {
+        return Err(Reason::Quota);
+    }
+    // SAFETY: as above.
+    atomic::add(unsafe { &raw mut (*usage).addresses }, 1);
+    bind(scratch, principal, key, owner, 0)
+}
+
+/// Binds an address that a DHCP server has given to a client.
+#[inline(never)]
+pub fn lease(scratch: &mut Scratch, client: &[u8; 6], addr: &Addr) -> Result<(), Reason> {
+    let owner = MacKey { mac: *client, vlan: scratch.frame.vlan };
+    // SAFETY: the value is copied at once.
+    let principal = match unsafe { PRINCIPAL_BY_MAC.get(owner) } {
+        Some(home) => home.principal,
+        None => return Ok(()),
+    };
+    let key = addr_key(*addr, scratch.link);
+    if let Some(binding) = BINDINGS.get_ptr_mut(key) {
+        // SAFETY: as in `claim`.
+        let binding = unsafe { &mut *binding };
+        if binding.owner.mac == owner.mac && binding.owner.vlan == owner.vlan {
+            binding.seen = scratch.now;
+            binding.leased = 1;
+            return Ok(());
+        }
+    }
+    bind(scratch, principal, key, owner, 1)
+}
+
+#[inline(always)]
+fn bind(
+    scratch: &mut Scratch,
+    principal: PrincipalId,
+    key: AddrKey,
+    owner: MacKey,
+    leased: u8,
+) -> Result<(), Reason> {
+    let binding = Binding { seen: scratch.now, owner, leased, _pad: [0; 7] };
+    if BINDINGS.insert(key, binding, BPF_ANY as u64).is_err() {
+        return Err(Reason::TableFull);
+    }
+    observe::notify(scratch, Ring::Bound, notice(key.addr, principal, 0));
+    Ok(())
+}
+
+/// Whether devices of this link may hold the address.
+#[inline(always)]
+fn on_link(link: u32, addr: Addr) -> bool {
+    let key = Key::new(160, NetworkKey { link: link.to_be_bytes(), addr });
+    NETWORKS.get(key).is_some()
+}
+
+/// Who holds an address: the box, a device, a known outside host, or [`PrincipalId::UNKNOWN`].
+#[inline(always)]
+pub fn holder(addr: Addr, link: u32) -> Holder {
+    if addr.is_everyone() {
+        return Holder::Known(PrincipalId::EVERYONE);
+    }
+    let key = addr_key(addr, link);
+    // SAFETY: values are copied at once.
+    if let Some(principal) = unsafe { HOSTS.get(key) } {
+        return Holder::Known(*principal);
+    }
+    // SAFETY: as above.
+    if let Some(binding) = unsafe { BINDINGS.get(key) } {
+        let owner = binding.owner;
+        // SAFETY: as above.
+        if let Some(home) = unsafe { PRINCIPAL_BY_MAC.get(owner) } {
+            return Holder::Device(home.principal);
+        }
+    }
+    Holder::Unknown
+}
+
+/// What [`holder`] found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The box, everyone, or an outside host.
+    Known(PrincipalId),
+    /// A device of the site.
+    Device(PrincipalId),
+    /// Nobody that is registered.
+    Unknown,
+}
+
+impl Holder {
+    /// Its number.
+    #[inline(always)]
+    pub fn principal(self) -> PrincipalId {
+        match self {
+            Self::Known(principal) | Self::Device(principal) => principal,
+            Self::Unknown => PrincipalId::UNKNOWN,
+        }
+    }
+}
+
+/// Whether a DHCP server is expected on this port.
+#[inline(always)]
+pub fn is_dhcp_server(ifindex: u32) -> bool {
+    matches!(config::port(ifindex), Some(port) if port.dhcp_server != 0)
+}
