@@ -1,10 +1,16 @@
 //! Compiles message rules to automata over topic levels, as the kernel runs them.
+//!
+//! A state stands for the set of places in the rules that a prefix can have reached (subset construction). Three
+//! questions differ in how a rule goes on: does it *match* a topic, does it *cover* all that a requested filter asks
+//! for, does it *clash* with a requested filter, that is, share a topic with it.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use firewall_common::abi::RuleId;
 use firewall_common::precedence::RuleState;
 
 use crate::command::Topics;
-use crate::filter::Filter;
+use crate::filter::{Filter, Part};
 
 /// Most states of the automata of one transport.
 pub const STATES_CAP: usize = 2_048;
@@ -81,7 +87,273 @@ pub struct TooComplex;
 impl Topics {
     /// Compiles all three sets, with states numbered from `first_state`.
     pub fn compile(&self, first_state: u32) -> Result<Compiled, TooComplex> {
-        let _ = first_state;
-        Ok(Compiled::default())
+        let mut next = first_state;
+        let mut compile = |lines: Vec<Line<'_>>, request| {
+            let left = STATES_CAP - (next - first_state) as usize;
+            let automaton = Compiler { lines, request, first: next, cap: left }.run()?;
+            next += automaton.states.len() as u32;
+            Ok(automaton)
+        };
+        Ok(Compiled {
+            connect: compile(match_lines(&self.connect), Request::Topic)?,
+            publish: compile(match_lines(&self.publish), Request::Topic)?,
+            subscribe: compile(request_lines(&self.subscribe), Request::Filter)?,
+        })
     }
 }
+
+/// What the automaton reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Request {
+    Topic,
+    Filter,
+}
+
+/// The question that a rule answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Match,
+    Cover,
+    Clash,
+}
+
+/// A rule as the compiler follows it.
+struct Line<'a> {
+    parts: Vec<Part<'a>>,
+    question: Question,
+    rule: &'a TopicRule,
+}
+
+/// How far a line has come: an index into its parts, or [`DONE`].
+type Position = usize;
+
+/// The requested filter ended with `#` and the question is answered with yes.
+const DONE: Position = usize::MAX;
+
+/// Where a prefix can have come to. The start has wildcards that do not match `$`, so it is never the same state as a
+/// later one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Places {
+    root: bool,
+    at: BTreeSet<(usize, Position)>,
+}
+
+#[derive(Clone, Copy)]
+enum Input<'a> {
+    Literal(&'a str),
+    /// A level that no rule names here.
+    Other,
+    Plus,
+    Hash,
+}
+
+fn match_lines(rules: &[TopicRule]) -> Vec<Line<'_>> {
+    rules.iter().map(|rule| Line { parts: parts(&rule.pattern), question: Question::Match, rule }).collect()
+}
+
+fn request_lines(rules: &[TopicRule]) -> Vec<Line<'_>> {
+    let mut lines = Vec::new();
+    for rule in rules {
+        match rule.state {
+            RuleState::Learned | RuleState::Allowed => {
+                lines.push(Line { parts: parts(&rule.pattern), question: Question::Cover, rule });
+            }
+            // A shared subscription asks for the topics behind `$share/group/`.
+            RuleState::Denied | RuleState::Banned => {
+                let shared = [Part::Literal("$share"), Part::Plus];
+                let behind = shared.into_iter().chain(parts(&rule.pattern)).collect();
+                lines.push(Line { parts: parts(&rule.pattern), question: Question::Clash, rule });
+                lines.push(Line { parts: behind, question: Question::Clash, rule });
+            }
+            RuleState::Absent | RuleState::Guarded => {}
+        }
+    }
+    lines
+}
+
+fn parts(pattern: &Pattern) -> Vec<Part<'_>> {
+    match pattern {
+        Pattern::Client(id) => vec![Part::Literal(id)],
+        Pattern::AnyClient => vec![Part::Plus],
+        Pattern::Filter(filter) => filter.parts().collect(),
+    }
+}
+
+struct Compiler<'a> {
+    lines: Vec<Line<'a>>,
+    request: Request,
+    first: u32,
+    cap: usize,
+}
+
+impl Compiler<'_> {
+    fn run(&self) -> Result<Automaton, TooComplex> {
+        if self.lines.is_empty() {
+            return Ok(Automaton::default());
+        }
+        let start = Places { root: true, at: (0..self.lines.len()).map(|line| (line, 0)).collect() };
+        let mut numbers = Numbers { first: self.first, cap: self.cap, known: BTreeMap::new(), queue: Vec::new() };
+        let mut automaton = Automaton { start: numbers.of(start)?, ..Automaton::default() };
+        let mut done = 0;
+        while let Some(places) = numbers.queue.get(done).cloned() {
+            let state = self.first + done as u32;
+            done += 1;
+            let other = numbers.of(self.advance(&places, Input::Other))?;
+            for literal in self.literals(&places) {
+                let next = numbers.of(self.advance(&places, Input::Literal(literal)))?;
+                let as_other = if places.root && literal.starts_with('$') { 0 } else { other };
+                if next != as_other {
+                    automaton.steps.push(Step { state, level: Level::Literal(literal.to_owned()), next });
+                }
+            }
+            if self.request == Request::Filter {
+                for (input, level) in [(Input::Plus, Level::Plus), (Input::Hash, Level::Hash)] {
+                    let next = numbers.of(self.advance(&places, input))?;
+                    if next != other {
+                        automaton.steps.push(Step { state, level, next });
+                    }
+                }
+            }
+            automaton.states.push(State { state, other, accept: self.accept(&places) });
+        }
+        Ok(automaton)
+    }
+
+    fn literals(&self, places: &Places) -> BTreeSet<&str> {
+        let literal = |&(line, position): &(usize, Position)| match self.lines[line].parts.get(position) {
+            Some(Part::Literal(literal)) => Some(*literal),
+            Some(Part::Plus | Part::Hash) | None => None,
+        };
+        places.at.iter().filter_map(literal).collect()
+    }
+
+    fn advance(&self, places: &Places, input: Input<'_>) -> Places {
+        let step = |&(line, position): &(usize, Position)| {
+            self.lines[line].advance(position, input, places.root).map(|position| (line, position))
+        };
+        Places { root: false, at: places.at.iter().filter_map(step).collect() }
+    }
+
+    /// The rule that decides about what ends here.
+    fn accept(&self, places: &Places) -> RuleId {
+        let ended = |question: Question| {
+            let lines = places.at.iter().filter(|(line, position)| self.lines[*line].ends(*position));
+            let rules = lines.map(|(line, _)| &self.lines[*line]).filter(move |line| line.question == question);
+            rules.map(|line| line.rule).collect::<Vec<_>>()
+        };
+        if places.root {
+            return RuleId::default();
+        }
+        let clashes = ended(Question::Clash);
+        let decisive = if clashes.is_empty() {
+            winner(&[ended(Question::Match), ended(Question::Cover)].concat())
+        } else {
+            strongest(&clashes)
+        };
+        decisive.map_or(RuleId::default(), |rule| rule.rule)
+    }
+}
+
+impl Line<'_> {
+    fn advance(&self, position: Position, input: Input<'_>, root: bool) -> Option<Position> {
+        if position == DONE {
+            return None;
+        }
+        let reserved = |literal: &str| root && literal.starts_with('$');
+        let part = self.parts.get(position);
+        match (input, part) {
+            (Input::Literal(level), Some(Part::Literal(literal))) => (level == *literal).then_some(position + 1),
+            (Input::Literal(level), Some(Part::Plus)) => (!reserved(level)).then_some(position + 1),
+            (Input::Literal(level), Some(Part::Hash)) => (!reserved(level)).then_some(position),
+            (Input::Other, Some(Part::Plus)) => Some(position + 1),
+            (Input::Other | Input::Plus, Some(Part::Hash)) => Some(position),
+            (Input::Other, Some(Part::Literal(_))) => None,
+            (Input::Plus, Some(Part::Plus)) => Some(position + 1),
+            (Input::Plus, Some(Part::Literal(literal))) => {
+                (self.question == Question::Clash && !reserved(literal)).then_some(position + 1)
+            }
+            (Input::Hash, Some(Part::Hash)) => Some(DONE),
+            (Input::Hash, Some(Part::Literal(literal))) => {
+                (self.question == Question::Clash && !reserved(literal)).then_some(DONE)
+            }
+            // `a/#` asks for `a` too.
+            (Input::Hash, Some(Part::Plus) | None) => (self.question == Question::Clash).then_some(DONE),
+            (Input::Literal(_) | Input::Other | Input::Plus, None) => None,
+        }
+    }
+
+    fn ends(&self, position: Position) -> bool {
+        position == DONE || position == self.parts.len() || self.parts.get(position) == Some(&Part::Hash)
+    }
+}
+
+/// Who wins among the rules that match the same thing: what a person said beats a guard, a guard beats what was
+/// learned, the more specific beats the less specific, and a tie denies.
+fn winner<'a>(rules: &[&'a TopicRule]) -> Option<&'a TopicRule> {
+    let guard = rules.iter().find(|rule| rule.state == RuleState::Guarded);
+    let candidates: Vec<&TopicRule> = rules
+        .iter()
+        .filter(|rule| match rule.state {
+            RuleState::Allowed | RuleState::Denied | RuleState::Banned => true,
+            RuleState::Learned => guard.is_none(),
+            RuleState::Absent | RuleState::Guarded => false,
+        })
+        .copied()
+        .collect();
+    let specific: Vec<&TopicRule> = candidates
+        .iter()
+        .filter(|rule| !candidates.iter().any(|other| more_specific(&other.pattern, &rule.pattern)))
+        .copied()
+        .collect();
+    strongest(&specific).or(guard.copied())
+}
+
+/// Ban, deny, allow, learned; the oldest among equals.
+fn strongest<'a>(rules: &[&'a TopicRule]) -> Option<&'a TopicRule> {
+    let weight = |rule: &TopicRule| match rule.state {
+        RuleState::Banned => 0,
+        RuleState::Denied => 1,
+        RuleState::Allowed => 2,
+        RuleState::Learned => 3,
+        RuleState::Guarded => 4,
+        RuleState::Absent => 5,
+    };
+    rules.iter().min_by_key(|rule| (weight(rule), rule.rule)).copied()
+}
+
+fn more_specific(inner: &Pattern, outer: &Pattern) -> bool {
+    match (inner, outer) {
+        (Pattern::Client(_), Pattern::AnyClient) => true,
+        (Pattern::Filter(inner), Pattern::Filter(outer)) => outer.contains(inner) && !inner.contains(outer),
+        (Pattern::Client(_) | Pattern::AnyClient, _) | (Pattern::Filter(_), _) => false,
+    }
+}
+
+/// Gives each set of places its number.
+struct Numbers {
+    first: u32,
+    cap: usize,
+    known: BTreeMap<Places, u32>,
+    queue: Vec<Places>,
+}
+
+impl Numbers {
+    fn of(&mut self, places: Places) -> Result<u32, TooComplex> {
+        if places.at.is_empty() {
+            return Ok(0);
+        }
+        if let Some(number) = self.known.get(&places) {
+            return Ok(*number);
+        }
+        if self.queue.len() == self.cap {
+            return Err(TooComplex);
+        }
+        let number = self.first + self.queue.len() as u32;
+        self.queue.push(places.clone());
+        self.known.insert(places, number);
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -85,7 +85,7 @@ impl Filter {
 
     /// Whether it has a wildcard: without one it is a topic.
     pub fn is_wild(&self) -> bool {
-        self.parts().any(|part| part != Part::Literal("") && !matches!(part, Part::Literal(_)))
+        self.parts().any(|part| !matches!(part, Part::Literal(_)))
     }
 
     /// The filter behind `$share/group/`, if it is a shared subscription.
@@ -143,4 +143,98 @@ impl Filter {
 /// Whether a first level begins with `$`, which wildcards do not match.
 fn reserved(part: Option<Part<'_>>) -> bool {
     matches!(part, Some(Part::Literal(level)) if level.starts_with('$'))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Filters over few words, so that they often meet.
+    pub(crate) fn filters() -> impl Strategy<Value = Filter> {
+        let word = || prop_oneof![Just("a"), Just("b"), Just(""), Just("+")];
+        let root = prop_oneof![4 => word(), 1 => Just("$s")];
+        (root, proptest::collection::vec(word(), 0..3), any::<bool>()).prop_map(|(root, levels, hash)| {
+            let mut text = root.to_owned();
+            for level in levels.iter().copied().chain(hash.then_some("#")) {
+                text.push('/');
+                text.push_str(level);
+            }
+            match text.as_str() {
+                "" => Filter("a".to_owned()),
+                // It means the same as `+/#`, which `contains` does not know.
+                "+/#" => Filter("#".to_owned()),
+                _ => Filter(text),
+            }
+        })
+    }
+
+    /// Every topic of up to five levels over the words of [`filters`] and one that they do not have.
+    pub(crate) fn topics() -> Vec<String> {
+        let words = ["a", "b", "", "z"];
+        let mut all = Vec::new();
+        let mut last: Vec<String> = ["a", "b", "", "z", "$s", "$t"].map(str::to_owned).to_vec();
+        for _ in 0..5 {
+            let longer = last.iter().flat_map(|topic| words.map(|word| format!("{topic}/{word}"))).collect();
+            all.append(&mut last);
+            last = longer;
+        }
+        all.retain(|topic| !topic.is_empty());
+        all
+    }
+
+    /// MQTT 5, section 4.7, level by level.
+    pub(crate) fn matches(filter: &str, topic: &str) -> bool {
+        fn levels(filter: &[&str], topic: &[&str]) -> bool {
+            match (filter.first(), topic.first()) {
+                (Some(&"#"), _) | (None, None) => true,
+                (Some(&"+"), Some(_)) => levels(&filter[1..], &topic[1..]),
+                (Some(word), Some(level)) => word == level && levels(&filter[1..], &topic[1..]),
+                (None, Some(_)) | (Some(_), None) => false,
+            }
+        }
+        if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+            return false;
+        }
+        levels(&filter.split('/').collect::<Vec<_>>(), &topic.split('/').collect::<Vec<_>>())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn contains_and_overlaps_are_what_topics_say(left in filters(), right in filters()) {
+            let topics = topics();
+            let of = |filter: &Filter| {
+                topics.iter().filter(|topic| matches(filter.as_str(), topic)).collect::<Vec<_>>()
+            };
+            let (of_left, of_right) = (of(&left), of(&right));
+            prop_assert_eq!(left.overlaps(&right), of_left.iter().any(|topic| of_right.contains(topic)));
+            prop_assert_eq!(left.contains(&right), of_right.iter().all(|topic| of_left.contains(topic)));
+        }
+    }
+
+    #[test]
+    fn a_filter_keeps_to_the_rules() {
+        for right in ["a", "/", "a//b", "+", "#", "+/+/#", "$SYS/#", "a/ b"] {
+            assert_eq!(Filter::try_from(right).map(String::from).as_deref(), Ok(right));
+        }
+        for (wrong, error) in [
+            ("", FilterError::Empty),
+            ("a/#/b", FilterError::Wildcard),
+            ("a#", FilterError::Wildcard),
+            ("a/b+", FilterError::Wildcard),
+            ("a\0", FilterError::Nul),
+        ] {
+            assert_eq!(Filter::try_from(wrong), Err(error), "{wrong:?}");
+        }
+        assert_eq!(Filter::try_from("x".repeat(257)), Err(FilterError::TooLong));
+    }
+
+    #[test]
+    fn a_shared_subscription_is_for_what_stands_behind_its_group() {
+        let shared = |text| Filter::try_from(text).ok().and_then(|filter: Filter| filter.shared()).map(String::from);
+        assert_eq!(shared("$share/g/lock/#").as_deref(), Some("lock/#"));
+        assert_eq!(shared("$share/g"), None);
+        assert_eq!(shared("a/share/g/x"), None);
+    }
 }
