@@ -82,15 +82,15 @@ fn authority(value: &HeaderValue) -> Option<Authority> {
 /// Whether a Host names this box: the address of the connection, a loopback name or a configured one. The port is left
 /// out, because a forwarded port (`ssh -L`) is another one.
 fn is_ours(host: &Authority, names: &[String], local: IpAddr) -> bool {
-    let name = host.host();
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    match address {
-        Ok(address) => address == local || address.is_loopback() || names.iter().any(|ours| ours == name),
-        Err(_) => {
-            let name = name.trim_end_matches('.');
-            name.eq_ignore_ascii_case("localhost") || names.iter().any(|ours| ours.eq_ignore_ascii_case(name))
-        }
+    let name = host.host().trim_end_matches('.');
+    if names.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+        return true;
     }
+    let literal = name.trim_start_matches('[').trim_end_matches(']');
+    literal.parse::<IpAddr>().map_or_else(
+        |_| name.eq_ignore_ascii_case("localhost"),
+        |address| address == local || address.is_loopback(),
+    )
 }
 
 /// Whether an Origin is the one that a page from this Host has.

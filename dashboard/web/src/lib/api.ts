@@ -1,0 +1,86 @@
+// All requests to the server. Every answer is a value or a `Failure`; nothing here throws.
+
+import type {
+  Applied,
+  Decision,
+  Edge,
+  Explanation,
+  NewDecision,
+  Principal,
+  PrincipalMode,
+  PrincipalPatch,
+  Problem,
+  SiteMode,
+  Status,
+  Trouble,
+  Visitor,
+} from './types';
+
+/** Why a request did not do what it should. */
+export type Failure =
+  /** The server was not reached: away from home, no network, or the page's process is down. */
+  | { kind: 'unreachable' }
+  | { kind: 'problem'; problem: Problem };
+
+export type Result<T> = { ok: true; value: T } | { ok: false; failure: Failure };
+
+/** Longer than the server waits for the daemon. */
+const TIMEOUT = 15_000;
+
+async function request<T>(method: string, path: string, body?: unknown): Promise<Result<T>> {
+  let response: Response;
+  try {
+    response = await fetch(`/api/v1${path}`, {
+      method,
+      credentials: 'same-origin',
+      signal: AbortSignal.timeout(TIMEOUT),
+      ...(body === undefined
+        ? {}
+        : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+    if (response.status === 204) return { ok: true, value: undefined as T };
+    const value: unknown = await response.json();
+    if (response.ok) return { ok: true, value: value as T };
+    return { ok: false, failure: { kind: 'problem', problem: asProblem(value, response.status) } };
+  } catch {
+    return { ok: false, failure: { kind: 'unreachable' } };
+  }
+}
+
+/** Something between us and the box may answer in its place; then there is only the status. */
+function asProblem(value: unknown, status: number): Problem {
+  if (typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'string') {
+    return { type: '', title: '', status, params: {}, ...value, code: value.code };
+  }
+  return { type: '', title: '', status, code: 'internal', params: {} };
+}
+
+export const isLoggedOut = (failure: Failure): boolean =>
+  failure.kind === 'problem' && failure.problem.code === 'unauthenticated';
+
+export const api = {
+  pair: (code: string, name: string) => request<void>('POST', '/pair', { code, name }),
+  logOut: () => request<void>('DELETE', '/session'),
+  me: () => request<Visitor>('GET', '/me'),
+  status: () => request<Status>('GET', '/status'),
+  setSiteMode: (mode: SiteMode) => request<Status>('POST', '/mode', { mode }),
+  confirm: () => request<Status>('POST', '/confirm'),
+  pending: () => request<Edge[]>('GET', '/pending'),
+  edges: () => request<Edge[]>('GET', '/edges'),
+  evidence: (id: number) => request<Explanation>('GET', `/edges/${id}/evidence`),
+  decide: (id: number, decision: NewDecision) =>
+    request<Applied>('POST', `/edges/${id}/decision`, decision),
+  decisions: () => request<Decision[]>('GET', '/decisions'),
+  undo: (id: number) => request<Applied>('POST', `/decisions/${id}/undo`),
+  principals: () => request<Principal[]>('GET', '/principals'),
+  setPrincipal: (id: number, patch: PrincipalPatch) =>
+    request<Principal>('PATCH', `/principals/${id}`, patch),
+  setMode: (id: number, mode: PrincipalMode) =>
+    request<Principal>('POST', `/principals/${id}/mode`, { mode }),
+  pause: (id: number, seconds: number) =>
+    request<Principal>('POST', `/principals/${id}/pause`, { seconds }),
+  quarantine: (id: number) => request<Principal>('POST', `/principals/${id}/quarantine`),
+  finishLearning: (id: number) => request<Principal>('POST', `/learning/${id}/finish`),
+  trouble: (id: number, minutes: number) =>
+    request<Trouble>('GET', `/trouble?principal=${id}&minutes=${minutes}`),
+};

@@ -1,0 +1,163 @@
+// What an edge means to a person, in codes: who, does what, to whom. No text is made here and nothing is guessed: where
+// the content cannot be seen, the action says so.
+
+import type { Edge, End, Principal } from './types';
+
+/** One end, as far as it is known who that is. */
+export type Who =
+  | { is: 'box' }
+  | { is: 'everyone' }
+  | { is: 'server'; name: string | undefined }
+  /** A person gave the name. */
+  | { is: 'named'; name: string; kind: string }
+  /** It calls itself so. */
+  | { is: 'unnamed'; name: string; kind: string }
+  | { is: 'unknown'; kind: string };
+
+export type Action =
+  | 'control'
+  | 'switch'
+  | 'settings'
+  | 'watch'
+  | 'read'
+  | 'send'
+  | 'message'
+  | 'listen'
+  | 'sign_in'
+  | 'connect'
+  | 'talk'
+  | 'ping'
+  | 'frames'
+  | 'update'
+  | 'scan'
+  | 'resolve'
+  | 'delete'
+  | 'copy';
+
+export interface Reading {
+  source: Who;
+  action: Action;
+  target: Who;
+  /** The broker that a message goes through, if the target is who receives it. */
+  via: Who | undefined;
+}
+
+const UNNAMED_SERVER = 0;
+const BOX = 1;
+const EVERYONE = 2;
+
+/** A MAC or IP address says nothing to a person and is never a title. */
+const ADDRESS = /^(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]+)$/i;
+const NUMBER_ONLY = /^principal \d+$/;
+
+export type Principals = ReadonlyMap<number, Principal>;
+
+export function whoIs(end: Pick<End, 'id' | 'name' | 'confirmed' | 'kind'>, principals: Principals): Who {
+  if (end.id === BOX) return { is: 'box' };
+  if (end.id === EVERYONE) return { is: 'everyone' };
+  if (end.id === UNNAMED_SERVER) return { is: 'server', name: undefined };
+  if (principals.get(end.id)?.mode === 'outside') return { is: 'server', name: end.name };
+  if (end.confirmed) return { is: 'named', name: end.name, kind: end.kind };
+  if (ADDRESS.test(end.name) || NUMBER_ONLY.test(end.name)) return { is: 'unknown', kind: end.kind };
+  return { is: 'unnamed', name: end.name, kind: end.kind };
+}
+
+export const kindOf = (who: Who): string => ('kind' in who ? who.kind : who.is);
+
+const GUARDED: ReadonlySet<string> = new Set(['lock', 'alarm', 'gas', 'medical']);
+const WATCHED: ReadonlySet<string> = new Set(['camera', 'speaker']);
+const SWITCHED: ReadonlySet<string> = new Set([
+  'heating',
+  'light',
+  'plug',
+  'blind',
+  'fan',
+  'charger',
+  'washing_machine',
+  'coffee_machine',
+  'vacuum',
+  'watering',
+  'media',
+  'controller',
+  'machine',
+]);
+/** Kinds that take messages without doing something because of them. */
+const PLAIN: ReadonlySet<string> = new Set(['hub', 'router', 'storage', 'computer', 'phone', 'printer', 'server', 'box']);
+
+/** Who would receive a message and matters most. */
+function receiver(edge: Edge): End | undefined {
+  const rank = (end: End) => (GUARDED.has(end.kind) ? 0 : WATCHED.has(end.kind) ? 1 : SWITCHED.has(end.kind) ? 2 : 3);
+  return [...edge.beneficiaries].sort((a, b) => rank(a) - rank(b) || a.id - b.id)[0];
+}
+
+export function read(edge: Edge, principals: Principals): Reading {
+  const source = whoIs(edge.from, principals);
+  const to = whoIs(edge.to, principals);
+  const reading = (action: Action, target: Who = to, via?: Who): Reading => ({ source, action, target, via });
+  if (edge.meaning === 'firmware') return reading('update');
+  switch (edge.verb) {
+    case 'publish': {
+      const end = receiver(edge);
+      if (end === undefined) return reading('message');
+      const target = whoIs(end, principals);
+      return reading(setting(target), target, to);
+    }
+    case 'set':
+    case 'write':
+      return reading(setting(to));
+    case 'push':
+      return reading('send');
+    case 'get':
+    case 'read':
+      return reading(WATCHED.has(kindOf(to)) ? 'watch' : 'read');
+    case 'subscribe':
+      return reading('listen');
+    case 'discover':
+      return reading('scan');
+    case 'resolve':
+      return reading('resolve');
+    case 'delete':
+      return reading('delete');
+    case 'replicate':
+      return reading('copy');
+    case 'connect':
+      return reading(connecting(edge.object, to));
+    default:
+      return reading('talk');
+  }
+}
+
+/** What a message that changes something does to such a target. */
+function setting(target: Who): Action {
+  const kind = kindOf(target);
+  if (GUARDED.has(kind)) return 'control';
+  if (SWITCHED.has(kind)) return 'switch';
+  if (target.is === 'server') return 'send';
+  if (PLAIN.has(kind)) return 'message';
+  return 'settings';
+}
+
+function connecting(object: string, to: Who): Action {
+  if (object.startsWith('client:')) return 'sign_in';
+  if (object.startsWith('ether/')) return 'frames';
+  if (to.is === 'everyone') return 'scan';
+  if (object.startsWith('icmp')) return 'ping';
+  return to.is === 'server' ? 'talk' : 'connect';
+}
+
+/** What would become possible; worded only for high risk. */
+export type Consequence = 'unlock' | 'alarm' | 'gas' | 'watch' | 'software' | 'leaves_home' | 'important' | 'new_path' | 'small';
+
+export function consequence(edge: Edge, { action, target }: Reading): Consequence {
+  if (action === 'update') return 'software';
+  if (edge.risk === 'low') return 'small';
+  if (edge.risk === 'high') {
+    const kind = kindOf(target);
+    if (kind === 'lock') return 'unlock';
+    if (kind === 'alarm') return 'alarm';
+    if (kind === 'gas') return 'gas';
+    if (kind === 'camera') return 'watch';
+    return 'important';
+  }
+  return target.is === 'server' ? 'leaves_home' : 'new_path';
+}

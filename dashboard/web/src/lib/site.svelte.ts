@@ -1,0 +1,411 @@
+// The state of the page: what the box says, and what this phone is about to change. Views are functions of it.
+
+import { api, isLoggedOut, type Failure } from './api';
+import { assertNever } from './assert';
+import * as later from './later';
+import { connect, type Link, type LiveEvent } from './live';
+import type {
+  Answer,
+  DaemonState,
+  Decision,
+  Edge,
+  Lifetime,
+  Principal,
+  PrincipalMode,
+  PrincipalPatch,
+  SiteMode,
+  Status,
+  Visitor,
+} from './types';
+
+/** What is shown at all. */
+export type Phase = 'starting' | 'unpaired' | 'paired';
+
+/** How a decision of this phone about an edge stands. */
+export type Progress =
+  | { kind: 'applying' }
+  /** Not saved; the edge is as it was. */
+  | { kind: 'failed'; failure: Failure }
+  /** Someone else was faster, or the edge has changed. */
+  | { kind: 'conflict'; edge: Edge | undefined };
+
+/** What was just done, with a way back. */
+export interface Done {
+  edge: Edge;
+  answer: Answer | 'undo';
+  lifetime: Lifetime;
+  decision: number;
+}
+
+/** Disconnections that are over sooner are not worth a word. */
+const PATIENCE = 10_000;
+const CLOCK_TICK = 5_000;
+
+const RISK_RANK = { high: 0, medium: 1, low: 2 } as const;
+
+export class Site {
+  phase = $state<Phase>('starting');
+  /** Whether this browser was logged out while the page was open. */
+  loggedOut = $state(false);
+  me = $state<Visitor>();
+  status = $state.raw<Status>();
+  edges = $state.raw<ReadonlyMap<number, Edge>>(new Map());
+  principals = $state.raw<ReadonlyMap<number, Principal>>(new Map());
+  decisions = $state.raw<readonly Decision[]>();
+  /** Edges that wait for a decision; an edge whose decision is over is pending but waits for nobody. */
+  waiting = $state.raw<ReadonlySet<number>>(new Set());
+  /** Requests that were on this page and were settled elsewhere. */
+  elsewhere = $state.raw<ReadonlyMap<number, Edge>>(new Map());
+  progress = $state.raw<ReadonlyMap<number, Progress>>(new Map());
+  done = $state.raw<Done>();
+  /** A change that did not succeed and is no decision. */
+  failure = $state.raw<Failure>();
+  daemon = $state.raw<DaemonState>({ running: true, since: 0 });
+  link = $state.raw<Link>({ state: 'live' });
+  loaded = $state(false);
+  /** Milliseconds; moves on so that "in 5 minutes" stays true. */
+  now = $state(Date.now());
+  newBuild = $state(false);
+
+  #later = $state.raw<later.Later>(later.read(localStorage));
+  #stop: (() => void) | undefined;
+  #build: string | undefined;
+
+  /** What needs a decision, the most important first. */
+  readonly inbox = $derived.by(() => this.#waitingEdges().filter((edge) => !this.#isPutOff(edge)));
+  readonly putOff = $derived.by(() => this.#waitingEdges().filter((edge) => this.#isPutOff(edge)));
+  readonly newcomers = $derived([...this.principals.values()].filter((one) => one.mode === 'new'));
+  readonly learners = $derived(
+    [...this.principals.values()].filter((one) => one.mode === 'learning' || one.mode === 'ready'),
+  );
+  readonly devices = $derived(
+    [...this.principals.values()]
+      .filter((one) => one.mode !== 'outside' && one.mode !== 'system')
+      .sort((a, b) => a.id - b.id),
+  );
+  readonly openQuestions = $derived(this.inbox.length + this.newcomers.length);
+  /** Whether what is shown may be old. */
+  readonly stale = $derived(this.link.state === 'lost' && this.now - this.link.since > PATIENCE);
+  /** Whether a decision could be made now. */
+  readonly canDecide = $derived(!this.stale && this.daemon.running);
+  /** Whether what is not in the model is dropped at the moment. */
+  readonly blocks = $derived(this.status?.mode === 'enforce' && this.status.health !== 'paused');
+
+  constructor() {
+    setInterval(() => (this.now = Date.now()), CLOCK_TICK);
+  }
+
+  /** Finds out whether this browser is paired, and if so follows the box. */
+  async start(): Promise<void> {
+    const me = await api.me();
+    if (me.ok) {
+      this.me = me.value;
+      this.phase = 'paired';
+      this.#follow();
+    } else if (isLoggedOut(me.failure)) {
+      this.phase = 'unpaired';
+    } else {
+      this.#noteOutage(me.failure);
+      setTimeout(() => void this.start(), 2_000);
+    }
+  }
+
+  async logOut(): Promise<void> {
+    const ended = await api.logOut();
+    if (ended.ok || isLoggedOut(ended.failure)) this.#leave(false);
+    else this.failure = ended.failure;
+  }
+
+  /** Decides; the edge changes only when the box says that the kernel has it. */
+  async decide(edge: Edge, answer: Answer, lifetime: Lifetime): Promise<boolean> {
+    this.done = undefined;
+    this.#setProgress(edge.id, { kind: 'applying' });
+    const result = await api.decide(edge.id, { answer, lifetime, rev: edge.rev });
+    if (result.ok) {
+      this.#setProgress(edge.id, undefined);
+      this.#takeEdge(result.value.edge ?? edge, false);
+      this.#setWaiting(edge.id, false);
+      this.done = { edge: result.value.edge ?? edge, answer, lifetime, decision: result.value.decision_id };
+      void this.#reloadDecisions();
+      return true;
+    }
+    const { failure } = result;
+    if (isLoggedOut(failure)) {
+      this.#leave(true);
+    } else if (failure.kind === 'problem' && failure.problem.code === 'conflict') {
+      const now = failure.problem.params.edge ?? undefined;
+      this.#setProgress(edge.id, { kind: 'conflict', edge: now });
+      if (now) this.#takeEdge(now, false);
+    } else {
+      this.#setProgress(edge.id, { kind: 'failed', failure });
+    }
+    return false;
+  }
+
+  async undo(decision: number, edge: Edge | undefined): Promise<void> {
+    this.done = undefined;
+    const result = await api.undo(decision);
+    if (result.ok) {
+      const now = result.value.edge ?? edge;
+      if (result.value.edge) this.#takeEdge(result.value.edge, false);
+      if (now) this.done = { edge: now, answer: 'undo', lifetime: 'always', decision: result.value.decision_id };
+      await Promise.all([this.#reloadDecisions(), this.#reloadWaiting()]);
+    } else {
+      this.#fail(result.failure);
+    }
+  }
+
+  decideLater(edge: Edge): void {
+    this.#keepLater(later.putOff(this.#later, edge, Date.now()));
+  }
+
+  decideNow(edge: Edge): void {
+    this.#keepLater(later.takeBack(this.#later, edge.id));
+  }
+
+  /** Takes a card away that someone else settled. */
+  dismiss(id: number): void {
+    this.elsewhere = without(this.elsewhere, id);
+    this.#setProgress(id, undefined);
+  }
+
+  dismissDone(): void {
+    this.done = undefined;
+  }
+
+  dismissFailure(): void {
+    this.failure = undefined;
+  }
+
+  setPrincipal = (id: number, patch: PrincipalPatch) => this.#changePrincipal(api.setPrincipal(id, patch));
+  setMode = (id: number, mode: PrincipalMode) => this.#changePrincipal(api.setMode(id, mode));
+  quarantine = (id: number) => this.#changePrincipal(api.quarantine(id));
+  pause = (id: number, seconds: number) => this.#changePrincipal(api.pause(id, seconds));
+  finishLearning = (id: number) => this.#changePrincipal(api.finishLearning(id));
+  setSiteMode = (mode: SiteMode) => this.#changeStatus(api.setSiteMode(mode));
+  confirm = () => this.#changeStatus(api.confirm());
+
+  async loadDecisions(): Promise<void> {
+    const decisions = await api.decisions();
+    if (decisions.ok) this.decisions = decisions.value;
+    else this.#fail(decisions.failure);
+  }
+
+  handle(event: LiveEvent): void {
+    switch (event.event) {
+      case 'hello':
+        this.#hear(event.data);
+        break;
+      case 'resync':
+        this.#hear(event.data);
+        void this.#load();
+        break;
+      case 'daemon':
+        this.daemon = event.data;
+        break;
+      case 'client.revoked':
+        this.#leave(true);
+        break;
+      case 'edge.pending':
+        this.#takeEdge(event.data, true);
+        break;
+      case 'edge.changed':
+      case 'edge.decided':
+      case 'edge.expired':
+        this.#takeEdge(event.data, this.waiting.has(event.data.id) && event.data.state === 'pending');
+        if (event.event !== 'edge.changed') void this.#reloadDecisions();
+        break;
+      case 'edge.removed':
+        this.#dropEdge(event.data.id);
+        break;
+      case 'principal.added':
+      case 'principal.changed':
+        this.#takePrincipal(event.data);
+        break;
+      case 'principal.removed':
+        this.principals = without(this.principals, event.data.id);
+        break;
+      case 'status':
+        this.status = event.data;
+        break;
+      case 'alarm':
+      case 'observation':
+        break;
+      default:
+        assertNever(event);
+    }
+  }
+
+  #follow(): void {
+    this.#stop?.();
+    this.#stop = connect({
+      event: (event) => this.handle(event),
+      link: (link) => (this.link = link),
+      refused: () => void this.#findOut(),
+    });
+  }
+
+  #hear(hello: { ui_build: string; daemon: DaemonState }): void {
+    this.daemon = hello.daemon;
+    this.#build ??= hello.ui_build;
+    this.newBuild = this.#build !== hello.ui_build;
+  }
+
+  async #load(): Promise<void> {
+    const [status, edges, pending, principals] = await Promise.all([
+      api.status(),
+      api.edges(),
+      api.pending(),
+      api.principals(),
+    ]);
+    for (const answer of [status, edges, pending, principals]) {
+      if (!answer.ok) return this.#noteOutage(answer.failure);
+    }
+    if (!(status.ok && edges.ok && pending.ok && principals.ok)) return;
+    this.status = status.value;
+    this.edges = byId([...edges.value, ...pending.value]);
+    this.waiting = new Set(pending.value.map((edge) => edge.id));
+    this.principals = byId(principals.value);
+    this.loaded = true;
+    await this.#reloadDecisions();
+  }
+
+  /** After the stream was refused: logged out, or only away for a while? */
+  async #findOut(): Promise<void> {
+    const me = await api.me();
+    if (me.ok) {
+      if (!this.loaded) await this.#load();
+    } else {
+      this.#noteOutage(me.failure);
+    }
+  }
+
+  #noteOutage(failure: Failure): void {
+    switch (failure.kind) {
+      case 'unreachable':
+        if (this.link.state === 'live') this.link = { state: 'lost', since: Date.now() };
+        break;
+      case 'problem':
+        if (isLoggedOut(failure)) this.#leave(true);
+        else if (failure.problem.code === 'unavailable' && this.daemon.running) {
+          this.daemon = { running: false, since: Math.floor(Date.now() / 1000) };
+        }
+        break;
+      default:
+        assertNever(failure);
+    }
+  }
+
+  #leave(byOthers: boolean): void {
+    this.#stop?.();
+    this.#stop = undefined;
+    this.phase = 'unpaired';
+    this.loggedOut = byOthers;
+    this.me = undefined;
+    this.loaded = false;
+    this.edges = new Map();
+    this.principals = new Map();
+    this.waiting = new Set();
+    this.elsewhere = new Map();
+    this.progress = new Map();
+    this.decisions = undefined;
+    this.status = undefined;
+    this.done = undefined;
+  }
+
+  #fail(failure: Failure): void {
+    if (isLoggedOut(failure)) this.#leave(true);
+    else this.failure = failure;
+  }
+
+  async #changePrincipal(request: Promise<Awaited<ReturnType<typeof api.setMode>>>): Promise<boolean> {
+    const result = await request;
+    if (result.ok) this.#takePrincipal(result.value);
+    else this.#fail(result.failure);
+    return result.ok;
+  }
+
+  async #changeStatus(request: ReturnType<typeof api.confirm>): Promise<void> {
+    const result = await request;
+    if (result.ok) this.status = result.value;
+    else this.#fail(result.failure);
+  }
+
+  async #reloadDecisions(): Promise<void> {
+    const decisions = await api.decisions();
+    if (decisions.ok) this.decisions = decisions.value;
+  }
+
+  async #reloadWaiting(): Promise<void> {
+    const pending = await api.pending();
+    if (!pending.ok) return;
+    for (const edge of pending.value) this.#takeEdge(edge, true);
+    this.waiting = new Set(pending.value.map((edge) => edge.id));
+  }
+
+  /** Takes an edge in, unless a newer state of it is known already. */
+  #takeEdge(edge: Edge, waits: boolean): void {
+    const known = this.edges.get(edge.id);
+    if (known !== undefined && known.rev > edge.rev) return;
+    this.edges = new Map(this.edges).set(edge.id, edge);
+    if (!waits && this.waiting.has(edge.id) && this.progress.get(edge.id)?.kind !== 'applying') {
+      this.elsewhere = new Map(this.elsewhere).set(edge.id, edge);
+    }
+    if (waits) this.elsewhere = without(this.elsewhere, edge.id);
+    this.#setWaiting(edge.id, waits);
+    if (this.done !== undefined && this.done.edge.id === edge.id) this.done = { ...this.done, edge };
+  }
+
+  #dropEdge(id: number): void {
+    const edge = this.edges.get(id);
+    if (edge !== undefined && this.waiting.has(id)) this.elsewhere = new Map(this.elsewhere).set(id, edge);
+    this.edges = without(this.edges, id);
+    this.#setWaiting(id, false);
+  }
+
+  #takePrincipal(principal: Principal): void {
+    const known = this.principals.get(principal.id);
+    if (known !== undefined && known.rev > principal.rev) return;
+    this.principals = new Map(this.principals).set(principal.id, principal);
+  }
+
+  #setWaiting(id: number, waits: boolean): void {
+    if (this.waiting.has(id) === waits) return;
+    const waiting = new Set(this.waiting);
+    if (waits) waiting.add(id);
+    else waiting.delete(id);
+    this.waiting = waiting;
+  }
+
+  #setProgress(id: number, progress: Progress | undefined): void {
+    this.progress =
+      progress === undefined ? without(this.progress, id) : new Map(this.progress).set(id, progress);
+  }
+
+  #waitingEdges(): Edge[] {
+    const edges = [...this.waiting].flatMap((id) => this.edges.get(id) ?? []);
+    return edges.sort(
+      (a, b) => RISK_RANK[a.risk] - RISK_RANK[b.risk] || (b.first_seen ?? 0) - (a.first_seen ?? 0) || a.id - b.id,
+    );
+  }
+
+  #isPutOff(edge: Edge): boolean {
+    return later.isPutOff(this.#later, edge, this.now);
+  }
+
+  #keepLater(kept: later.Later): void {
+    this.#later = kept;
+    later.write(localStorage, kept, Date.now());
+  }
+}
+
+function byId<T extends { id: number }>(items: readonly T[]): Map<number, T> {
+  return new Map(items.map((item) => [item.id, item]));
+}
+
+function without<T>(map: ReadonlyMap<number, T>, id: number): ReadonlyMap<number, T> {
+  if (!map.has(id)) return map;
+  const rest = new Map(map);
+  rest.delete(id);
+  return rest;
+}

@@ -1,0 +1,397 @@
+// Made from the Rust view models by `EDGEWARD_UPDATE_TYPES=1 cargo test -p dashboard types_of_the_page`; do not edit.
+/** Allow or deny. */
+export type Answer = "allow" | "deny";
+
+/** A decision that is in force. */
+export interface Applied {
+  decision_id: number;
+  edge?: null | Edge;
+  state: DecisionState;
+}
+
+/** Whether the daemon answers. */
+export interface DaemonState {
+  running: boolean;
+  /** Since when, as far as this process knows. */
+  since: i64;
+}
+
+/** A decision or mode change (`edgeward decisions list --json`). Append-only. */
+export interface Decision {
+  at: i64;
+  by: string;
+  /** In words: the lifetime of a decision, the mode chosen. */
+  detail: string;
+  edge?: null | Edge;
+  /** Hash of this ledger entry, hexadecimal. */
+  hash: string;
+  id: number;
+  principal?: null | End;
+  undone: boolean;
+  /** `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal` or `remove`. */
+  what: string;
+}
+
+/** How far a decision is. */
+export type DecisionState = "applied";
+
+/** An edge of the graph. A request is a pending edge and has its id. */
+export interface Edge {
+  /** Who would receive what is published. */
+  beneficiaries: End[];
+  /** Who decided. */
+  by?: string | null;
+  first_seen?: null | i64;
+  from: End;
+  id: number;
+  last_seen?: null | i64;
+  /** `always`, `once`, `uses`, `for`, `until` or `until_restart`, where someone decided. */
+  lifetime?: string | null;
+  /** `lock_state`, `firmware`, `opaque`, …; only for words and risk. */
+  meaning?: string | null;
+  /** In the protocol's own text: `tcp/1883`, `lock/front/set`, …. */
+  object: string;
+  /** `packet`; later `relay`, `store`, `sync`, `admin`. */
+  plane: string;
+  /** Reason code of the last verdict. */
+  reason?: string | null;
+  /** Grows with every change of this edge; send it back with a decision. */
+  rev: number;
+  /** `high`, `medium` or `low`. */
+  risk: Risk;
+  since: i64;
+  /** `learned`, `allowed`, `denied` or `pending`. */
+  state: EdgeState;
+  to: End;
+  tries: number;
+  until?: null | i64;
+  /** Uses left. */
+  uses?: number | null;
+  /** `connect`, `publish`, `subscribe`, …. */
+  verb: string;
+  /** Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`, `principal.new`, `name.mismatch`, …. */
+  violated?: string | null;
+}
+
+/** Edges by state. */
+export interface EdgeCounts {
+  allowed: number;
+  denied: number;
+  learned: number;
+  pending: number;
+}
+
+/** What holds for an edge. */
+export type EdgeState = "learned" | "allowed" | "denied" | "pending";
+
+/** One end of an edge. */
+export interface End {
+  /** Whether a person gave the name; otherwise it is shown in quotes. */
+  confirmed: boolean;
+  id: number;
+  /** Kind of device, or `unknown`. */
+  kind: string;
+  name: string;
+}
+
+/** A live change, as the page gets it. */
+export type Event = {
+  data: Edge;
+  event: "edge.pending";
+} | {
+  data: Edge;
+  event: "edge.changed";
+} | {
+  data: Edge;
+  event: "edge.decided";
+} | {
+  data: Edge;
+  event: "edge.expired";
+} | {
+  data: {
+    id: number;
+  };
+  event: "edge.removed";
+} | {
+  data: Principal;
+  event: "principal.added";
+} | {
+  data: Principal;
+  event: "principal.changed";
+} | {
+  data: {
+    id: number;
+  };
+  event: "principal.removed";
+} | {
+  data: Observation;
+  event: "observation";
+} | {
+  data: {
+    code: string;
+    principal?: null | End;
+  };
+  event: "alarm";
+} | {
+  data: Status;
+  event: "status";
+};
+
+/** The balance of the ring buffer: produced = delivered + suppressed + lost. */
+export interface Events {
+  delivered: number;
+  lost: number;
+  produced: number;
+  suppressed: number;
+}
+
+/** Why an edge has its state (`edgeward explain ID --json`). */
+export interface Explanation {
+  /** The row of the precedence table that decides, in words. */
+  because: string;
+  edge: Edge;
+  /** Facts seen on the wire. */
+  evidence: string[];
+  /** What the source normally does, most frequent first. */
+  habits: string[];
+}
+
+/** Whether the data path does its work. */
+export type Health = "ok" | "paused" | "fault";
+
+/** First event of a stream. */
+export interface Hello {
+  daemon: DaemonState;
+  /** Revision of the graph. */
+  rev: number;
+  /** Names the page that is served now; if it is not the one that reads this, a reload brings a newer one. */
+  ui_build: string;
+}
+
+/** A protected interface or the uplink. */
+export interface Interface {
+  /** `tc`, `xdp+tc` or `xdp-generic+tc`. */
+  attach: string;
+  name: string;
+  /** `lan` or `uplink`. */
+  role: string;
+  since: i64;
+}
+
+/** A principal that learns, or has learned and will enforce soon. */
+export interface Learner {
+  learning: Learning;
+  mode: PrincipalMode;
+  principal: End;
+}
+
+/** How far the learning of a principal has come. */
+export interface Learning {
+  /** Earliest end, in seconds from now. */
+  at_least_seconds: number;
+  /** Whether a cap stopped it (`scan` alarm). */
+  capped: boolean;
+  enforces_at?: null | i64;
+  /** Edges learned. */
+  habits: number;
+  last_new_at?: null | i64;
+  /** 0 to 100, by the slower of the two conditions (time, quiet). */
+  percent: number;
+  since: i64;
+}
+
+/** How long a decision holds. */
+export type Lifetime = "once" | {
+  /** So many uses. */
+  uses: number;
+} | {
+  /** So many seconds, 60 to 43,200. */
+  for: number;
+} | {
+  /** Until a date, seconds since 1970. */
+  until: number;
+} | "until_restart" | "always";
+
+/** How full a kernel map is. */
+export interface MapUse {
+  bytes: number;
+  capacity: number;
+  entries: number;
+  name: string;
+}
+
+/** An answer to a request, or a change of an earlier one. */
+export interface NewDecision {
+  answer: Answer;
+  lifetime: Lifetime;
+  /** The `rev` of the edge that was shown; if the edge has changed since, nothing is decided. */
+  rev?: number | null;
+}
+
+/** The mode that a principal shall have. */
+export interface NewMode {
+  mode: PrincipalMode;
+}
+
+/** How long a principal is only watched. */
+export interface NewPause {
+  seconds: number;
+}
+
+/** The mode that the site shall have. */
+export interface NewSiteMode {
+  mode: SiteMode;
+}
+
+/** Something that was seen (`edgeward observe`). */
+export interface Observation {
+  at: i64;
+  count: number;
+  edge?: number | null;
+  from: End;
+  object: string;
+  reason: string;
+  to: End;
+  verb: string;
+  verdict: string;
+}
+
+/** The balance of a hook: seen = passed + neutralised + reset + the sum of dropped. */
+export interface Packets {
+  /** Passed although the model says no; part of `passed`. */
+  audit: number;
+  /** By reason. */
+  dropped: Record<string, number>;
+  neutralised: number;
+  passed: number;
+  reset: number;
+  seen: number;
+}
+
+/** The code from the box and how this phone is to be called. */
+export interface Pairing {
+  code: string;
+  name: string;
+}
+
+/** Facts that belong to a problem. */
+export interface Params {
+  edge?: null | Edge;
+  /** With `too_many`: seconds to wait. */
+  retry_after?: number | null;
+}
+
+/** A vertex of the graph. */
+export interface Principal {
+  addresses: string[];
+  /** What it calls itself, cut at 40 characters, without control and bidi characters. */
+  calls_itself?: string | null;
+  confirmed: boolean;
+  description?: string | null;
+  edges: EdgeCounts;
+  first_seen: i64;
+  id: number;
+  kind: string;
+  /** `owner`, `guess` or `none`. */
+  kind_source: string;
+  last_seen: i64;
+  learning?: null | Learning;
+  mac?: string | null;
+  /** `new`, `learning`, `ready`, `enforcing`, `guest`, `quarantine`, `outside` or `system`. */
+  mode: PrincipalMode;
+  name: string;
+  paused_until?: null | i64;
+  port?: string | null;
+  rev: number;
+  room?: string | null;
+  since: i64;
+  vlan?: number | null;
+}
+
+/** How a principal is treated. */
+export type PrincipalMode = "new" | "learning" | "ready" | "enforcing" | "guest" | "quarantine" | "outside" | "system";
+
+/** Fields of a principal that a person sets; `None` leaves one as it is, an empty string removes it. */
+export interface PrincipalPatch {
+  description?: string | null;
+  kind?: string | null;
+  name?: string | null;
+  room?: string | null;
+}
+
+/** What went wrong. The page makes its text from `code` and `params`; `title` is for people without the page. */
+export interface Problem {
+  /** `not_found`, `conflict`, `invalid`, `forbidden`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`, `origin`, `timeout`, `internal`. */
+  code: string;
+  params: Params;
+  status: number;
+  title: string;
+  /** `urn:edgeward:problem:` and the code. */
+  type: string;
+}
+
+/** How much a wrong answer about an edge could cost. */
+export type Risk = "high" | "medium" | "low";
+
+/** Whether the model is enforced at the site. */
+export type SiteMode = "monitor" | "enforce";
+
+/** The state of the daemon (`edgeward status --json`). */
+export interface Status {
+  clock_synchronised: boolean;
+  confirm_until?: null | i64;
+  /** What is not seen by the firewall, in sentences. */
+  coverage: string[];
+  edges: EdgeCounts;
+  events: Events;
+  /** One sentence each, with what to do. */
+  faults: string[];
+  /** `ok`, `paused` or `fault`. */
+  health: Health;
+  interfaces: Interface[];
+  maps: MapUse[];
+  /** `monitor` or `enforce`. */
+  mode: SiteMode;
+  /** By hook: `lan_ingress`, `lan_egress`, `uplink`, `xdp`. */
+  packets: Record<string, Packets>;
+  paused_until?: null | i64;
+  /** By mode. */
+  principals: Record<string, number>;
+  /** Revision of the graph; grows with every change. */
+  rev: number;
+  version: string;
+}
+
+/** What a stream carries besides the [`Event`]s of the daemon. */
+export type StreamEvent = {
+  data: Hello;
+  event: "hello";
+} | {
+  data: DaemonState;
+  event: "daemon";
+} | {
+  /** Something was missed: read everything again. */
+  data: Hello;
+  event: "resync";
+} | {
+  /** This browser was logged out. */
+  data: Record<string, never>;
+  event: "client.revoked";
+};
+
+/** What was blocked for a principal lately (`edgeward trouble P`). */
+export interface Trouble {
+  blocked: Observation[];
+  minutes: number;
+  principal: End;
+}
+
+/** Reply to [`Request::SessionCheck`]. */
+export interface Visitor {
+  /** Name of the paired phone or browser. */
+  name: string;
+  /** `owner`, `member`, `viewer` or `pro`. */
+  role: string;
+}
+
+export type i64 = number;
