@@ -206,6 +206,13 @@ impl Config {
         if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }
 
+    /// Checks again what the command line has changed.
+    pub fn check_choice(&self) -> Result<(), Mistakes> {
+        let mut mistakes = Vec::new();
+        self.check(Path::new("command line"), &mut mistakes);
+        if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+    }
+
     /// What one value alone does not show.
     fn check(&self, file: &Path, mistakes: &mut Vec<Mistake>) {
         let mut mistake = |message: String| {

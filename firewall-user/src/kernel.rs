@@ -51,17 +51,16 @@ pub fn too_old() -> Option<String> {
     ))
 }
 
-/// The loaded programs and their maps.
+/// The loaded programs.
 pub struct Kernel {
     ebpf: Ebpf,
     pins: Pins,
     holder: attach::Holder,
-    pub maps: Maps,
 }
 
 impl Kernel {
     /// Loads the programs into the pinned maps, or into new ones.
-    pub fn load(pins: Pins) -> Result<Self, KernelError> {
+    pub fn load(pins: Pins) -> Result<(Self, Maps), KernelError> {
         if !is_built_in() {
             return Err(KernelError::NotBuiltIn);
         }
@@ -81,7 +80,8 @@ impl Kernel {
             load_program(attach::program(&mut ebpf, hook)?)
                 .map_err(|source| KernelError::Program { name: hook.program(), source })?;
         }
-        Ok(Self { maps: Maps::take(&mut ebpf)?, ebpf, pins, holder: attach::Holder::of_this_kernel() })
+        let maps = Maps::take(&mut ebpf)?;
+        Ok((Self { ebpf, pins, holder: attach::Holder::of_this_kernel() }, maps))
     }
 
     /// The reading end of the ring buffer; there is one.

@@ -22,3 +22,9 @@ pub mod store;
 // Who asks.
 pub mod pairing;
 pub mod socket;
+
+// The loop.
+pub mod daemon;
+
+// The command line.
+pub mod cli;

@@ -1,0 +1,380 @@
+//! The command line: [`Cli`] is what can be typed, [`run`] does it.
+//!
+//! `run` and `web` are the two processes; `doctor`, `config` and `unload` work on this machine; every other command is
+//! one or two requests on the daemon's socket, printed for people or, with `--json`, as the daemon's view models.
+
+// What runs here.
+mod doctor;
+mod unload;
+mod web;
+
+// What asks the daemon.
+mod ask;
+mod lifetime;
+mod print;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+use dashboard::rpc::Client;
+
+use self::lifetime::LifetimeArgs;
+use crate::{
+    config::{self, Attach, Config, Mistakes, SiteMode},
+    daemon,
+    duration::Span,
+    kernel,
+    net::InterfaceName,
+};
+
+/// Exit code for a bad configuration (`EX_USAGE`).
+const BAD_CONFIGURATION: u8 = 64;
+
+/// Learns who talks to whom at an IoT site, and lets nothing new through until someone allows it.
+#[derive(Debug, Parser)]
+#[command(name = "edgeward", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Folder of the daemon's socket
+    #[arg(long, global = true, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+    /// Print the view models as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Protect interfaces: load the kernel programs, keep the model, answer on the socket
+    Run(RunArgs),
+    /// Serve the page
+    Web(web::Args),
+    /// Make a one-use code for the page
+    Pair {
+        /// How long the code is valid
+        #[arg(long = "for", value_name = "TIME", default_value = "10m")]
+        lifetime: Span,
+    },
+    /// How the firewall stands
+    Status,
+    /// Check this machine and say what to do
+    Doctor(ConfigArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Remove the guard, the kernel programs and their maps; the model stays
+    Unload(unload::Args),
+    /// Devices and other ends of edges
+    #[command(subcommand)]
+    Principals(PrincipalCommand),
+    /// Learning of devices
+    #[command(subcommand)]
+    Learn(LearnCommand),
+    /// Edges of the model
+    #[command(subcommand)]
+    Edges(EdgeCommand),
+    /// What waits for a decision
+    #[command(subcommand)]
+    Pending(PendingCommand),
+    /// Allow what an edge asks for
+    Approve {
+        edge: u32,
+        #[command(flatten)]
+        lifetime: LifetimeArgs,
+    },
+    /// Deny what an edge asks for
+    Deny {
+        edge: u32,
+        #[command(flatten)]
+        lifetime: LifetimeArgs,
+    },
+    /// Show or set the mode of the site (monitor, enforce) or of a device (new, learning, enforce, guest, quarantine)
+    Mode { mode: Option<String>, principal: Option<String> },
+    /// Drop nothing for a while, at the whole site or of one device
+    Pause {
+        principal: Option<String>,
+        #[arg(long = "for", value_name = "TIME")]
+        lifetime: Span,
+    },
+    /// Keep a change to enforce
+    Confirm,
+    /// What was decided
+    #[command(subcommand)]
+    Decisions(DecisionCommand),
+    /// What was seen
+    Observe {
+        /// Go on with what is seen from now on
+        #[arg(short, long)]
+        follow: bool,
+        /// FORWARDED, DROPPED, RESET, NEUTRALISED or AUDIT
+        #[arg(long)]
+        verdict: Option<String>,
+        #[arg(long, value_name = "TIME")]
+        since: Option<Span>,
+    },
+    /// Why an edge has its state
+    Explain { edge: u32 },
+    /// What was blocked for a device lately
+    Trouble {
+        principal: String,
+        #[arg(long, value_name = "TIME", default_value = "15m")]
+        since: Span,
+    },
+    /// The record of decisions
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// Configuration file [default: /etc/edgeward/edgeward.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Protect this interface instead of those of the configuration; may be repeated
+    #[arg(long = "interface", value_name = "IF")]
+    interfaces: Vec<InterfaceName>,
+    /// The interface to the Internet
+    #[arg(long, value_name = "IF")]
+    uplink: Option<InterfaceName>,
+    /// Mode of the site: monitor or enforce
+    #[arg(long)]
+    mode: Option<SiteMode>,
+    /// Which programs are attached: auto, tc, xdp or xdp-generic
+    #[arg(long)]
+    attach: Option<Attach>,
+    /// Folder of the model, the decisions and the ledger
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Folder of the pinned maps and links
+    #[arg(long, value_name = "DIR")]
+    bpffs: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Name every mistake of the configuration
+    Check(ConfigArgs),
+    /// Print the configuration in force
+    Show(ConfigArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum PrincipalCommand {
+    List,
+    Show {
+        principal: String,
+    },
+    /// Name a device and say what it is; an empty text removes one
+    Set {
+        principal: String,
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(long)]
+        kind: Option<String>,
+        #[arg(long)]
+        room: Option<String>,
+        #[arg(long)]
+        description: Option<String>,
+    },
+    /// Make one device part of another
+    Merge {
+        principal: String,
+        into: String,
+    },
+    /// Remove a device and its edges
+    Forget {
+        principal: String,
+    },
+    /// Let nothing of a device pass
+    Quarantine {
+        principal: String,
+    },
+    /// End a quarantine: what is in the model passes again
+    Release {
+        principal: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum LearnCommand {
+    /// How far learning has come
+    Status,
+    /// Let a device learn, or all
+    Start {
+        principal: Option<String>,
+        #[arg(long = "for", value_name = "TIME")]
+        lifetime: Option<Span>,
+    },
+    /// End learning and enforce now, for one device or all
+    Finish { principal: Option<String> },
+}
+
+#[derive(Debug, Subcommand)]
+enum EdgeCommand {
+    List {
+        /// learned, allowed, denied or pending
+        #[arg(long)]
+        state: Option<String>,
+        /// Only edges of this principal
+        #[arg(long)]
+        principal: Option<String>,
+    },
+    /// Allow an edge that need not exist yet
+    Allow {
+        #[command(flatten)]
+        spec: SpecArgs,
+        #[command(flatten)]
+        lifetime: LifetimeArgs,
+    },
+    /// Deny an edge that need not exist yet
+    Deny {
+        #[command(flatten)]
+        spec: SpecArgs,
+        #[command(flatten)]
+        lifetime: LifetimeArgs,
+    },
+    /// Take an edge out of the model; it is asked about at its next try
+    Remove { edge: u32 },
+    /// Print the model as TOML
+    Export,
+    /// Make the model what a file says; what the file does not name stays
+    Import {
+        file: PathBuf,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// An edge in words. Principals go by name, number, MAC or IP address.
+#[derive(Debug, Args)]
+struct SpecArgs {
+    #[arg(long)]
+    from: String,
+    #[arg(long)]
+    to: String,
+    #[arg(long, default_value = "packet")]
+    plane: String,
+    #[arg(long)]
+    verb: String,
+    #[arg(long)]
+    object: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum PendingCommand {
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum DecisionCommand {
+    List {
+        #[arg(long)]
+        limit: Option<u32>,
+    },
+    /// Take a decision back, by a new one
+    Undo { decision: u64 },
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Check that nothing was changed or removed
+    Verify,
+}
+
+/// Does what was typed.
+pub async fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("edgeward: {}", one_line(&error));
+            if error.is::<Mistakes>() { BAD_CONFIGURATION.into() } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// The chain of causes; a cause that only repeats what was said is left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let Cli { command, runtime_dir, json } = cli;
+    match command {
+        Command::Run(args) => run_daemon(args, runtime_dir).await?,
+        Command::Web(args) => web::run(args, runtime_dir).await?,
+        Command::Doctor(args) => return doctor::run(args.config.as_deref(), runtime_dir, json).await,
+        Command::Config(ConfigCommand::Check(args)) => {
+            config_of(&args)?;
+            println!("The configuration is in order.");
+        }
+        Command::Config(ConfigCommand::Show(args)) => print!("{}", config_of(&args)?),
+        Command::Unload(args) => unload::run(args, runtime_dir).await?,
+        asking => {
+            let runtime_dir = runtime_dir.unwrap_or_else(configured_runtime_dir);
+            let client = Client::connect(&runtime_dir).await?;
+            ask::run(asking, client, json).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_daemon(args: RunArgs, runtime_dir: Option<PathBuf>) -> Result<()> {
+    let mut config = config_of(&args.config)?;
+    if !args.interfaces.is_empty() {
+        config.interfaces.protect = args.interfaces;
+    }
+    if let Some(uplink) = args.uplink {
+        config.interfaces.uplink = Some(uplink);
+    }
+    if let Some(attach) = args.attach {
+        config.interfaces.attach = attach;
+    }
+    for (chosen, configured) in [
+        (args.state_dir, &mut config.state.dir),
+        (runtime_dir, &mut config.state.runtime_dir),
+        (args.bpffs, &mut config.state.bpffs),
+    ] {
+        if let Some(chosen) = chosen {
+            *configured = chosen;
+        }
+    }
+    config.check_choice()?;
+    if !nix::unistd::geteuid().is_root() {
+        bail!("protecting interfaces needs root; run it with sudo");
+    }
+    if !kernel::is_built_in() {
+        bail!(kernel::KernelError::NotBuiltIn);
+    }
+    if let Some(version) = kernel::too_old() {
+        bail!(kernel::KernelError::TooOld { version });
+    }
+    // What the daemon makes is for root; the socket says itself who may use it.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    daemon::run(config, args.mode).await
+}
+
+fn config_of(args: &ConfigArgs) -> Result<Config, Mistakes> {
+    Config::load(args.config.as_deref())
+}
+
+/// The folder of the default configuration, as far as it can be read by who asks.
+fn configured_runtime_dir() -> PathBuf {
+    Config::load(None).map_or_else(|_| config::DEFAULT_RUNTIME_DIR.into(), |config| config.state.runtime_dir)
+}

@@ -1,0 +1,511 @@
+//! `edgeward run`: start, one loop, end.
+//!
+//! Start: claim the interfaces, load the [`guard`], open the store, load the kernel programs into the pinned maps, write
+//! the model, sweep out what is not in it, attach, answer. The loop owns the graph: whatever happens (a bell, a request,
+//! a change of interfaces, time) is handed to the graph, and then the graph's commands are carried out in their order.
+//! End: the socket goes, what is gathered is written, and programs, maps and guard stay.
+
+// Once, at the start.
+mod instance;
+
+// What happens.
+mod answer;
+mod observe;
+mod ports;
+
+// What is done about it.
+mod automata;
+mod tables;
+
+// What is shown.
+mod status;
+mod views;
+
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use dashboard::{
+    rpc::{Message, Refusal},
+    view,
+};
+use graph::{
+    Command, Graph, Now, Settings,
+    command::{Alarm, Event},
+    decision::{Author, SiteMode},
+    edge::State,
+    ledger,
+    record::Record,
+};
+use serde_json::Value;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{broadcast, watch},
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use self::{
+    answer::{Outcome, Show},
+    instance::Instance,
+    observe::Observer,
+    ports::Ports,
+    tables::{Done, Tables},
+    views::Views,
+};
+use crate::{
+    clock::Clock,
+    config::{self, Config},
+    guard::{self, Guard},
+    kernel::{Kernel, KernelError, Pins},
+    net::Changes,
+    pairing::Pairing,
+    socket::{self, Asked, Ends, Socket},
+    store::{Change, Opened, Store, StoreError, Writer},
+};
+
+/// How often what rings no bell is read.
+const SCAN: Duration = Duration::from_secs(1);
+/// How often it is checked that the guard is still there.
+const GUARD_CHECK: Duration = Duration::from_secs(30);
+/// Bells that are handled before anything else gets its turn.
+const BELLS: usize = 256;
+/// Observations that are kept for `edgeward observe`.
+const OBSERVATIONS: usize = 4096;
+
+/// Runs the daemon until it is told to stop. `mode` is what the command line says of the site's mode.
+pub async fn run(config: Config, mode: Option<config::SiteMode>) -> Result<()> {
+    let mut stop = Stop::listen()?;
+    let clock = Clock::new()?;
+    let mut ports = Ports::configured(&config)?;
+    let interfaces = &config.interfaces;
+    let _instance =
+        Instance::claim(&config.state.runtime_dir, interfaces.protect.iter().chain(&interfaces.uplink))?;
+    let pins = Pins::open(&config.state.bpffs)?;
+    guard_of(&config).load()?;
+
+    let Opened { store, set_aside } = Store::open(&config.state.dir)?;
+    let (mut graph, store, set_aside) = restore(store, set_aside, &config, clock.now())?;
+    let sessions = store.sessions()?;
+    let mut faults = Vec::new();
+    if let Some(aside) = set_aside {
+        let fault = format!(
+            "the state file was damaged and is now {}; everything is learned anew unless you put a copy in its place",
+            aside.display()
+        );
+        tracing::error!("{fault}");
+        faults.push(fault);
+    }
+    if let Some(mode) = mode {
+        choose_mode(&mut graph, mode, clock.now());
+    }
+
+    let (mut kernel, maps) = Kernel::load(pins)?;
+    let mut bells = kernel.bells()?;
+    let mut changes = Changes::listen().context("Failed to listen for changes of interfaces")?;
+    let mut tables = Tables::adopt(maps, &config)?;
+    ports.note(&mut tables, &mut graph, clock.now())?;
+
+    let store = Arc::new(store);
+    let (writer, mut writing) = Writer::start(Arc::clone(&store));
+    let (socket, Ends { mut asked, events }) = Socket::bind(&config.state.runtime_dir)?;
+    let mut daemon = Daemon {
+        clock,
+        graph,
+        tables,
+        observer: Observer::default(),
+        pairing: Pairing::restore(sessions),
+        seen: VecDeque::new(),
+        faults,
+        guard_fault: None,
+        status_changed: false,
+        store,
+        writer,
+        events,
+    };
+    daemon.carry_out(Urgency::Decision).await?;
+    daemon.tables.sweep(&ports.own_hosts())?;
+    ports.attach_all(&mut kernel, clock.now())?;
+    kernel.keep_only(&ports.places()).context("Failed to remove what another version left")?;
+    let serving = tokio::spawn(socket.serve());
+    let mut guarding = watch_guard(config.clone());
+    tracing::info!(mode = daemon.graph.site().mode.as_str(), "Edgeward runs");
+
+    let mut scan = interval(SCAN);
+    scan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let timeout = daemon.until_timeout();
+        tokio::select! {
+            () = stop.wait() => break,
+            rung = bells.next(BELLS) => {
+                let now = clock.now();
+                for bell in rung.context("Failed to read what the kernel says")? {
+                    daemon.observer.handle_bell(&bell, &daemon.tables, &ports, &mut daemon.graph, now)?;
+                }
+                daemon.carry_out(Urgency::Fact).await?;
+            }
+            Some(asked) = asked.recv() => daemon.answer(asked, &ports).await?,
+            changed = changes.next() => {
+                changed.context("Failed to listen for changes of interfaces")?;
+                daemon.update_ports(&mut ports, &mut kernel).await?;
+            }
+            () = sleep(timeout) => {
+                daemon.graph.handle_timeout(clock.now());
+                daemon.carry_out(Urgency::Fact).await?;
+            }
+            _ = scan.tick() => {
+                daemon.update_ports(&mut ports, &mut kernel).await?;
+                daemon.observer.scan(&mut daemon.tables, &ports, &mut daemon.graph, clock.now())?;
+                daemon.graph.handle_timeout(clock.now());
+                daemon.carry_out(Urgency::Fact).await?;
+            }
+            Ok(()) = guarding.changed() => daemon.guard_fault = guarding.borrow_and_update().clone(),
+            ended = &mut writing => return Err(why_ended(ended)),
+        }
+        if std::mem::take(&mut daemon.status_changed) {
+            daemon.tell_status(&ports)?;
+        }
+    }
+
+    tracing::info!("Edgeward ends; what is in force stays in force");
+    serving.abort();
+    daemon.carry_out(Urgency::Decision).await?;
+    drop(daemon);
+    writing.await.context("The task that writes the state has panicked")??;
+    Ok(())
+}
+
+/// How soon what a batch of commands writes must be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Urgency {
+    /// Within a moment: it can be learned again.
+    Fact,
+    /// Before the kernel allows it, and before it is acknowledged.
+    Decision,
+}
+
+/// What the loop owns.
+struct Daemon {
+    clock: Clock,
+    graph: Graph,
+    tables: Tables,
+    observer: Observer,
+    pairing: Pairing,
+    /// The latest observations, newest last.
+    seen: VecDeque<view::Observation>,
+    /// What a person should know until the next start.
+    faults: Vec<String>,
+    guard_fault: Option<String>,
+    status_changed: bool,
+    store: Arc<Store>,
+    writer: Writer,
+    events: broadcast::Sender<Arc<str>>,
+}
+
+impl Daemon {
+    /// Carries out what the graph wants, in its order. Returns what the kernel had no room for.
+    async fn carry_out(&mut self, urgency: Urgency) -> Result<Vec<String>> {
+        let mut refused = Vec::new();
+        let mut changes = Vec::new();
+        let mut unflushed = false;
+        while let Some(command) = self.graph.next_command() {
+            let is_for_kernel = !matches!(
+                command,
+                Command::Save(_) | Command::Delete(_) | Command::Ledger(_) | Command::Notify(_)
+            );
+            if is_for_kernel && urgency == Urgency::Decision && (unflushed || !changes.is_empty()) {
+                self.writer.write(std::mem::take(&mut changes)).await?;
+                self.writer.flush().await?;
+                unflushed = false;
+            }
+            match self.tables.carry_out(command) {
+                Ok(Done::Written) => {}
+                Ok(Done::TooComplex) => {
+                    refused.push("these message rules are too complex for the kernel; use fewer".to_owned());
+                    self.notify(&Event::Alarm { alarm: Alarm::RulesTooComplex, principal: None })?;
+                }
+                Ok(Done::NotMine(Command::Notify(event))) => self.notify(&event)?,
+                Ok(Done::NotMine(command)) => changes.extend(change(command)?),
+                Err(error @ KernelError::Full { .. }) => {
+                    tracing::warn!(%error, "The kernel has no room");
+                    refused.push(error.to_string());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !changes.is_empty() {
+            self.writer.write(changes).await?;
+            unflushed = true;
+        }
+        if unflushed && urgency == Urgency::Decision {
+            self.writer.flush().await?;
+        }
+        Ok(refused)
+    }
+
+    /// Answers a request when what follows from it is in force.
+    async fn answer(&mut self, asked: Asked, ports: &Ports) -> Result<()> {
+        let Asked { request, by, answer } = asked;
+        let now = self.clock.now();
+        let result = match answer::handle(request, &by, &mut self.graph, &mut self.pairing, now) {
+            Err(refusal) => Err(refusal),
+            Ok(outcome) => {
+                let refused = self.carry_out(Urgency::Decision).await?;
+                if refused.is_empty() {
+                    self.complete(outcome, ports).await?
+                } else {
+                    Err(Refusal { code: "unavailable".to_owned(), message: refused.join("; ") })
+                }
+            }
+        };
+        // Who hung up does not want the answer.
+        let _gone = answer.send(result);
+        Ok(())
+    }
+
+    async fn complete(&mut self, outcome: Outcome, ports: &Ports) -> Result<Result<Value, Refusal>> {
+        let views = Views { graph: &self.graph, now: self.clock.now() };
+        let gone = || Refusal { code: "gone".to_owned(), message: "it is no longer there".to_owned() };
+        Ok(match outcome {
+            Outcome::Is(value) => Ok(value),
+            Outcome::Stored(value, change) => {
+                self.writer.write(vec![change]).await?;
+                self.writer.flush().await?;
+                Ok(value)
+            }
+            Outcome::Then(Show::Done) => Ok(Value::Null),
+            Outcome::Then(Show::Status) => Ok(answer::value(&self.status(ports)?)),
+            Outcome::Then(Show::Principal(id)) => {
+                views.principal_by_id(id).map(|principal| answer::value(&principal)).ok_or_else(gone)
+            }
+            Outcome::Then(Show::Decided(decision, edge)) => {
+                Ok(answer::value(&answer::decided(views, decision, edge)))
+            }
+            Outcome::Then(Show::Observations { verdict, since }) => {
+                Ok(answer::value(&answer::select(self.seen.iter().cloned(), verdict.as_deref(), since)))
+            }
+            Outcome::Then(Show::Ledger) => self.verify_ledger().await?,
+        })
+    }
+
+    async fn verify_ledger(&self) -> Result<Result<Value, Refusal>> {
+        self.writer.flush().await?;
+        let entries = self.store.ledger()?;
+        Ok(match ledger::verify(entries.iter(), Some(self.graph.site().ledger)) {
+            Ok(head) => Ok(serde_json::json!({ "entries": head.entries, "hash": head.hash.to_string() })),
+            Err(broken) => Err(Refusal { code: "conflict".to_owned(), message: broken.to_string() }),
+        })
+    }
+
+    /// Tells whoever watches.
+    fn notify(&mut self, event: &Event) -> Result<()> {
+        let views = Views { graph: &self.graph, now: self.clock.now() };
+        let view = views.event(event);
+        match event {
+            Event::Status => self.status_changed = true,
+            Event::Alarm { alarm, principal } => {
+                let name = principal.map(|id| views.end(id).name);
+                tracing::warn!(alarm = alarm.as_str(), principal = name, "Alarm");
+            }
+            Event::Observation(seen) => {
+                if self.seen.len() == OBSERVATIONS {
+                    self.seen.pop_front();
+                }
+                self.seen.push_back(views.observation(seen));
+            }
+            Event::EdgeChanged(id) | Event::EdgeDecided(id) => {
+                let edge =
+                    self.graph.edge(*id).filter(|edge| !matches!(edge.state, State::Pending | State::Lapsed));
+                if let Some(edge) = edge {
+                    self.observer.forget(&edge.path, &mut self.tables)?;
+                }
+            }
+            Event::EdgePending(_)
+            | Event::EdgeExpired(_)
+            | Event::EdgeRemoved(_)
+            | Event::PrincipalAdded(_)
+            | Event::PrincipalChanged(_)
+            | Event::PrincipalRemoved(_) => {}
+        }
+        if let Some(view) = view {
+            self.broadcast(view)?;
+        }
+        Ok(())
+    }
+
+    fn broadcast(&self, event: view::Event) -> Result<()> {
+        if self.events.receiver_count() > 0 {
+            let line = socket::line(&Message::Event(Box::new(event)))?;
+            // The last watcher may have left just now.
+            let _left = self.events.send(line.into());
+        }
+        Ok(())
+    }
+
+    fn tell_status(&self, ports: &Ports) -> Result<()> {
+        let status = self.status(ports)?;
+        self.broadcast(view::Event::Status(Box::new(status)))
+    }
+
+    fn status(&self, ports: &Ports) -> Result<view::Status, KernelError> {
+        let faults: Vec<String> = self.faults.iter().chain(&self.guard_fault).cloned().collect();
+        status::status(&self.tables, ports, &self.graph, &faults, self.clock.now())
+    }
+
+    /// Follows the interfaces. What fails now is tried again with the next scan; until then the guard holds.
+    async fn update_ports(&mut self, ports: &mut Ports, kernel: &mut Kernel) -> Result<()> {
+        let now = self.clock.now();
+        ports.note(&mut self.tables, &mut self.graph, now)?;
+        self.carry_out(Urgency::Fact).await?;
+        if let Err(error) = ports.attach_all(kernel, now) {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "An interface is not protected yet; nothing passes there"
+            );
+        }
+        Ok(())
+    }
+
+    fn until_timeout(&self) -> Duration {
+        let now = self.clock.now();
+        self.graph.poll_timeout(now).map_or(SCAN, |at| Duration::from_nanos(at.saturating_sub(now.boot_ns)))
+    }
+}
+
+/// What a command that is for the disk changes there.
+fn change(command: Command) -> Result<Option<Change>> {
+    Ok(match command {
+        Command::Save(record) => Some(Change::PutRecord {
+            key: serde_json::to_vec(&record.key())?,
+            value: serde_json::to_vec(&record)?,
+        }),
+        Command::Delete(key) => Some(Change::RemoveRecord { key: serde_json::to_vec(&key)? }),
+        Command::Ledger(entry) => Some(Change::AppendLedger { sequence: entry.number, entry: entry.bytes }),
+        _ => None,
+    })
+}
+
+/// The graph as it was stored; a state that makes no graph is set aside like a damaged file.
+fn restore(
+    store: Store,
+    set_aside: Option<PathBuf>,
+    config: &Config,
+    now: Now,
+) -> Result<(Graph, Store, Option<PathBuf>)> {
+    let entries = store.records()?;
+    if entries.is_empty() {
+        return Ok((Graph::new(settings(config), now), store, set_aside));
+    }
+    let restored = entries
+        .iter()
+        .map(|(_, value)| serde_json::from_slice::<Record>(value))
+        .collect::<Result<Vec<Record>, _>>()
+        .map_err(anyhow::Error::from)
+        .and_then(|records| Ok(Graph::restore(settings(config), records, now)?));
+    match restored {
+        Ok(graph) => Ok((graph, store, set_aside)),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "The stored model cannot be used");
+            let Opened { store, set_aside } = store.replace()?;
+            Ok((Graph::new(settings(config), now), store, set_aside))
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let learning = &config.learning;
+    Settings {
+        site_mode: site_mode(config.site.mode),
+        confirm: config.site.confirm.as_secs(),
+        first_run: learning.first_run.as_secs(),
+        learn_min: learning.min.as_secs(),
+        learn_quiet: learning.quiet.as_secs(),
+        learn_max: learning.max.as_secs(),
+        ready_notice: learning.notice.as_secs(),
+        learn_edges: learning.max_edges as usize,
+        learn_destinations: learning.max_destinations as usize,
+        mqtt_ports: config.mqtt.ports.clone(),
+        ..Settings::default()
+    }
+}
+
+fn site_mode(mode: config::SiteMode) -> SiteMode {
+    match mode {
+        config::SiteMode::Monitor => SiteMode::Monitor,
+        config::SiteMode::Enforce => SiteMode::Enforce,
+    }
+}
+
+/// Sets the mode that the command line names. Whoever starts the daemon is at the box, so nothing is to be confirmed.
+fn choose_mode(graph: &mut Graph, mode: config::SiteMode, now: Now) {
+    let author = Author::person("command line");
+    let mode = site_mode(mode);
+    if graph.site().mode != mode {
+        let changed = graph.site_mode(mode, &author, now);
+        // Monitor has nothing to confirm.
+        let _confirmed = changed.and_then(|_| graph.confirm(&author, now));
+    }
+}
+
+fn guard_of(config: &Config) -> Guard<'_> {
+    Guard {
+        protect: &config.interfaces.protect,
+        uplink: config.interfaces.uplink.as_ref(),
+        marks: config.interfaces.marks,
+    }
+}
+
+/// Loads the guard again when somebody has removed it, and tells when that does not succeed.
+fn watch_guard(config: Config) -> watch::Receiver<Option<String>> {
+    let (faults, watched) = watch::channel(None);
+    let config = Arc::new(config);
+    tokio::spawn(async move {
+        while !faults.is_closed() {
+            sleep(GUARD_CHECK).await;
+            let config = Arc::clone(&config);
+            let checked = tokio::task::spawn_blocking(move || {
+                if guard::is_loaded() {
+                    return None;
+                }
+                tracing::warn!("The guard was removed by someone; loading it again");
+                guard_of(&config).load().err().map(|error| format!("{error:#}"))
+            });
+            let fault =
+                checked.await.unwrap_or_else(|error| Some(format!("the guard cannot be checked: {error}")));
+            faults.send_if_modified(|before| {
+                let is_new = *before != fault;
+                *before = fault;
+                is_new
+            });
+        }
+    });
+    watched
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("Failed to listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("Failed to listen for SIGINT")?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn why_ended(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Ok(())) => StoreError::Ended.into(),
+        Ok(Err(error)) => error.into(),
+        Err(error) => anyhow::Error::from(error).context("The task that writes the state has panicked"),
+    }
+}

@@ -1,0 +1,247 @@
+//! Requests on the socket: each becomes a question to the graph or a decision, and its answer a view model.
+
+use std::fmt::Display;
+
+use dashboard::{
+    rpc::{Answer, Decided, EdgeSpec, Lifetime, PrincipalPatch, Refusal, Request},
+    view,
+};
+use firewall_common::abi::PrincipalId;
+use graph::{
+    Graph, Now, decision,
+    decision::{Author, DecisionId, Refused, SiteMode},
+    edge::EdgeId,
+    graph::{Patch, Spec},
+    principal::mode_from_name,
+};
+use serde_json::{Value, json};
+
+use super::{tables::random, views::Views};
+use crate::pairing::Pairing;
+use crate::store::Change;
+
+/// Decisions that are listed if nobody says how many.
+const DECISIONS: usize = 200;
+
+/// What became of a request, before its commands are carried out.
+pub(super) enum Outcome {
+    /// The answer is complete.
+    Is(Value),
+    /// The answer is complete once these changes are on the disk.
+    Stored(Value, Change),
+    /// The answer shows how this stands once the graph's commands are carried out.
+    Then(Show),
+}
+
+/// What an answer shows.
+pub(super) enum Show {
+    Status,
+    /// Only this verdict, only from this second on.
+    Observations {
+        verdict: Option<String>,
+        since: Option<i64>,
+    },
+    Ledger,
+    Principal(PrincipalId),
+    Decided(DecisionId, Option<EdgeId>),
+    Done,
+}
+
+/// Asks the graph, or decides.
+pub(super) fn handle(
+    request: Request,
+    by: &str,
+    graph: &mut Graph,
+    pairing: &mut Pairing,
+    now: Now,
+) -> Result<Outcome, Refusal> {
+    let author = &Author::person(by);
+    let views = Views { graph, now };
+    Ok(match request {
+        Request::Status => Outcome::Then(Show::Status),
+        Request::Principals => is(views.principals()),
+        Request::Principal { principal } => Outcome::Then(Show::Principal(find(graph, &principal)?)),
+        Request::Edges { state, principal } => {
+            let principal = principal.map(|principal| find(graph, &principal)).transpose()?;
+            is(views.edges(state.as_deref(), principal))
+        }
+        Request::Pending => is(views.pending()),
+        Request::Explain { edge } => is(views.explanation(EdgeId(edge)).ok_or_else(|| no_edge(edge))?),
+        Request::Decisions { limit } => is(views.decisions(limit.map_or(DECISIONS, |limit| limit as usize))),
+        Request::Trouble { principal, minutes } => is(views.trouble(find(graph, &principal)?, minutes)),
+        Request::Observations { verdict, since_seconds } => {
+            let since = since_seconds.map(|seconds| now.unix - i64::from(seconds));
+            Outcome::Then(Show::Observations { verdict, since })
+        }
+        Request::LedgerVerify => Outcome::Then(Show::Ledger),
+        Request::EdgesExport => is(graph.export()),
+        Request::Watch => is(Value::Null),
+
+        Request::Decide { edge, answer, lifetime, rev } => {
+            let edge = EdgeId(edge);
+            let decision = graph
+                .decide(edge, answer_of(answer), lifetime_of(&lifetime), author, rev, now)
+                .map_err(refused)?;
+            Outcome::Then(Show::Decided(decision, Some(edge)))
+        }
+        Request::EdgeDecide { spec, answer, lifetime } => {
+            let (decision, edge) = graph
+                .decide_spec(&spec_of(spec), answer_of(answer), lifetime_of(&lifetime), author, now)
+                .map_err(refused)?;
+            Outcome::Then(Show::Decided(decision, Some(edge)))
+        }
+        Request::EdgeRemove { edge } => {
+            let decision = graph.remove_edge(EdgeId(edge), author, now).map_err(refused)?;
+            Outcome::Then(Show::Decided(decision, Some(EdgeId(edge))))
+        }
+        Request::Undo { decision } => {
+            let edge = graph
+                .decisions()
+                .find(|known| known.id.0 == decision)
+                .and_then(|known| known.what.edge())
+                .map(|edge| edge.id);
+            let undo = graph.undo(DecisionId(decision), author, now).map_err(refused)?;
+            Outcome::Then(Show::Decided(undo, edge))
+        }
+        Request::EdgesImport { toml, dry_run } => {
+            let report =
+                graph.import(&toml, dry_run, author, now).map_err(|mistakes| invalid(&all(&mistakes)))?;
+            is(json!({ "changes": report.changes }))
+        }
+
+        Request::PrincipalSet { principal, patch } => {
+            let id = find(graph, &principal)?;
+            graph.set_principal(id, &patch_of(patch), author, now).map_err(refused)?;
+            Outcome::Then(Show::Principal(id))
+        }
+        Request::PrincipalMerge { principal, into } => {
+            let (from, into) = (find(graph, &principal)?, find(graph, &into)?);
+            graph.merge(from, into, author, now).map_err(refused)?;
+            Outcome::Then(Show::Principal(into))
+        }
+        Request::PrincipalForget { principal } => {
+            let id = find(graph, &principal)?;
+            graph.forget(id, author, now).map_err(refused)?;
+            Outcome::Then(Show::Done)
+        }
+        Request::PrincipalMode { principal, mode } => {
+            let id = find(graph, &principal)?;
+            let mode = mode_from_name(&mode).ok_or_else(|| {
+                invalid("there is no such mode; choose new, learning, enforcing, guest or quarantine")
+            })?;
+            graph.set_mode(id, mode, author, now).map_err(refused)?;
+            Outcome::Then(Show::Principal(id))
+        }
+        Request::LearnStart { principal, seconds } => {
+            let id = principal.map(|principal| find(graph, &principal)).transpose()?;
+            graph.learn_start(id, seconds, author, now).map_err(refused)?;
+            Outcome::Then(id.map_or(Show::Done, Show::Principal))
+        }
+        Request::LearnFinish { principal } => {
+            let id = principal.map(|principal| find(graph, &principal)).transpose()?;
+            graph.learn_finish(id, author, now).map_err(refused)?;
+            Outcome::Then(id.map_or(Show::Done, Show::Principal))
+        }
+
+        Request::SiteMode { mode } => {
+            let mode = SiteMode::from_name(&mode)
+                .ok_or_else(|| invalid("there is no such mode; choose monitor or enforce"))?;
+            graph.site_mode(mode, author, now).map_err(refused)?;
+            Outcome::Then(Show::Status)
+        }
+        Request::Confirm => {
+            graph.confirm(author, now).map_err(refused)?;
+            Outcome::Then(Show::Status)
+        }
+        Request::Pause { principal, seconds } => {
+            let id = principal.map(|principal| find(graph, &principal)).transpose()?;
+            graph.pause(id, seconds, author, now).map_err(refused)?;
+            Outcome::Then(id.map_or(Show::Status, Show::Principal))
+        }
+
+        Request::Pair { seconds } => is(pairing.make_code(random(), seconds, now)),
+        Request::PairRedeem { code, name } => {
+            let (session, change) = pairing.redeem(&code, &name, random(), now)?;
+            Outcome::Stored(value(&session), change)
+        }
+        Request::SessionCheck { token } => is(pairing.check(&token)?),
+        Request::SessionEnd { token } => match pairing.end(&token) {
+            Some(change) => Outcome::Stored(Value::Null, change),
+            None => is(Value::Null),
+        },
+    })
+}
+
+/// How a decision stands now.
+pub(super) fn decided(views: Views<'_>, decision: DecisionId, edge: Option<EdgeId>) -> Decided {
+    Decided { decision_id: decision.0, edge: edge.and_then(|edge| views.edge_by_id(edge)) }
+}
+
+/// The observations that a request wants.
+pub(super) fn select(
+    seen: impl Iterator<Item = view::Observation>,
+    verdict: Option<&str>,
+    since: Option<i64>,
+) -> Vec<view::Observation> {
+    seen.filter(|seen| verdict.is_none_or(|verdict| seen.verdict.eq_ignore_ascii_case(verdict)))
+        .filter(|seen| since.is_none_or(|since| seen.at >= since))
+        .collect()
+}
+
+fn find(graph: &Graph, principal: &str) -> Result<PrincipalId, Refusal> {
+    graph.find(principal).map_err(refused)
+}
+
+fn answer_of(answer: Answer) -> decision::Answer {
+    match answer {
+        Answer::Allow => decision::Answer::Allow,
+        Answer::Deny => decision::Answer::Deny,
+    }
+}
+
+fn lifetime_of(lifetime: &Lifetime) -> decision::Lifetime {
+    match *lifetime {
+        Lifetime::Once => decision::Lifetime::Once,
+        Lifetime::Uses(uses) => decision::Lifetime::Uses(uses),
+        Lifetime::For(seconds) => decision::Lifetime::For(seconds),
+        Lifetime::Until(unix) => decision::Lifetime::Until(unix),
+        Lifetime::UntilRestart => decision::Lifetime::UntilRestart,
+        Lifetime::Always => decision::Lifetime::Always,
+    }
+}
+
+fn spec_of(spec: EdgeSpec) -> Spec {
+    let EdgeSpec { from, to, plane, verb, object } = spec;
+    Spec { from, to, plane, verb, object }
+}
+
+fn patch_of(patch: PrincipalPatch) -> Patch {
+    let PrincipalPatch { name, kind, room, description } = patch;
+    Patch { name, kind, room, description }
+}
+
+fn refused(refused: Refused) -> Refusal {
+    Refusal { code: refused.code().to_owned(), message: refused.to_string() }
+}
+
+fn no_edge(edge: u32) -> Refusal {
+    refused(Refused::NotFound(format!("there is no edge {edge}; `edgeward edges list` shows all")))
+}
+
+fn invalid(message: &str) -> Refusal {
+    Refusal { code: "invalid".to_owned(), message: message.to_owned() }
+}
+
+fn all<T: Display>(mistakes: &[T]) -> String {
+    let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+fn is<T: serde::Serialize>(answer: T) -> Outcome {
+    Outcome::Is(value(&answer))
+}
+
+/// A view model as JSON.
+pub(super) fn value<T: serde::Serialize>(answer: &T) -> Value {
+    serde_json::to_value(answer).expect("view models are plain data with text as keys")
+}

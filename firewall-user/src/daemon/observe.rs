@@ -1,0 +1,190 @@
+//! What the kernel noticed: bells at once, and everything else by reading the maps each second.
+//!
+//! A bell only says where to look, so one that was lost is made up for by the next reading.
+
+use std::collections::HashMap;
+
+use firewall_common::abi::{
+    AddrKey, Bell, Kind, LinkKey, OBSERVED_PER_SOURCE, Observed, ObservedKey, PrincipalId, Ring, capacity,
+};
+use graph::{
+    Graph, Now,
+    edge::{EdgeId, Path},
+    graph::Fact,
+    operation::{Object, Verb},
+    principal::Place,
+};
+
+use super::{
+    ports::Ports,
+    tables::{Tables, bytes},
+};
+use crate::kernel::KernelError;
+
+/// An entry that was quiet for so long goes; if it comes back, it is a new entry.
+const QUIET_NS: u64 = 600 * 1_000_000_000;
+/// Share of the table, and of one source's part, above which the quietest entries go early.
+const PRESSURE: (u64, u64) = (3, 4);
+
+/// What the graph was told already.
+#[derive(Debug, Default)]
+pub(super) struct Observer {
+    /// Count that the graph knows, by key.
+    told: HashMap<Vec<u8>, u64>,
+    /// Who holds an address, as the graph knows it.
+    bound: HashMap<Vec<u8>, PrincipalId>,
+}
+
+impl Observer {
+    /// Looks where a bell says.
+    pub(super) fn handle_bell(
+        &mut self,
+        bell: &Bell,
+        tables: &Tables,
+        ports: &Ports,
+        graph: &mut Graph,
+        now: Now,
+    ) -> Result<(), KernelError> {
+        match bell.ring {
+            ring if ring == Ring::Observed as u8 => {
+                if let Some(value) = tables.maps.observed.get(&bell.key)? {
+                    self.tell(bell.key, value, graph, now);
+                }
+            }
+            ring if ring == Ring::Stranger as u8 => {
+                let [a, b, c, d, e, f, ..] = bell.key.addr.0;
+                let key = LinkKey {
+                    ifindex: bell.key.edge.src.0,
+                    mac: [a, b, c, d, e, f],
+                    vlan: bell.key.edge.port,
+                };
+                tell_stranger(key, ports, graph, now);
+            }
+            ring if ring == Ring::Bound as u8 => graph.handle_bound(bell.key.edge.src, bell.key.addr, now),
+            unknown => tracing::debug!(unknown, "A bell of an unknown kind"),
+        }
+        Ok(())
+    }
+
+    /// Reads everything that may have changed without a bell, and removes what is no longer needed.
+    pub(super) fn scan(
+        &mut self,
+        tables: &mut Tables,
+        ports: &Ports,
+        graph: &mut Graph,
+        now: Now,
+    ) -> Result<(), KernelError> {
+        for (key, _) in tables.maps.strangers.entries()? {
+            tell_stranger(key, ports, graph, now);
+        }
+        let observed = tables.maps.observed.entries()?;
+        for (key, value) in &observed {
+            if self.told.get(&bytes(key)) != Some(&value.count) {
+                self.tell(*key, *value, graph, now);
+            }
+        }
+        self.read_bindings(tables, graph, now)?;
+        for rule in tables.counted_rules() {
+            if let Some(left) = tables.maps.uses.get(&rule)? {
+                graph.handle_uses(EdgeId(rule.0), left, now);
+            }
+        }
+        self.drain(observed, tables, now)
+    }
+
+    /// Forgets what was observed of an edge that is in the model now: if it is taken out again, its next try is news, and
+    /// the kernel rings for it.
+    pub(super) fn forget(&mut self, path: &Path, tables: &mut Tables) -> Result<(), KernelError> {
+        let (kind, port) = match &path.operation.object {
+            Object::Port { port, .. } => (Kind::Transport, *port),
+            Object::Ethertype(ethertype) => (Kind::Link, *ethertype),
+            Object::Client { port, .. } => (Kind::MqttConnect, *port),
+            Object::Topic { port, .. } if path.operation.verb == Verb::Subscribe => {
+                (Kind::MqttSubscribe, *port)
+            }
+            Object::Topic { port, .. } => (Kind::MqttPublish, *port),
+        };
+        for key in tables.maps.observed.keys()? {
+            let edge = key.edge;
+            let is_between =
+                edge.src == path.src && (edge.dst == path.dst || edge.dst == PrincipalId::UNKNOWN);
+            if is_between && edge.kind == kind as u8 && edge.port == port {
+                tables.maps.observed.remove(&key)?;
+                self.told.remove(&bytes(&key));
+                drained(key.edge.src, tables)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, key: ObservedKey, value: Observed, graph: &mut Graph, now: Now) {
+        self.told.insert(bytes(&key), value.count);
+        graph.handle_observed(&Fact { key, value }, now);
+    }
+
+    fn read_bindings(&mut self, tables: &Tables, graph: &mut Graph, now: Now) -> Result<(), KernelError> {
+        let bindings = tables.maps.bindings.entries()?;
+        let mut bound = HashMap::with_capacity(bindings.len());
+        for (AddrKey { addr, link }, binding) in bindings {
+            let Some(principal) = tables.principal_of(&binding.owner) else { continue };
+            let key = bytes(&AddrKey { addr, link });
+            if self.bound.get(&key) != Some(&principal) {
+                graph.handle_bound(principal, addr, now);
+            }
+            bound.insert(key, principal);
+        }
+        self.bound = bound;
+        Ok(())
+    }
+
+    /// Removes entries that have been told and were quiet for long, or that stand in the way of newer ones.
+    fn drain(
+        &mut self,
+        mut observed: Vec<(ObservedKey, Observed)>,
+        tables: &mut Tables,
+        now: Now,
+    ) -> Result<(), KernelError> {
+        observed.sort_by_key(|(_, value)| value.last);
+        let (share, of) = PRESSURE;
+        let mut left = observed.len() as u64;
+        let mut per_source: HashMap<PrincipalId, u64> = HashMap::new();
+        for (key, _) in &observed {
+            *per_source.entry(key.edge.src).or_default() += 1;
+        }
+        for (key, value) in observed {
+            let source = per_source.entry(key.edge.src).or_default();
+            let is_quiet = value.last.saturating_add(QUIET_NS) < now.boot_ns;
+            let is_tight = left > u64::from(capacity::OBSERVED) * share / of;
+            let is_greedy = *source > OBSERVED_PER_SOURCE * share / of;
+            if !(is_quiet || is_tight || is_greedy) {
+                continue;
+            }
+            // What was counted since the reading is lost with the entry, so only settled ones go early.
+            if !is_quiet && tables.maps.observed.get(&key)?.is_some_and(|now| now.count != value.count) {
+                continue;
+            }
+            tables.maps.observed.remove(&key)?;
+            drained(key.edge.src, tables)?;
+            self.told.remove(&bytes(&key));
+            left -= 1;
+            *source -= 1;
+        }
+        Ok(())
+    }
+}
+
+/// Gives back one place of a source's quota.
+fn drained(source: PrincipalId, tables: &mut Tables) -> Result<(), KernelError> {
+    if source.0 < PrincipalId::LIMIT {
+        let drained = tables.maps.drained.get(source.0)?;
+        tables.maps.drained.put(source.0, &(drained + 1))?;
+    }
+    Ok(())
+}
+
+fn tell_stranger(key: LinkKey, ports: &Ports, graph: &mut Graph, now: Now) {
+    // A port that went in between: its senders are told again when it is back.
+    let Some(port) = ports.name(key.ifindex) else { return };
+    let place = Place { port: port.to_string(), ifindex: key.ifindex, vlan: key.vlan, mac: key.mac };
+    graph.handle_stranger(place, now);
+}

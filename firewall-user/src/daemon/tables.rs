@@ -1,0 +1,284 @@
+//! The kernel's copy of the model: every command of the graph that is for a map.
+//!
+//! What was written is remembered, so that start states can be changed in place and, after a restart, everything that
+//! the model does not hold can be swept out of the pinned maps.
+
+use std::collections::HashMap;
+
+use firewall_common::{
+    abi::{
+        AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Inspect, LinkKey, MacHome, MacKey, Principal,
+        PrincipalId, Rule, RuleId,
+    },
+    hash::HashKey,
+    precedence::Mode,
+};
+use graph::command::{Command, RuleSpec};
+use zerocopy::IntoBytes;
+
+use super::automata::{Automata, Written};
+use crate::{
+    config,
+    kernel::{KernelError, Maps},
+};
+
+/// The maps that the graph's commands write.
+pub(super) struct Tables {
+    pub(super) maps: Maps,
+    config: Config,
+    automata: Automata,
+    edges: HashMap<Key, Edge>,
+    topics: HashMap<Key, Written>,
+    macs: HashMap<Key, MacHome>,
+    hosts: HashMap<Key, PrincipalId>,
+    principals: HashMap<u32, Principal>,
+    rules: HashMap<u32, Rule>,
+    uses: HashMap<u32, ()>,
+}
+
+/// The bytes of a map's key: the kernel's own notion of the same key.
+type Key = Vec<u8>;
+
+/// Whether a command was for the kernel.
+pub(super) enum Done {
+    /// It was, and the maps hold it.
+    Written,
+    /// The message rules do not fit; those from before hold.
+    TooComplex,
+    /// It is for somebody else.
+    NotMine(Command),
+}
+
+impl Tables {
+    /// Takes up pinned maps: the secret of their hashes stays, because the kernel uses it in entries that stay too.
+    pub(super) fn adopt(mut maps: Maps, config: &config::Config) -> Result<Self, KernelError> {
+        let pinned = maps.config.get(0)?;
+        let is_unset = pinned.key.as_bytes().iter().all(|&byte| byte == 0);
+        let key = if is_unset { HashKeyBytes(HashKey::from_random(random())) } else { pinned.key };
+        let mut mqtt_ports = [0; 4];
+        for (slot, port) in mqtt_ports.iter_mut().zip(&config.mqtt.ports) {
+            *slot = *port;
+        }
+        let written = Config {
+            key,
+            // What holds for the site comes with the graph's first command; until then the pinned value does.
+            pause_until: pinned.pause_until,
+            monitor: pinned.monitor,
+            mark_judged: config.interfaces.marks.judged,
+            mark_gated: config.interfaces.marks.gated,
+            mqtt_ports,
+            silent: u8::from(config.site.silent),
+            _pad: [0; 6],
+        };
+        maps.config.put(0, &written)?;
+        Ok(Self {
+            automata: Automata::after(&maps)?,
+            maps,
+            config: written,
+            edges: HashMap::new(),
+            topics: HashMap::new(),
+            macs: HashMap::new(),
+            hosts: HashMap::new(),
+            principals: HashMap::new(),
+            rules: HashMap::new(),
+            uses: HashMap::new(),
+        })
+    }
+
+    /// Does what a command says, if it is for the kernel.
+    pub(super) fn carry_out(&mut self, command: Command) -> Result<Done, KernelError> {
+        match command {
+            Command::PutPrincipal { id, mode, dangerous, pause_until } => {
+                let principal =
+                    Principal { pause_until, mode: mode as u8, dangerous: u8::from(dangerous), _pad: [0; 6] };
+                self.principals.insert(id.0, principal);
+                self.maps.principals.put(id.0, &principal)?;
+            }
+            Command::RemovePrincipal { id } => {
+                self.principals.remove(&id.0);
+                self.maps.principals.put(id.0, &NOBODY)?;
+            }
+            Command::PutMac { mac, vlan, ifindex, id } => {
+                let key = MacKey { mac, vlan };
+                let home = MacHome { ifindex, principal: id };
+                self.macs.insert(bytes(&key), home);
+                self.maps.principal_by_mac.put(&key, &home)?;
+                self.maps.strangers.remove(&LinkKey { ifindex, mac, vlan })?;
+            }
+            Command::RemoveMac { mac, vlan } => {
+                let key = MacKey { mac, vlan };
+                self.macs.remove(&bytes(&key));
+                self.maps.principal_by_mac.remove(&key)?;
+            }
+            Command::PutHost { addr, id } => {
+                let key = AddrKey { addr, link: 0 };
+                self.hosts.insert(bytes(&key), id);
+                self.maps.hosts.put(&key, &id)?;
+            }
+            Command::RemoveHost { addr } => {
+                let key = AddrKey { addr, link: 0 };
+                self.hosts.remove(&bytes(&key));
+                self.maps.hosts.remove(&key)?;
+            }
+            Command::PutEdge { key, rule, inspect } => self.put_edge(key, rule, inspect)?,
+            Command::RemoveEdge { key } => {
+                self.maps.edges.remove(&key)?;
+                self.edges.remove(&bytes(&key));
+                if let Some(old) = self.topics.remove(&bytes(&key)) {
+                    old.remove(&mut self.maps)?;
+                }
+            }
+            Command::PutTopics { key, topics } => {
+                let Some(new) = self.automata.write(&mut self.maps, &self.config.key, &topics)? else {
+                    return Ok(Done::TooComplex);
+                };
+                self.put_topics(key, new)?;
+            }
+            Command::PutRule { rule } => {
+                let id = rule.id;
+                let rule = kernel_rule(rule);
+                self.rules.insert(id.0, rule);
+                self.maps.rules.put(&id, &rule)?;
+            }
+            Command::RemoveRule { id } => {
+                self.rules.remove(&id.0);
+                self.maps.rules.remove(&id)?;
+            }
+            Command::PutUses { id, uses } => {
+                self.uses.insert(id.0, ());
+                self.maps.uses.put(&id, &u64::from(uses))?;
+            }
+            Command::LimitUses { id, at_most } => {
+                let held = self.maps.uses.get(&id)?.unwrap_or(u64::MAX);
+                self.uses.insert(id.0, ());
+                self.maps.uses.put(&id, &held.min(u64::from(at_most)))?;
+            }
+            Command::RemoveUses { id } => {
+                self.uses.remove(&id.0);
+                self.maps.uses.remove(&id)?;
+            }
+            Command::Site { monitor, pause_until } => {
+                self.config.monitor = u8::from(monitor);
+                self.config.pause_until = pause_until;
+                self.maps.config.put(0, &self.config)?;
+            }
+            other @ (Command::Save(_) | Command::Delete(_) | Command::Ledger(_) | Command::Notify(_)) => {
+                return Ok(Done::NotMine(other));
+            }
+        }
+        Ok(Done::Written)
+    }
+
+    fn put_edge(&mut self, key: EdgeKey, rule: RuleSpec, inspect: Inspect) -> Result<(), KernelError> {
+        let starts = self.topics.get(&bytes(&key));
+        let edge = Edge {
+            rule: kernel_rule(rule),
+            publish: starts.map_or(0, |starts| starts.publish),
+            subscribe: starts.map_or(0, |starts| starts.subscribe),
+            connect: starts.map_or(0, |starts| starts.connect),
+            inspect: inspect as u8,
+            _pad: [0; 3],
+        };
+        self.maps.edges.put(&key, &edge)?;
+        self.edges.insert(bytes(&key), edge);
+        Ok(())
+    }
+
+    fn put_topics(&mut self, key: EdgeKey, new: Written) -> Result<(), KernelError> {
+        if let Some(edge) = self.edges.get_mut(&bytes(&key)) {
+            edge.publish = new.publish;
+            edge.subscribe = new.subscribe;
+            edge.connect = new.connect;
+            self.maps.edges.put(&key, edge)?;
+        }
+        if let Some(old) = self.topics.insert(bytes(&key), new) {
+            old.remove(&mut self.maps)?;
+        }
+        Ok(())
+    }
+
+    /// Who lives behind a MAC, as the model has it.
+    pub(super) fn principal_of(&self, mac: &MacKey) -> Option<PrincipalId> {
+        self.macs.get(&bytes(mac)).map(|home| home.principal)
+    }
+
+    /// The rules of which the kernel counts the uses.
+    pub(super) fn counted_rules(&self) -> Vec<RuleId> {
+        self.uses.keys().map(|&id| RuleId(id)).collect()
+    }
+
+    /// Removes from the pinned maps what the model does not hold. Everything that it does hold was written before.
+    pub(super) fn sweep(&mut self, own_hosts: &[AddrKey]) -> Result<(), KernelError> {
+        let maps = &mut self.maps;
+        for key in maps.edges.keys()? {
+            if !self.edges.contains_key(&bytes(&key)) {
+                maps.edges.remove(&key)?;
+            }
+        }
+        for key in maps.rules.keys()? {
+            if !self.rules.contains_key(&key.0) {
+                maps.rules.remove(&key)?;
+            }
+        }
+        for key in maps.uses.keys()? {
+            if !self.uses.contains_key(&key.0) {
+                maps.uses.remove(&key)?;
+            }
+        }
+        for key in maps.principal_by_mac.keys()? {
+            if !self.macs.contains_key(&bytes(&key)) {
+                maps.principal_by_mac.remove(&key)?;
+            }
+        }
+        for key in maps.hosts.keys()? {
+            if !self.hosts.contains_key(&bytes(&key)) && !own_hosts.contains(&key) {
+                maps.hosts.remove(&key)?;
+            }
+        }
+        for id in 0..PrincipalId::LIMIT {
+            if !self.principals.contains_key(&id) && maps.principals.get(id)? != NOBODY {
+                maps.principals.put(id, &NOBODY)?;
+            }
+        }
+        let steps: std::collections::HashSet<Key> =
+            self.topics.values().flat_map(Written::steps).map(bytes).collect();
+        for key in maps.automaton.keys()? {
+            if !steps.contains(&bytes(&key)) {
+                maps.automaton.remove(&key)?;
+            }
+        }
+        let states: std::collections::HashSet<u32> =
+            self.topics.values().flat_map(Written::states).copied().collect();
+        for key in maps.states.keys()? {
+            if !states.contains(&key) {
+                maps.states.remove(&key)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A principal that was never registered.
+const NOBODY: Principal = Principal { pause_until: 0, mode: Mode::New as u8, dangerous: 0, _pad: [0; 6] };
+
+fn kernel_rule(rule: RuleSpec) -> Rule {
+    Rule {
+        deadline: rule.deadline,
+        id: rule.id,
+        state: rule.state as u8,
+        counted: u8::from(rule.counted),
+        _pad: [0; 2],
+    }
+}
+
+/// The bytes of a key.
+pub(super) fn bytes<T: IntoBytes + zerocopy::Immutable>(key: &T) -> Key {
+    key.as_bytes().to_vec()
+}
+
+/// Random bytes from the kernel.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the kernel's random numbers are there once the system has booted");
+    bytes
+}

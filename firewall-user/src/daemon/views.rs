@@ -1,0 +1,230 @@
+//! From the graph to the view models that `--json` prints and the page shows.
+
+use dashboard::view;
+use firewall_common::abi::PrincipalId;
+use graph::{
+    Graph, Now,
+    command::{self, Observation},
+    decision::Decision,
+    edge::{Edge, EdgeId, Ruling, State},
+    explain::Blocked,
+    graph::EdgeCounts,
+    learning::Learning,
+    principal::{Principal, show_address, show_mac},
+};
+
+/// The graph at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct Views<'g> {
+    pub(super) graph: &'g Graph,
+    pub(super) now: Now,
+}
+
+impl Views<'_> {
+    pub(super) fn end(self, id: PrincipalId) -> view::End {
+        let Some(principal) = self.graph.principal(id) else {
+            return view::End {
+                id: id.0,
+                name: format!("principal {}", id.0),
+                confirmed: false,
+                kind: "unknown".to_owned(),
+            };
+        };
+        view::End {
+            id: id.0,
+            name: principal.title(),
+            confirmed: principal.name.is_some(),
+            kind: principal.kind.as_str().to_owned(),
+        }
+    }
+
+    /// An edge as it is now.
+    pub(super) fn edge(self, edge: &Edge) -> view::Edge {
+        let explanation = self.graph.explain(edge.id, self.now);
+        let ruling = edge.state.ruling();
+        view::Edge {
+            id: edge.id.0,
+            plane: edge.path.plane.as_str().to_owned(),
+            from: self.end(edge.path.src),
+            to: self.end(edge.path.dst),
+            verb: edge.path.operation.verb.as_str().to_owned(),
+            object: edge.path.operation.object_text(),
+            meaning: None,
+            state: edge.state.as_str().to_owned(),
+            since: edge.since,
+            by: ruling.map(|ruling| ruling.by.as_str().to_owned()),
+            until: ruling.and_then(Ruling::until),
+            lifetime: ruling.map(|ruling| ruling.lifetime.as_str().to_owned()),
+            uses: ruling.and_then(|ruling| ruling.uses_left).map(u64::from),
+            reason: edge.reason.map(|reason| reason.as_str().to_owned()),
+            violated: explanation
+                .as_ref()
+                .and_then(|explanation| explanation.violated)
+                .or(edge.violated)
+                .map(|property| property.as_str().to_owned()),
+            // What nobody can explain is not harmless.
+            risk: explanation.as_ref().map_or("high", |explanation| explanation.risk.as_str()).to_owned(),
+            beneficiaries: explanation
+                .map(|explanation| explanation.beneficiaries.iter().map(|&id| self.end(id)).collect())
+                .unwrap_or_default(),
+            tries: edge.tries,
+            first_seen: edge.first_seen,
+            last_seen: edge.last_seen,
+            rev: edge.rev,
+        }
+    }
+
+    pub(super) fn edge_by_id(self, id: EdgeId) -> Option<view::Edge> {
+        self.graph.edge(id).map(|edge| self.edge(edge))
+    }
+
+    /// Edges in this state, or in all, at this principal, or at all.
+    pub(super) fn edges(self, state: Option<&str>, principal: Option<PrincipalId>) -> Vec<view::Edge> {
+        self.graph
+            .edges()
+            .filter(|edge| state.is_none_or(|state| edge.state.as_str() == state))
+            .filter(|edge| principal.is_none_or(|id| edge.path.src == id || edge.path.dst == id))
+            .map(|edge| self.edge(edge))
+            .collect()
+    }
+
+    /// What waits for a person; what has lapsed waits for its next try.
+    pub(super) fn pending(self) -> Vec<view::Edge> {
+        self.graph.edges().filter(|edge| edge.state == State::Pending).map(|edge| self.edge(edge)).collect()
+    }
+
+    pub(super) fn explanation(self, id: EdgeId) -> Option<view::Explanation> {
+        let edge = self.edge_by_id(id)?;
+        let explanation = self.graph.explain(id, self.now)?;
+        Some(view::Explanation {
+            edge,
+            because: explanation.because,
+            habits: explanation.habits,
+            evidence: explanation.evidence,
+        })
+    }
+
+    pub(super) fn principal(self, principal: &Principal) -> view::Principal {
+        let place = principal.places.first();
+        view::Principal {
+            id: principal.id.0,
+            name: principal.title(),
+            confirmed: principal.name.is_some(),
+            calls_itself: principal.hint.as_ref().map(|hint| hint.0.clone()),
+            kind: principal.kind.as_str().to_owned(),
+            kind_source: principal.kind_source.as_str().to_owned(),
+            room: principal.room.clone(),
+            description: principal.description.clone(),
+            mode: principal.mode.as_str().to_owned(),
+            since: principal.since,
+            paused_until: principal.pause.map(|pause| pause.unix()).filter(|&until| until > self.now.unix),
+            mac: place.map(|place| show_mac(place.mac)),
+            vlan: place.map(|place| place.vlan),
+            port: place.map(|place| place.port.clone()),
+            addresses: principal.addresses.iter().map(|&addr| show_address(addr)).collect(),
+            first_seen: principal.first_seen,
+            last_seen: principal.last_seen,
+            edges: edge_counts(self.graph.edge_counts(Some(principal.id))),
+            learning: principal.learning.as_ref().map(|learning| self.learning(principal.id, learning)),
+            rev: principal.rev,
+        }
+    }
+
+    fn learning(self, id: PrincipalId, learning: &Learning) -> view::Learning {
+        let settings = self.graph.settings();
+        view::Learning {
+            since: learning.since.unix,
+            habits: self.graph.edge_counts(Some(id)).learned,
+            last_new_at: (learning.last_new != learning.since).then_some(learning.last_new.unix),
+            percent: learning.percent(settings, self.now),
+            at_least_seconds: learning.at_least_seconds(settings, self.now),
+            enforces_at: learning.enforces.map(|enforces| enforces.unix()),
+            capped: learning.capped,
+        }
+    }
+
+    pub(super) fn principals(self) -> Vec<view::Principal> {
+        self.graph.principals().map(|principal| self.principal(principal)).collect()
+    }
+
+    pub(super) fn principal_by_id(self, id: PrincipalId) -> Option<view::Principal> {
+        self.graph.principal(id).map(|principal| self.principal(principal))
+    }
+
+    pub(super) fn decision(self, decision: &Decision) -> view::Decision {
+        view::Decision {
+            id: decision.id.0,
+            at: decision.at,
+            by: decision.by.as_str().to_owned(),
+            what: decision.what.as_str().to_owned(),
+            edge: decision.what.edge().map(|edge| self.edge(edge)),
+            principal: decision.what.principal().map(|id| self.end(id)),
+            detail: decision.what.detail(),
+            undone: decision.undone,
+            hash: decision.hash.to_string(),
+        }
+    }
+
+    pub(super) fn decisions(self, limit: usize) -> Vec<view::Decision> {
+        self.graph.decisions().rev().take(limit).map(|decision| self.decision(decision)).collect()
+    }
+
+    pub(super) fn observation(self, seen: &Observation) -> view::Observation {
+        view::Observation {
+            at: seen.at,
+            verdict: seen.verdict.map_or("", |verdict| verdict.as_str()).to_owned(),
+            reason: seen.reason.map_or("", |reason| reason.as_str()).to_owned(),
+            edge: seen.edge.map(|edge| edge.0),
+            from: self.end(seen.src),
+            to: self.end(seen.dst),
+            verb: seen.verb.map_or("", |verb| verb.as_str()).to_owned(),
+            object: seen.object.clone(),
+            count: seen.count,
+        }
+    }
+
+    pub(super) fn trouble(self, id: PrincipalId, minutes: u32) -> view::Trouble {
+        let blocked = |blocked: &Blocked| view::Observation {
+            at: blocked.at,
+            verdict: blocked.verdict.map_or("", |verdict| verdict.as_str()).to_owned(),
+            reason: blocked.reason.map_or("", |reason| reason.as_str()).to_owned(),
+            edge: blocked.edge.map(|edge| edge.0),
+            from: self.end(blocked.src),
+            to: self.end(blocked.dst),
+            verb: blocked.verb.map_or("", |verb| verb.as_str()).to_owned(),
+            object: blocked.object.clone(),
+            count: blocked.count,
+        };
+        view::Trouble {
+            principal: self.end(id),
+            minutes,
+            blocked: self.graph.trouble(id, minutes, self.now).iter().map(blocked).collect(),
+        }
+    }
+
+    /// An event as watchers get it; `None` if what it is about is gone already. The status is the caller's.
+    pub(super) fn event(self, event: &command::Event) -> Option<view::Event> {
+        use command::Event;
+        Some(match event {
+            Event::EdgePending(id) => view::Event::EdgePending(self.edge_by_id(*id)?),
+            Event::EdgeChanged(id) => view::Event::EdgeChanged(self.edge_by_id(*id)?),
+            Event::EdgeDecided(id) => view::Event::EdgeDecided(self.edge_by_id(*id)?),
+            Event::EdgeExpired(id) => view::Event::EdgeExpired(self.edge_by_id(*id)?),
+            Event::EdgeRemoved(id) => view::Event::EdgeRemoved { id: id.0 },
+            Event::PrincipalAdded(id) => view::Event::PrincipalAdded(self.principal_by_id(*id)?),
+            Event::PrincipalChanged(id) => view::Event::PrincipalChanged(self.principal_by_id(*id)?),
+            Event::PrincipalRemoved(id) => view::Event::PrincipalRemoved { id: id.0 },
+            Event::Observation(seen) => view::Event::Observation(self.observation(seen)),
+            Event::Alarm { alarm, principal } => view::Event::Alarm {
+                code: alarm.as_str().to_owned(),
+                principal: principal.map(|id| self.end(id)),
+            },
+            Event::Status => return None,
+        })
+    }
+}
+
+pub(super) fn edge_counts(counts: EdgeCounts) -> view::EdgeCounts {
+    let EdgeCounts { learned, allowed, denied, pending } = counts;
+    view::EdgeCounts { learned, allowed, denied, pending }
+}
