@@ -9,10 +9,7 @@ use lab::{
     firewall::{Attach, Settings},
     scenario::{Round, Scenario, Stage},
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time,
-};
+use tokio::time;
 
 use crate::page::Page;
 
@@ -30,14 +27,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn main(args: &Args, site: &str, topology: Topology) -> Result<()> {
-    let site = Site::temporary(&format!("{site}-demo"), topology)?;
-    tokio::select! {
-        played = play(args, &site) => played,
-        ended = end_is_asked_for() => ended,
-    }
-}
-
-async fn play(args: &Args, site: &Site) -> Result<()> {
+    let site = &Site::temporary(&format!("{site}-demo"), topology)?;
     println!("A door lock, a washing machine and a hub move in; the firewall learns what they normally do.");
     let settings = Settings { attach: args.attach, ..Settings::default() };
     let mut stage = Stage::learned(site, settings).await?;
@@ -115,17 +105,4 @@ fn success(scenario: Scenario) -> &'static str {
         Scenario::MaliciousUpdate => "The door has opened",
         Scenario::NewBattery => "The battery was read",
     }
-}
-
-async fn end_is_asked_for() -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-    }
-    println!("\nTaking the site down.");
-    Ok(())
 }

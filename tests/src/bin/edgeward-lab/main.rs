@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use lab::{Site, Topology};
 use nix::unistd::geteuid;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(name = "edgeward-lab", about = "The demonstration site in network namespaces")]
@@ -39,7 +40,13 @@ enum Verb {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match verb(&Cli::parse()).await {
+    let cli = Cli::parse();
+    // A temporary site goes down when the verb is dropped, so an interrupted one leaves nothing behind.
+    let done = tokio::select! {
+        done = verb(&cli) => done,
+        ended = end_is_asked_for() => ended,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -58,4 +65,17 @@ async fn verb(cli: &Cli) -> Result<()> {
         Verb::Scenario(args) => scenario::main(args, &cli.site, cli.topology).await,
         Verb::Demo(args) => demo::main(args, &cli.site, cli.topology).await,
     }
+}
+
+async fn end_is_asked_for() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    eprintln!("\nTaking the site down.");
+    Ok(())
 }
