@@ -10,7 +10,9 @@ use firewall_common::abi::RuleId;
 use firewall_common::precedence::RuleState;
 
 use crate::command::Topics;
+use crate::edge::EdgeId;
 use crate::filter::{Filter, Part};
+use crate::operation::{Client, Object, Operation, Verb};
 
 /// Most states of the automata of one transport.
 pub const STATES_CAP: usize = 2_048;
@@ -99,6 +101,78 @@ impl Topics {
             publish: compile(match_lines(&self.publish), Request::Topic)?,
             subscribe: compile(request_lines(&self.subscribe), Request::Filter)?,
         })
+    }
+}
+
+impl Topics {
+    /// Adds the rule of an edge, or replaces it.
+    pub(crate) fn add(&mut self, operation: &Operation, rule: RuleId, state: RuleState) {
+        let (rules, pattern) = match (&operation.object, operation.verb) {
+            (Object::Client { id: Client::Exact(id), .. }, _) => {
+                (&mut self.connect, Pattern::Client(id.clone()))
+            }
+            (Object::Client { id: Client::Any, .. }, _) => (&mut self.connect, Pattern::AnyClient),
+            (Object::Topic { filter, .. }, Verb::Subscribe) => {
+                (&mut self.subscribe, Pattern::Filter(filter.clone()))
+            }
+            (Object::Topic { filter, .. }, _) => (&mut self.publish, Pattern::Filter(filter.clone())),
+            (Object::Port { .. } | Object::Ethertype(_), _) => return,
+        };
+        rules.retain(|known| known.rule != rule);
+        rules.push(TopicRule { pattern, rule, state });
+    }
+
+    /// Lets nothing be learned on paths that match this.
+    pub(crate) fn guard(&mut self, patterns: impl Iterator<Item = Pattern>) {
+        for pattern in patterns {
+            let rules = match pattern {
+                Pattern::Client(_) | Pattern::AnyClient => &mut self.connect,
+                Pattern::Filter(_) => &mut self.publish,
+            };
+            rules.push(TopicRule { pattern, rule: EdgeId::GUARD, state: RuleState::Guarded });
+        }
+    }
+
+    /// The rule that decides about a message, as the automata would say.
+    pub(crate) fn decisive(&self, operation: &Operation) -> Option<&TopicRule> {
+        match (&operation.object, operation.verb) {
+            (Object::Client { id, .. }, _) => {
+                let matches = |rule: &&TopicRule| match (&rule.pattern, id) {
+                    (Pattern::AnyClient, _) => true,
+                    (Pattern::Client(known), Client::Exact(id)) => known == id,
+                    (Pattern::Client(_), Client::Any) | (Pattern::Filter(_), _) => false,
+                };
+                winner(&self.connect.iter().filter(matches).collect::<Vec<_>>())
+            }
+            (Object::Topic { filter, .. }, Verb::Subscribe) => {
+                let denies = |rule: &TopicRule| matches!(rule.state, RuleState::Denied | RuleState::Banned);
+                let clashes = |rule: &&TopicRule| {
+                    let shares =
+                        |denied: &Filter| denied.overlaps(filter) || denied.behind_share().overlaps(filter);
+                    denies(rule) && rule.pattern.filter().is_some_and(shares)
+                };
+                let covers = |rule: &&TopicRule| {
+                    !denies(rule) && rule.pattern.filter().is_some_and(|known| known.contains(filter))
+                };
+                strongest(&self.subscribe.iter().filter(clashes).collect::<Vec<_>>())
+                    .or_else(|| winner(&self.subscribe.iter().filter(covers).collect::<Vec<_>>()))
+            }
+            (Object::Topic { filter, .. }, _) => {
+                let matches =
+                    |rule: &&TopicRule| rule.pattern.filter().is_some_and(|known| known.contains(filter));
+                winner(&self.publish.iter().filter(matches).collect::<Vec<_>>())
+            }
+            (Object::Port { .. } | Object::Ethertype(_), _) => None,
+        }
+    }
+}
+
+impl Pattern {
+    const fn filter(&self) -> Option<&Filter> {
+        match self {
+            Self::Filter(filter) => Some(filter),
+            Self::Client(_) | Self::AnyClient => None,
+        }
     }
 }
 
@@ -192,7 +266,8 @@ impl Compiler<'_> {
             return Ok(Automaton::default());
         }
         let start = Places { root: true, at: (0..self.lines.len()).map(|line| (line, 0)).collect() };
-        let mut numbers = Numbers { first: self.first, cap: self.cap, known: BTreeMap::new(), queue: Vec::new() };
+        let mut numbers =
+            Numbers { first: self.first, cap: self.cap, known: BTreeMap::new(), queue: Vec::new() };
         let mut automaton = Automaton { start: numbers.of(start)?, ..Automaton::default() };
         let mut done = 0;
         while let Some(places) = numbers.queue.get(done).cloned() {
@@ -238,7 +313,8 @@ impl Compiler<'_> {
     fn accept(&self, places: &Places) -> RuleId {
         let ended = |question: Question| {
             let lines = places.at.iter().filter(|(line, position)| self.lines[*line].ends(*position));
-            let rules = lines.map(|(line, _)| &self.lines[*line]).filter(move |line| line.question == question);
+            let rules =
+                lines.map(|(line, _)| &self.lines[*line]).filter(move |line| line.question == question);
             rules.map(|line| line.rule).collect::<Vec<_>>()
         };
         if places.root {
@@ -262,7 +338,9 @@ impl Line<'_> {
         let reserved = |literal: &str| root && literal.starts_with('$');
         let part = self.parts.get(position);
         match (input, part) {
-            (Input::Literal(level), Some(Part::Literal(literal))) => (level == *literal).then_some(position + 1),
+            (Input::Literal(level), Some(Part::Literal(literal))) => {
+                (level == *literal).then_some(position + 1)
+            }
             (Input::Literal(level), Some(Part::Plus)) => (!reserved(level)).then_some(position + 1),
             (Input::Literal(level), Some(Part::Hash)) => (!reserved(level)).then_some(position),
             (Input::Other, Some(Part::Plus)) => Some(position + 1),

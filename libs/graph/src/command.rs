@@ -81,6 +81,10 @@ pub enum Command {
     RemoveUses {
         id: RuleId,
     },
+    /// Reads `USES[id]` for [`Graph::handle_uses`](crate::Graph::handle_uses): a try was stopped although uses seem left.
+    ReadUses {
+        id: RuleId,
+    },
     /// `CONFIG.monitor` and `CONFIG.pause_until`.
     Site {
         monitor: bool,
@@ -152,7 +156,7 @@ pub struct Observation {
 }
 
 /// Something that a person should look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alarm {
     /// More edges or destinations than a device needs: its learning was stopped.
     Scan,

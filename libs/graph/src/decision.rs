@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::edge::{Edge, EdgeId};
 use crate::principal::harmless;
+use crate::time::Now;
 
 /// Seconds within which a single use must happen.
 pub const ONCE_SECONDS: u64 = 600;
@@ -66,13 +67,22 @@ impl Lifetime {
         }
     }
 
-    /// How long it runs; zero where only the moment of the decision counts.
-    pub(crate) const fn seconds(self) -> Option<u64> {
+    /// Checks the numbers.
+    pub(crate) fn check(self, now: Now) -> Result<(), Refused> {
+        let wrong = |text: &str| Err(Refused::Invalid(text.to_owned()));
         match self {
-            Self::Once => Some(ONCE_SECONDS),
-            Self::For(seconds) => Some(seconds as u64),
-            Self::UntilRestart => Some(0),
-            Self::Uses(_) | Self::Until(_) | Self::Always => None,
+            Self::For(seconds) if !FOR_SECONDS.contains(&seconds) => {
+                wrong("A duration is at least one minute and at most 12 hours")
+            }
+            Self::Uses(0) => wrong("A decision needs at least one use"),
+            Self::Uses(uses) if uses > USES_CAP => wrong("A decision has at most 1,000,000 uses"),
+            Self::Until(unix) if now.synchronised && unix <= now.unix => wrong("This date has passed"),
+            Self::Once
+            | Self::Uses(_)
+            | Self::For(_)
+            | Self::Until(_)
+            | Self::UntilRestart
+            | Self::Always => Ok(()),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! An edge: who does what to whom, and how the model stands to it.
 
-use firewall_common::abi::{EdgeKey, Kind, PrincipalId, RuleId};
+use firewall_common::abi::{EdgeKey, PrincipalId, RuleId};
 use firewall_common::precedence::RuleState;
 use firewall_common::reason::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Answer, Author, DecisionId, Lifetime};
-use crate::operation::{Operation, Plane};
-use crate::time::{Deadline, Left, Now, date_left};
+use crate::decision::{Answer, Author, DecisionId, Lifetime, ONCE_SECONDS};
+use crate::operation::{Object, Operation, Plane, TCP, Verb};
+use crate::time::{Deadline, Left, Now, Stamp, date_left};
 
 /// Number of an edge; the kernel's [`RuleId`] is the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +46,35 @@ impl Path {
     }
 }
 
+/// A TCP port of a broker as one client reaches it: what carries messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stream {
+    pub src: PrincipalId,
+    pub dst: PrincipalId,
+    pub port: u16,
+}
+
+impl Path {
+    /// The stream that this message is in, or that this transport carries.
+    pub fn stream(&self) -> Option<Stream> {
+        let port = match self.operation.object {
+            Object::Port { proto: TCP, port } => port,
+            Object::Client { port, .. } | Object::Topic { port, .. } => port,
+            Object::Port { .. } | Object::Ethertype(_) => return None,
+        };
+        Some(Stream { src: self.src, dst: self.dst, port })
+    }
+}
+
+impl Stream {
+    /// The transport edge.
+    pub fn path(self) -> Path {
+        let operation =
+            Operation { verb: Verb::Connect, object: Object::Port { proto: TCP, port: self.port } };
+        Path { plane: Plane::Packet, src: self.src, dst: self.dst, operation }
+    }
+}
+
 /// How the model stands to an edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,37 +110,24 @@ impl State {
         }
     }
 
-    /// What the kernel holds for it at this moment.
-    pub(crate) fn rule(&self, now: Now) -> Option<Standing> {
-        match self {
-            Self::Learned => Some(Standing { state: RuleState::Learned, deadline: 0, counted: false }),
-            Self::Allowed(ruling) => match ruling.left(now) {
-                Some(Left::At(deadline)) => Some(Standing {
-                    state: RuleState::Allowed,
-                    deadline,
-                    counted: ruling.uses_left.is_some(),
-                }),
-                Some(Left::Over | Left::Unknown) => None,
-                None => Some(Standing {
-                    state: RuleState::Allowed,
-                    deadline: 0,
-                    counted: ruling.uses_left.is_some(),
-                }),
-            },
-            // While nobody knows whether a denial is over, it holds.
-            Self::Denied(ruling) => match ruling.left(now) {
-                Some(Left::At(deadline)) => {
-                    Some(Standing { state: RuleState::Denied, deadline, counted: ruling.uses_left.is_some() })
-                }
-                Some(Left::Over) => None,
-                Some(Left::Unknown) | None => Some(Standing {
-                    state: RuleState::Denied,
-                    deadline: 0,
-                    counted: ruling.uses_left.is_some(),
-                }),
-            },
-            Self::Pending | Self::Lapsed => None,
-        }
+    /// What the model says at this moment; a decision that is over says nothing.
+    pub fn rule(&self, now: Now) -> Option<Standing> {
+        let (state, ruling) = match self {
+            Self::Learned => {
+                return Some(Standing { state: RuleState::Learned, deadline: 0, counted: false });
+            }
+            Self::Allowed(ruling) => (RuleState::Allowed, ruling),
+            Self::Denied(ruling) => (RuleState::Denied, ruling),
+            Self::Pending | Self::Lapsed => return None,
+        };
+        let deadline = match (ruling.left(now), state) {
+            (None, _) => 0,
+            (Some(Left::At(deadline)), _) => deadline,
+            // While nobody knows whether it is over, a denial holds and a permission does not.
+            (Some(Left::Unknown), RuleState::Denied) => 0,
+            (Some(Left::Unknown | Left::Over), _) => return None,
+        };
+        Some(Standing { state, deadline, counted: ruling.uses_left.is_some() })
     }
 }
 
@@ -129,38 +145,28 @@ pub struct Standing {
 pub struct Ruling {
     pub decision: DecisionId,
     pub by: Author,
-    /// Seconds since 1970.
-    pub at: i64,
+    pub at: Stamp,
     pub lifetime: Lifetime,
-    /// End of a duration.
-    pub ends: Option<Deadline>,
     /// Uses left as far as known.
     pub uses_left: Option<u32>,
 }
 
 impl Ruling {
-    pub(crate) fn new(decision: DecisionId, by: Author, lifetime: Lifetime, now: Now) -> Self {
-        Self {
-            decision,
-            by,
-            at: now.unix,
-            lifetime,
-            ends: lifetime.seconds().map(|seconds| Deadline::after(now, seconds)),
-            uses_left: lifetime.uses(),
-        }
+    pub(crate) const fn new(decision: DecisionId, by: Author, lifetime: Lifetime, now: Now) -> Self {
+        Self { decision, by, at: now, lifetime, uses_left: lifetime.uses() }
     }
 
-    /// How its end stands; `None` if it has none.
+    /// How its end stands; `None` if it has none in this run of the box.
     pub fn left(&self, now: Now) -> Option<Left> {
+        if self.uses_left == Some(0) {
+            return Some(Left::Over);
+        }
         match self.lifetime {
             Lifetime::Always | Lifetime::Uses(_) => None,
             Lifetime::Until(unix) => Some(date_left(unix, now)),
-            // `ends` began at the decision, so it knows the boot of that moment.
-            Lifetime::UntilRestart => {
-                let same = self.ends.is_some_and(|began| began.from.boot == now.boot);
-                if same { None } else { Some(Left::Over) }
-            }
-            Lifetime::Once | Lifetime::For(_) => self.ends.map(|ends| ends.left(now)),
+            Lifetime::UntilRestart => (self.at.boot != now.boot).then_some(Left::Over),
+            Lifetime::Once => Some(Deadline::after(self.at, ONCE_SECONDS).left(now)),
+            Lifetime::For(seconds) => Some(Deadline::after(self.at, seconds as u64).left(now)),
         }
     }
 
@@ -168,7 +174,8 @@ impl Ruling {
     pub fn until(&self) -> Option<i64> {
         match self.lifetime {
             Lifetime::Until(unix) => Some(unix),
-            Lifetime::Once | Lifetime::For(_) => self.ends.map(|ends| ends.unix()),
+            Lifetime::Once => Some(Deadline::after(self.at, ONCE_SECONDS).unix()),
+            Lifetime::For(seconds) => Some(Deadline::after(self.at, seconds as u64).unix()),
             Lifetime::Always | Lifetime::Uses(_) | Lifetime::UntilRestart => None,
         }
     }
@@ -180,6 +187,24 @@ pub struct Tally {
     /// Boot-time nanoseconds at which the entry began.
     pub first: u64,
     pub count: u64,
+}
+
+impl Tally {
+    /// Entries of the kernel that may be alive for one edge at a time.
+    const KEPT: usize = 4;
+
+    pub(crate) fn update(tallies: &mut Vec<Self>, first: u64, count: u64) -> u64 {
+        if let Some(tally) = tallies.iter_mut().find(|tally| tally.first == first) {
+            let new = count.saturating_sub(tally.count);
+            tally.count = tally.count.max(count);
+            return new;
+        }
+        if tallies.len() == Self::KEPT {
+            tallies.remove(0);
+        }
+        tallies.push(Self { first, count });
+        count
+    }
 }
 
 /// An edge of the graph.
@@ -197,6 +222,8 @@ pub struct Edge {
     #[serde(with = "crate::serial::verdict")]
     pub verdict: Option<Verdict>,
     pub violated: Option<Property>,
+    /// A person has decided about it before: it is never learned silently again.
+    pub decided: bool,
     pub tries: u64,
     /// Seconds since 1970.
     pub first_seen: Option<i64>,
@@ -221,8 +248,11 @@ impl Edge {
         !self.path.operation.is_message()
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.path.operation.transport().0
+    /// Adds what an entry of the kernel has counted since it was read last, and returns that.
+    pub(crate) fn count(&mut self, first: u64, count: u64) -> u64 {
+        let new = Tally::update(&mut self.tallies, first, count);
+        self.tries = self.tries.saturating_add(new);
+        new
     }
 }
 

@@ -1,10 +1,20 @@
 //! Why an edge has its state, in words that a page and a command line print.
 
 use firewall_common::abi::PrincipalId;
+use firewall_common::precedence::{Mode, RuleState};
 use firewall_common::reason::{Reason, Verdict};
 
-use crate::edge::{EdgeId, Property};
-use crate::operation::Verb;
+use crate::decision::SiteMode;
+use crate::edge::{Edge, EdgeId, Path, Property, State};
+use crate::graph::Graph;
+use crate::operation::{Object, Verb};
+use crate::principal::{Principal, show_address, show_mac};
+use crate::time::Now;
+
+/// Most habits that are told.
+const HABITS: usize = 8;
+/// Words in topics that stand for new software.
+const SOFTWARE: [&str; 6] = ["firmware", "ota", "update", "upgrade", "fwupdate", "flash"];
 
 /// How bad it would be if it passed (rules, not a score).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,4 +63,192 @@ pub struct Blocked {
     pub verb: Option<Verb>,
     pub object: String,
     pub count: u64,
+}
+
+impl Graph {
+    /// Why an edge has its state.
+    pub fn explain(&self, id: EdgeId, now: Now) -> Option<Explanation> {
+        let edge = self.edge(id)?;
+        Some(Explanation {
+            because: self.because(edge, now),
+            violated: edge.violated.filter(|_| matches!(edge.state, State::Pending | State::Lapsed)),
+            risk: self.risk(edge, now),
+            beneficiaries: self.beneficiaries(&edge.path),
+            habits: self.habits(edge, now),
+            evidence: self.evidence(edge),
+        })
+    }
+
+    /// How bad it would be if the edge passed.
+    pub fn risk(&self, edge: &Edge, now: Now) -> Risk {
+        let path = &edge.path;
+        if self.leads_to_danger(path)
+            || self.watches_danger(path, now)
+            || self.beneficiaries(path).iter().any(|id| self.is_dangerous(*id))
+            || changes_software(path)
+            || edge.violated == Some(Property::ClientTaken)
+            || self.is_alike(path.src)
+        {
+            return Risk::High;
+        }
+        let outside = |id| self.principal(id).is_some_and(|principal| principal.mode == Mode::Outside);
+        let similar = |other: &&Edge| {
+            let same_target = other.path.dst == path.dst || (outside(path.dst) && outside(other.path.dst));
+            other.id != edge.id && other.path.operation.verb == path.operation.verb && same_target
+        };
+        let same_layer = |other: &&Edge| other.is_transport() == edge.is_transport();
+        let habit = self.habits_of(path.src, now).filter(similar).any(|other| same_layer(&other));
+        if habit { Risk::Low } else { Risk::Medium }
+    }
+
+    /// What was stopped for a principal in the last minutes, newest last.
+    pub fn trouble(&self, id: PrincipalId, minutes: u32, now: Now) -> Vec<Blocked> {
+        let since = now.unix.saturating_sub(i64::from(minutes) * 60);
+        let mut blocked: Vec<Blocked> = self.stopped_since(id, since).collect();
+        let edges = self.edges().filter(|edge| edge.path.src == id || edge.path.dst == id);
+        let stopped = edges.filter(|edge| !self.passes(edge, now) && edge.tries > 0);
+        blocked.extend(stopped.filter_map(|edge| {
+            let at = edge.last_seen.filter(|at| *at >= since)?;
+            Some(Blocked {
+                at,
+                verdict: edge.verdict,
+                reason: edge.reason,
+                edge: Some(edge.id),
+                src: edge.path.src,
+                dst: edge.path.dst,
+                verb: Some(edge.path.operation.verb),
+                object: edge.path.operation.object_text(),
+                count: edge.tries,
+            })
+        }));
+        blocked.sort_by_key(|blocked| blocked.at);
+        blocked
+    }
+
+    fn because(&self, edge: &Edge, now: Now) -> String {
+        let judged = self.judge(&edge.path, now);
+        let mut text = judged.row.why.to_owned();
+        if judged.state == RuleState::Guarded {
+            text.push_str("; it is asked about even while the source learns");
+        }
+        if let Some(other) =
+            judged.edge.filter(|other| *other != edge.id && judged.state != RuleState::Absent)
+        {
+            text.push_str(&format!("; edge {} decides, which is more specific or stricter", other.0));
+        }
+        if let Some(stream) = edge.path.stream().filter(|_| edge.path.operation.is_message()) {
+            let transport = self.edge_with(&stream.path());
+            if !transport.is_some_and(|transport| self.passes(transport, now)) {
+                text.push_str(&format!(
+                    "; it travels in a connection to tcp/{}, which is not in the model: nothing passes before that \
+                     is allowed too",
+                    stream.port
+                ));
+            }
+        }
+        if self.site().mode == SiteMode::Monitor {
+            text.push_str("; the site is in mode monitor, so nothing is dropped");
+        }
+        text
+    }
+
+    fn habits_of(&self, id: PrincipalId, now: Now) -> impl Iterator<Item = &Edge> {
+        self.edges_from(id).filter(move |edge| self.passes(edge, now))
+    }
+
+    fn habits(&self, edge: &Edge, now: Now) -> Vec<String> {
+        let mut habits: Vec<&Edge> =
+            self.habits_of(edge.path.src, now).filter(|other| other.id != edge.id).collect();
+        habits.sort_by_key(|habit| (std::cmp::Reverse(habit.tries), habit.id));
+        let tell = |habit: &Edge| {
+            let target = self.principal(habit.path.dst).map_or_else(String::new, quoted);
+            let operation = &habit.path.operation;
+            match operation.verb {
+                Verb::Publish | Verb::Subscribe => {
+                    format!("{} {} at {target}", operation.verb.as_str(), operation.object_text())
+                }
+                _ => format!("{} to {target}, {}", operation.verb.as_str(), operation.object_text()),
+            }
+        };
+        habits.into_iter().take(HABITS).map(tell).collect()
+    }
+
+    fn evidence(&self, edge: &Edge) -> Vec<String> {
+        let mut facts = Vec::new();
+        if edge.tries > 0 {
+            facts.push(format!("{} tries", edge.tries));
+        }
+        if let (Some(verdict), Some(reason)) = (edge.verdict, edge.reason) {
+            facts.push(format!("last verdict {} ({})", verdict.as_str(), reason.as_str()));
+        }
+        for (end, id) in [("from", edge.path.src), ("to", edge.path.dst)] {
+            if let Some(principal) = self.principal(id) {
+                facts.push(format!("{end} {}", whereabouts(principal)));
+            }
+        }
+        if let Object::Client { .. } = edge.path.operation.object
+            && edge.violated == Some(Property::ClientTaken)
+        {
+            facts.push("this client id belongs to another device at the same broker".to_owned());
+        }
+        let unnamed = self.beneficiaries(&edge.path);
+        for id in unnamed {
+            if let Some(principal) = self.principal(id) {
+                facts.push(format!("{} has subscribed to it", quoted(principal)));
+            }
+        }
+        facts
+    }
+
+    /// Whether it reads what a lock, alarm or camera publishes.
+    fn watches_danger(&self, path: &Path, now: Now) -> bool {
+        let Some(filter) = path.operation.filter().filter(|_| path.operation.verb == Verb::Subscribe) else {
+            return false;
+        };
+        self.edges_to(path.dst).any(|other| {
+            let topic = other.path.operation.filter().filter(|_| other.path.operation.verb == Verb::Publish);
+            other.path.src != path.src
+                && self.is_dangerous(other.path.src)
+                && self.passes(other, now)
+                && topic.is_some_and(|topic| topic.overlaps(filter))
+        })
+    }
+
+    /// Whether it calls itself like another principal.
+    fn is_alike(&self, id: PrincipalId) -> bool {
+        let Some(hint) = self.principal(id).and_then(|principal| principal.hint.as_ref()) else {
+            return false;
+        };
+        self.principals().any(|other| {
+            other.id != id && other.name.as_deref().is_some_and(|name| crate::graph::same_name(name, &hint.0))
+        })
+    }
+}
+
+fn changes_software(path: &Path) -> bool {
+    path.operation.verb == Verb::Publish
+        && path.operation.filter().is_some_and(|topic| {
+            topic.as_str().split('/').any(|level| SOFTWARE.contains(&level.to_lowercase().as_str()))
+        })
+}
+
+/// The owner's name, or else in quotes what it calls itself.
+fn quoted(principal: &Principal) -> String {
+    if principal.name.is_some() {
+        principal.title()
+    } else {
+        format!("\u{201c}{}\u{201d}", principal.title())
+    }
+}
+
+fn whereabouts(principal: &Principal) -> String {
+    let mut text = quoted(principal);
+    if let Some(place) = principal.places.first() {
+        text.push_str(&format!(", {} on port {}", show_mac(place.mac), place.port));
+    }
+    let addresses: Vec<String> = principal.addresses.iter().take(4).map(|addr| show_address(*addr)).collect();
+    if !addresses.is_empty() {
+        text.push_str(&format!(", {}", addresses.join(" ")));
+    }
+    text
 }

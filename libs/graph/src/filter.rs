@@ -94,6 +94,11 @@ impl Filter {
         Self::try_from(filter).ok()
     }
 
+    /// What overlaps the shared subscriptions to this filter.
+    pub(crate) fn behind_share(&self) -> Self {
+        Self(format!("$share/+/{}", self.0))
+    }
+
     /// Whether every topic that `inner` matches is matched by this one too.
     pub fn contains(&self, inner: &Self) -> bool {
         let mut outer = self.parts();
@@ -232,7 +237,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_shared_subscription_is_for_what_stands_behind_its_group() {
-        let shared = |text| Filter::try_from(text).ok().and_then(|filter: Filter| filter.shared()).map(String::from);
+        let shared =
+            |text| Filter::try_from(text).ok().and_then(|filter: Filter| filter.shared()).map(String::from);
         assert_eq!(shared("$share/g/lock/#").as_deref(), Some("lock/#"));
         assert_eq!(shared("$share/g"), None);
         assert_eq!(shared("a/share/g/x"), None);

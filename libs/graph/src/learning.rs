@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::edge::EdgeId;
+use crate::filter::{Filter, Part};
+use crate::operation::{Client, Object, Operation};
 use crate::settings::Settings;
 use crate::time::{Deadline, Left, Now, Stamp};
 
@@ -69,5 +72,185 @@ impl Learning {
         let evidence = share(elapsed, settings.learn_min)
             .min(share(now.seconds_since(&self.last_new), settings.learn_quiet));
         if elapsed >= settings.learn_max { 100 } else { evidence }
+    }
+}
+
+/// So many edges that differ in one number, id or date become one.
+const SIBLINGS: usize = 3;
+
+/// The operation with `+` in place of the one level in which its learned siblings differ, and the edges that it
+/// replaces: if there are three and all of them have a number, an id or a date there.
+pub fn generalised(
+    operation: &Operation,
+    learned: &[(EdgeId, &Operation)],
+) -> Option<(Operation, Vec<EdgeId>)> {
+    match &operation.object {
+        Object::Topic { port, filter } => {
+            let levels = filter.parts().count();
+            (0..levels).find_map(|at| {
+                let pattern = with_plus(filter, at)?;
+                let siblings = learned.iter().filter(|(_, other)| {
+                    let like = other.verb == operation.verb && other.broker_port() == Some(*port);
+                    like && other.filter().and_then(|other| with_plus(other, at)).as_ref() == Some(&pattern)
+                });
+                let replaced: Vec<EdgeId> = siblings.map(|(id, _)| *id).collect();
+                let object = Object::Topic { port: *port, filter: pattern };
+                (replaced.len() >= SIBLINGS).then_some((Operation { verb: operation.verb, object }, replaced))
+            })
+        }
+        Object::Client { port, id: Client::Exact(id) } if is_made_up(id) => {
+            let siblings = learned.iter().filter(|(_, other)| match &other.object {
+                Object::Client { port: other, id: Client::Exact(id) } => other == port && is_made_up(id),
+                Object::Client { .. } | Object::Topic { .. } | Object::Port { .. } | Object::Ethertype(_) => {
+                    false
+                }
+            });
+            let replaced: Vec<EdgeId> = siblings.map(|(id, _)| *id).collect();
+            let object = Object::Client { port: *port, id: Client::Any };
+            (replaced.len() >= SIBLINGS).then_some((Operation { verb: operation.verb, object }, replaced))
+        }
+        Object::Client { .. } | Object::Port { .. } | Object::Ethertype(_) => None,
+    }
+}
+
+/// The filter with `+` at this level, if a number, an id or a date stands there.
+fn with_plus(filter: &Filter, at: usize) -> Option<Filter> {
+    let mut varies = false;
+    let levels: Vec<&str> = filter
+        .parts()
+        .enumerate()
+        .map(|(index, part)| match part {
+            Part::Literal(level) if index == at && is_counted(level) => {
+                varies = true;
+                "+"
+            }
+            Part::Literal(level) => level,
+            Part::Plus => "+",
+            Part::Hash => "#",
+        })
+        .collect();
+    varies.then(|| Filter::try_from(levels.join("/")).ok()).flatten()
+}
+
+/// Whether a level is a number, a date or time, or an id: digits with separators, or at least eight hexadecimal digits
+/// with a number among them.
+fn is_counted(level: &str) -> bool {
+    let digits = level.bytes().filter(u8::is_ascii_digit).count();
+    let number =
+        level.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b'T' | b'Z'));
+    let id = level.len() >= 8 && level.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    digits > 0 && (number || id)
+}
+
+/// Whether a client id looks as if its program made it up for one connection: a part of it is a number or mixes at
+/// least six letters and digits.
+fn is_made_up(id: &str) -> bool {
+    id.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        let mixed = word.len() >= 6 && digits > 0 && digits < word.len();
+        mixed || (!word.is_empty() && digits == word.len())
+    })
+}
+
+/// Last levels of topics that make a device do something.
+const SET_WORDS: [&str; 8] = ["set", "cmd", "cmnd", "command", "commands", "control", "action", "unlock"];
+
+/// What of a subscription sets something: where it is not known what the subscriber is, that is asked about always.
+pub fn set_filters(filter: &Filter) -> Vec<Filter> {
+    let levels: Vec<&str> = filter.as_str().split('/').collect();
+    let Some((last, parents)) = levels.split_last() else { return Vec::new() };
+    let depths = match *last {
+        "#" => 0..=2,
+        _ => 0..=0,
+    };
+    let open = matches!(*last, "#" | "+");
+    let words = SET_WORDS.iter().filter(|word| open || *word == last);
+    words
+        .flat_map(|word| {
+            depths.clone().map(|depth| [parents, &["+"].repeat(depth), &[*word]].concat().join("/"))
+        })
+        .filter_map(|text| Filter::try_from(text).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Verb;
+
+    fn publish(topic: &str) -> Operation {
+        let (_, operation) = Operation::parse("packet", "publish", topic, 1883).unwrap();
+        operation
+    }
+
+    fn general(operations: &[Operation]) -> Option<String> {
+        let learned: Vec<_> =
+            operations.iter().zip(16..).map(|(operation, id)| (EdgeId(id), operation)).collect();
+        let (operation, replaced) = generalised(operations.last()?, &learned)?;
+        assert_eq!(operation.verb, operations[0].verb);
+        Some(format!("{} for {}", operation.object_text(), replaced.len()))
+    }
+
+    #[test]
+    fn numbers_ids_and_dates_become_a_wildcard_after_three() {
+        let topics = |texts: &[&str]| general(&texts.iter().map(|text| publish(text)).collect::<Vec<_>>());
+        assert_eq!(topics(&["m/1/w", "m/2/w", "m/30/w"]).as_deref(), Some("m/+/w for 3"));
+        assert_eq!(topics(&["m/1/w", "m/2/w"]), None);
+        assert_eq!(topics(&["m/1/w", "m/2/v", "m/3/w"]), None);
+        assert_eq!(topics(&["a/x", "b/x", "c/x"]), None);
+        assert_eq!(
+            topics(&["log/2026-01-01", "log/2026-01-02", "log/2026-01-03"]).as_deref(),
+            Some("log/+ for 3")
+        );
+        let ids = ["a/0011aabb", "a/deadbee1", "a/6ba7b810-9dad-11d1-80b4-00c04fd430c8"];
+        assert_eq!(topics(&ids).as_deref(), Some("a/+ for 3"));
+        assert_eq!(topics(&["door/set", "door/get", "door/state"]), None);
+    }
+
+    #[test]
+    fn client_ids_that_are_made_up_become_any() {
+        let clients = |ids: &[&str]| {
+            let parse =
+                |id: &&str| Operation::parse("packet", "connect", &format!("client:{id}"), 1883).unwrap().1;
+            general(&ids.iter().map(parse).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            clients(&["mosq-1aB2c3", "mosq-9zY8x7", "mosq-Q1w2E3"]).as_deref(),
+            Some("client:+ for 3")
+        );
+        assert_eq!(clients(&["lock", "hub", "washer"]), None);
+        assert_eq!(clients(&["paho/17", "paho/18", "lock"]), None);
+    }
+
+    #[test]
+    fn what_sets_something_ends_with_a_word_that_does() {
+        let texts = |filter: &str| -> Vec<String> {
+            set_filters(&Filter::try_from(filter).unwrap()).into_iter().map(String::from).collect()
+        };
+        assert_eq!(texts("light/1/set"), ["light/1/set"]);
+        assert_eq!(texts("light/1/state"), [""; 0]);
+        assert!(texts("light/+").contains(&"light/cmnd".to_owned()));
+        assert!(texts("light/#").contains(&"light/+/+/set".to_owned()));
+        assert!(texts("#").contains(&"set".to_owned()));
+        assert_eq!(publish("x").verb, Verb::Publish);
+    }
+
+    #[test]
+    fn learning_ends_by_evidence_and_at_last_by_time() {
+        let settings = Settings { learn_min: 100, learn_quiet: 40, learn_max: 200, ..Settings::default() };
+        let at =
+            |seconds: u64| Now { boot_ns: seconds * 1_000_000_000, synchronised: true, ..Now::default() };
+        let mut learning = Learning::begin(at(0), None);
+        assert_eq!(learning.progress(&settings, at(99)), Progress::More { seconds: 1 });
+        assert_eq!(learning.progress(&settings, at(100)), Progress::Enough);
+        learning.last_new = at(90);
+        assert_eq!(learning.progress(&settings, at(100)), Progress::More { seconds: 30 });
+        assert_eq!(learning.percent(&settings, at(100)), 25);
+        learning.last_new = at(195);
+        assert_eq!(learning.progress(&settings, at(200)), Progress::Enough);
+        assert_eq!(learning.percent(&settings, at(200)), 100);
+        let fixed = Learning::begin(at(0), Some(Deadline::after(at(0), 10)));
+        assert_eq!(fixed.progress(&settings, at(9)), Progress::More { seconds: 1 });
+        assert_eq!(fixed.progress(&settings, at(10)), Progress::Ended);
     }
 }

@@ -34,6 +34,7 @@ pub mod ledger;
 pub mod record;
 
 // The whole.
+pub mod exchange;
 pub mod graph;
 pub mod settings;
 pub mod time;

@@ -7,7 +7,7 @@ use crate::filter::{Filter, FilterError};
 
 /// IP protocol numbers that have a name here.
 const ICMP: u8 = 1;
-const TCP: u8 = 6;
+pub(crate) const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP6: u8 = 58;
 

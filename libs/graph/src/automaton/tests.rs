@@ -131,7 +131,8 @@ fn filter(text: &str) -> Filter {
 
 #[test]
 fn a_shared_subscription_cannot_pass_a_denied_filter() {
-    let rules = rules(vec![(filter("lock/#"), RuleState::Denied), (filter("$share/g/#"), RuleState::Allowed)]);
+    let rules =
+        rules(vec![(filter("lock/#"), RuleState::Denied), (filter("$share/g/#"), RuleState::Allowed)]);
     let automaton = Topics { subscribe: rules, ..Topics::default() }.compile(1).unwrap().subscribe;
     for (request, winner) in [
         ("$share/g/lock/front", 20),

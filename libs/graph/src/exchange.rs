@@ -1,0 +1,357 @@
+//! The model as text: TOML in stable order, to look at, keep, compare and bring back.
+//!
+//! Devices are named by the owner's name, or else by MAC; outside hosts by address. What ends at a restart or after a
+//! use is not part of the text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use firewall_common::abi::PrincipalId;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::decision::{Answer, Author, Lifetime};
+use crate::edge::{Edge, Path, State};
+use crate::graph::{Graph, ImportReport, Mistake, Patch};
+use crate::operation::{Object, Operation};
+use crate::principal::{Kind, Principal, Source, parse_address, show_address, show_mac};
+use crate::time::Now;
+
+const VERSION: i64 = 1;
+/// Longest text that is read, in bytes.
+const TEXT_CAP: usize = 4 << 20;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrincipalEntry {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vlan: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(deny_unknown_fields)]
+struct EdgeEntry {
+    from: String,
+    to: String,
+    plane: String,
+    verb: String,
+    object: String,
+    /// The broker's port, where it is not the usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    state: StateName,
+    /// Seconds since 1970; without it the decision is for always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+enum StateName {
+    Learned,
+    Allowed,
+    Denied,
+}
+
+#[derive(Serialize)]
+struct Written {
+    version: i64,
+    principal: Vec<PrincipalEntry>,
+    edge: Vec<EdgeEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    version: Spanned<i64>,
+    #[serde(default)]
+    principal: Vec<Spanned<toml::Value>>,
+    #[serde(default)]
+    edge: Vec<Spanned<toml::Value>>,
+}
+
+/// What an entry asks for, once it is understood.
+enum Change {
+    Patch(PrincipalId, Patch),
+    Learn(Path),
+    Decide(Path, Answer, Lifetime),
+}
+
+impl Graph {
+    /// The model as TOML in stable order.
+    pub fn export(&self) -> String {
+        let own = self.principals().filter(|principal| !principal.is_builtin());
+        let mut principal: Vec<PrincipalEntry> = own.filter_map(describe).collect();
+        principal.sort_by(|left, right| {
+            (&left.mac, left.vlan, &left.address).cmp(&(&right.mac, right.vlan, &right.address))
+        });
+        let mut edge: Vec<EdgeEntry> = self.edges().filter_map(|edge| self.entry(edge)).collect();
+        edge.sort();
+        let mut text =
+            "# Who may do what to whom at this site.\n# Check it with `edgeward edges import --dry-run`.\n\n"
+                .to_owned();
+        let written = Written { version: VERSION, principal, edge };
+        text.push_str(&toml::to_string(&written).expect("texts and numbers are always TOML"));
+        text
+    }
+
+    /// Makes the model what the text says, entry by entry; what the text does not name stays.
+    ///
+    /// Mistakes are found before anything is changed. Only a cap that is met on the way stops in the middle, and the
+    /// message says so.
+    pub fn import(
+        &mut self,
+        text: &str,
+        dry_run: bool,
+        author: &Author,
+        now: Now,
+    ) -> Result<ImportReport, Vec<Mistake>> {
+        let changes = self.understand(text)?;
+        let mut report = ImportReport::default();
+        for (line, change) in &changes {
+            if let Some(words) = self.tell_change(change) {
+                report.changes.push(words);
+                if !dry_run {
+                    self.apply(change, author, now).map_err(|message| {
+                        let message = format!("{message}; what stands before this line was done");
+                        vec![Mistake { line: *line, message }]
+                    })?;
+                }
+            }
+        }
+        if !dry_run && !report.changes.is_empty() {
+            let what = crate::decision::What::Import { changes: report.changes.len() as u32 };
+            self.record_decision(what, author, now);
+        }
+        Ok(report)
+    }
+
+    fn understand(&self, text: &str) -> Result<Vec<(usize, Change)>, Vec<Mistake>> {
+        let mistake = |line, message: String| vec![Mistake { line, message }];
+        if text.len() > TEXT_CAP {
+            return Err(mistake(1, format!("a model has at most {TEXT_CAP} bytes")));
+        }
+        let read: Read = toml::from_str(text).map_err(|error| {
+            mistake(error.span().map_or(1, |span| line_of(text, span.start)), error.message().to_owned())
+        })?;
+        let mut mistakes = Vec::new();
+        let mut changes = Vec::new();
+        if *read.version.get_ref() != VERSION {
+            let line = line_of(text, read.version.span().start);
+            mistakes
+                .push(Mistake { line, message: format!("this version reads models of version {VERSION}") });
+        }
+        let mut names = BTreeMap::new();
+        for entry in read.principal {
+            let line = line_of(text, entry.span().start);
+            match self.principal_change(entry.into_inner(), &mut names) {
+                Ok(change) => changes.push((line, change)),
+                Err(message) => mistakes.push(Mistake { line, message }),
+            }
+        }
+        let mut paths = BTreeSet::new();
+        for entry in read.edge {
+            let line = line_of(text, entry.span().start);
+            match self.edge_change(entry.into_inner(), &names, &mut paths) {
+                Ok(change) => changes.push((line, change)),
+                Err(message) => mistakes.push(Mistake { line, message }),
+            }
+        }
+        if mistakes.is_empty() { Ok(changes) } else { Err(mistakes) }
+    }
+
+    fn principal_change(
+        &self,
+        value: toml::Value,
+        names: &mut BTreeMap<String, PrincipalId>,
+    ) -> Result<Change, String> {
+        let entry: PrincipalEntry =
+            value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let id = match (&entry.mac, &entry.address) {
+            (Some(mac), None) => self.find_mac(mac, entry.vlan.unwrap_or(0)),
+            (None, Some(address)) if parse_address(address).is_some() => {
+                self.find(address).map_err(|refused| refused.to_string())
+            }
+            _ => Err("a principal needs a `mac`, or for an outside host an `address`".to_owned()),
+        }?;
+        let kind = entry.kind.as_deref();
+        if let Some(kind) = kind.filter(|kind| Kind::from_name(kind).is_none()) {
+            return Err(format!("there is no kind {kind}"));
+        }
+        if let Some(name) = &entry.name {
+            let name = self.checked_name(id, name).map_err(|refused| refused.to_string())?;
+            let name = name.ok_or("a name needs a visible character")?;
+            if names.insert(name.to_lowercase(), id).is_some() {
+                return Err(format!("two principals have the name {name}"));
+            }
+        }
+        let PrincipalEntry { name, kind, room, description, .. } = entry;
+        Ok(Change::Patch(id, Patch { name, kind, room, description }))
+    }
+
+    fn edge_change(
+        &self,
+        value: toml::Value,
+        names: &BTreeMap<String, PrincipalId>,
+        paths: &mut BTreeSet<Path>,
+    ) -> Result<Change, String> {
+        let entry: EdgeEntry =
+            value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let find = |text: &str| match names.get(&text.to_lowercase()) {
+            Some(id) => Ok(*id),
+            None => self.find(text).map_err(|refused| refused.to_string()),
+        };
+        let (src, dst) = (find(&entry.from)?, find(&entry.to)?);
+        if src == dst {
+            return Err("an edge leads from one principal to another".to_owned());
+        }
+        let port = entry.port.unwrap_or_else(|| self.settings().mqtt_port());
+        let (plane, operation) = Operation::parse(&entry.plane, &entry.verb, &entry.object, port)
+            .map_err(|error| error.to_string())?;
+        let path = Path { plane, src, dst, operation };
+        if !paths.insert(path.clone()) {
+            return Err("the same edge stands twice".to_owned());
+        }
+        let lifetime = entry.until.map_or(Lifetime::Always, Lifetime::Until);
+        match (entry.state, entry.until) {
+            (StateName::Learned, Some(_)) => Err("what was learned has no `until`".to_owned()),
+            (StateName::Learned, None) => Ok(Change::Learn(path)),
+            (StateName::Allowed, _) => Ok(Change::Decide(path, Answer::Allow, lifetime)),
+            (StateName::Denied, _) => Ok(Change::Decide(path, Answer::Deny, lifetime)),
+        }
+    }
+
+    /// What a change would change, in words; `None` if everything is so already.
+    fn tell_change(&self, change: &Change) -> Option<String> {
+        let title = |id: &PrincipalId| self.principal(*id).map_or_else(String::new, Principal::title);
+        match change {
+            Change::Patch(id, patch) => {
+                let now = self.principal(*id)?;
+                let mut words = String::new();
+                let mut tell = |field: &str, value: &Option<String>, known: Option<&str>| {
+                    if let Some(value) = value.as_deref().filter(|value| Some(*value) != known) {
+                        let _ = write!(words, " {field} {value}");
+                    }
+                };
+                tell("name", &patch.name, now.name.as_deref());
+                tell("kind", &patch.kind, Some(now.kind.as_str()));
+                tell("room", &patch.room, now.room.as_deref());
+                tell("description", &patch.description, now.description.as_deref());
+                (!words.is_empty()).then(|| format!("set{words} of {}", title(id)))
+            }
+            Change::Learn(path) | Change::Decide(path, ..) => {
+                let (wanted, until) = match change {
+                    Change::Decide(_, Answer::Allow, lifetime) => ("allowed", Some(*lifetime)),
+                    Change::Decide(_, Answer::Deny, lifetime) => ("denied", Some(*lifetime)),
+                    Change::Learn(_) | Change::Patch(..) => ("learned", None),
+                };
+                let known = self.edge_with(path);
+                let same = known.is_some_and(|edge| {
+                    let ends = edge.state.ruling().map(|ruling| ruling.until());
+                    let asked = until.map(|lifetime| match lifetime {
+                        Lifetime::Until(unix) => Some(unix),
+                        _ => None,
+                    });
+                    let counted = edge.state.ruling().is_some_and(|ruling| ruling.lifetime.uses().is_some());
+                    edge.state.as_str() == wanted && ends == asked && !counted
+                });
+                let before = known.map_or("nothing", |edge| edge.state.as_str());
+                let operation = &path.operation;
+                (!same).then(|| {
+                    let (from, to) = (title(&path.src), title(&path.dst));
+                    let (verb, object) = (operation.verb.as_str(), operation.object_text());
+                    format!("{from} to {to}, {verb} {object}: {before} becomes {wanted}")
+                })
+            }
+        }
+    }
+
+    fn apply(&mut self, change: &Change, author: &Author, now: Now) -> Result<(), String> {
+        let refused = |refused: crate::decision::Refused| refused.to_string();
+        match change {
+            Change::Patch(id, patch) => {
+                self.set_principal(*id, patch, author, now).map(|_| ()).map_err(refused)
+            }
+            Change::Decide(path, answer, lifetime) => {
+                self.decide_path(path.clone(), *answer, *lifetime, author, now).map(|_| ()).map_err(refused)
+            }
+            Change::Learn(path) => self.set_learned(path.clone(), now).map_err(refused),
+        }
+    }
+
+    fn entry(&self, edge: &Edge) -> Option<EdgeEntry> {
+        let (state, until) = match &edge.state {
+            State::Learned => (StateName::Learned, None),
+            State::Allowed(ruling) => (StateName::Allowed, lasting(ruling.lifetime, ruling.until())?),
+            State::Denied(ruling) => (StateName::Denied, lasting(ruling.lifetime, ruling.until())?),
+            State::Pending | State::Lapsed => return None,
+        };
+        let operation = &edge.path.operation;
+        let usual = self.settings().mqtt_port();
+        let port = match &operation.object {
+            Object::Client { port, .. } | Object::Topic { port, .. } => {
+                Some(*port).filter(|port| *port != usual)
+            }
+            Object::Port { .. } | Object::Ethertype(_) => None,
+        };
+        Some(EdgeEntry {
+            from: self.reference(edge.path.src)?,
+            to: self.reference(edge.path.dst)?,
+            plane: edge.path.plane.as_str().to_owned(),
+            verb: operation.verb.as_str().to_owned(),
+            object: operation.object_text(),
+            port,
+            state,
+            until,
+        })
+    }
+
+    /// A text that finds the principal again, on another box too where that is possible.
+    fn reference(&self, id: PrincipalId) -> Option<String> {
+        let principal = self.principal(id)?;
+        let candidates = [
+            principal.name.clone(),
+            principal.places.first().map(|place| show_mac(place.mac)),
+            principal.addresses.first().filter(|_| principal.is_outside()).map(|addr| show_address(*addr)),
+            Some(id.0.to_string()),
+        ];
+        candidates.into_iter().flatten().find(|text| self.find(text) == Ok(id))
+    }
+}
+
+fn describe(principal: &Principal) -> Option<PrincipalEntry> {
+    let kind = (principal.kind_source == Source::Owner).then(|| principal.kind.as_str().to_owned());
+    let (name, room, description) =
+        (principal.name.clone(), principal.room.clone(), principal.description.clone());
+    let place = principal.places.first();
+    let said = name.is_some() || kind.is_some() || room.is_some() || description.is_some();
+    let mac = place.map(|place| show_mac(place.mac));
+    let vlan = place.map(|place| place.vlan).filter(|vlan| *vlan != 0);
+    let address = principal.addresses.first().filter(|_| place.is_none()).map(|addr| show_address(*addr));
+    said.then_some(PrincipalEntry { mac, vlan, address, name, kind, room, description })
+}
+
+/// The end to write for a decision; `None` if it does not outlast this run of the box.
+const fn lasting(lifetime: Lifetime, until: Option<i64>) -> Option<Option<i64>> {
+    match lifetime {
+        Lifetime::Always => Some(None),
+        Lifetime::For(_) | Lifetime::Until(_) => Some(until),
+        Lifetime::Once | Lifetime::Uses(_) | Lifetime::UntilRestart => None,
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}

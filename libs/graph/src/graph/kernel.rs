@@ -1,0 +1,219 @@
+//! What the kernel is told, once for each change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firewall_common::abi::{Inspect, PrincipalId};
+use firewall_common::precedence::{Mode, RuleState};
+
+use super::Graph;
+use super::judge::everything;
+use crate::automaton::Pattern;
+use crate::command::{Alarm, Command, RuleSpec, Topics};
+use crate::decision::SiteMode;
+use crate::edge::{Edge, EdgeId, Standing, Stream};
+use crate::operation::{Client, Object, Verb};
+use crate::principal::Place;
+use crate::time::{Left, Now};
+
+/// Two deadlines of a date are the same if they differ by less: the wall clock is read in seconds.
+const SLACK_NS: u64 = 2_000_000_000;
+
+/// What the kernel was told last.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    principals: BTreeMap<PrincipalId, (Mode, bool, u64)>,
+    edges: BTreeMap<EdgeId, Standing>,
+    topics: BTreeMap<Stream, Topics>,
+    site: Option<(bool, u64)>,
+    /// Streams whose message rules may have changed.
+    dirty: BTreeSet<Stream>,
+}
+
+impl Graph {
+    pub(super) fn tell_everything(&mut self, now: Now) {
+        let guard = RuleSpec { id: EdgeId::GUARD, state: RuleState::Guarded, deadline: 0, counted: false };
+        self.push(Command::PutRule { rule: guard });
+        let principals: Vec<PrincipalId> = self.principals.keys().copied().collect();
+        for id in principals {
+            self.tell_principal(id, now);
+        }
+        let hosts: Vec<_> = self.index.hosts.iter().map(|(addr, id)| (*addr, *id)).collect();
+        for (addr, id) in hosts {
+            self.push(Command::PutHost { addr: firewall_common::abi::Addr(addr), id });
+        }
+        // Messages first: a transport without its message rules would end what it carries.
+        let (transports, messages): (Vec<&Edge>, Vec<&Edge>) =
+            self.edges.values().partition(|edge| edge.is_transport());
+        let ids: Vec<EdgeId> = messages.into_iter().chain(transports).map(|edge| edge.id).collect();
+        for id in ids {
+            if let Some(ruling) = self.edges.get(&id).and_then(|edge| edge.state.ruling())
+                && let Some(at_most) = ruling.uses_left
+            {
+                self.push(Command::LimitUses { id: id.rule(), at_most });
+            }
+            self.tell_edge(id, now);
+        }
+        self.flush(now);
+        self.tell_site(now);
+    }
+
+    pub(super) fn tell_principal(&mut self, id: PrincipalId, now: Now) {
+        let Some(principal) = self.principals.get(&id) else { return };
+        let want = (principal.mode, principal.kind.is_dangerous(), principal.pause_until(now));
+        if self.told.principals.insert(id, want) != Some(want) {
+            let (mode, dangerous, pause_until) = want;
+            self.push(Command::PutPrincipal { id, mode, dangerous, pause_until });
+        }
+    }
+
+    pub(super) fn tell_place(&mut self, place: &Place, id: PrincipalId) {
+        if place.ifindex != 0 {
+            let Place { ifindex, vlan, mac, .. } = *place;
+            self.push(Command::PutMac { mac, vlan, ifindex, id });
+        }
+    }
+
+    pub(super) fn untell_principal(&mut self, id: PrincipalId) {
+        self.told.principals.remove(&id);
+        self.push(Command::RemovePrincipal { id });
+    }
+
+    pub(super) fn tell_site(&mut self, now: Now) {
+        let pause_until = match self.site.pause.map(|pause| pause.left(now)) {
+            Some(Left::At(at)) => at,
+            Some(Left::Over | Left::Unknown) | None => 0,
+        };
+        let want = (self.site.mode == SiteMode::Monitor, pause_until);
+        if self.told.site.replace(want) != Some(want) {
+            let (monitor, pause_until) = want;
+            self.push(Command::Site { monitor, pause_until });
+        }
+    }
+
+    /// Makes the kernel hold what the model says about an edge.
+    pub(super) fn tell_edge(&mut self, id: EdgeId, now: Now) {
+        let Some(edge) = self.edges.get(&id) else { return };
+        let want = self.standing(edge, now);
+        let have = self.told.edges.get(&id).copied();
+        if same(want, have) {
+            return;
+        }
+        let Some(want) = want else {
+            let edge = edge.clone();
+            self.untell_edge(&edge, now);
+            return;
+        };
+        let rule =
+            RuleSpec { id: id.rule(), state: want.state, deadline: want.deadline, counted: want.counted };
+        let (stream, key, is_transport) = (edge.path.stream(), edge.path.transport(), edge.is_transport());
+        self.mark(
+            edge.path.operation.verb,
+            &edge.path.operation.object.clone(),
+            edge.path.src,
+            edge.path.dst,
+        );
+        self.told.edges.insert(id, want);
+        if is_transport {
+            let inspected = stream.filter(|stream| self.settings.mqtt_ports.contains(&stream.port));
+            if let Some(stream) = inspected {
+                self.put_topics(stream, now);
+            }
+            let inspect = if inspected.is_some() { Inspect::Mqtt } else { Inspect::Opaque };
+            self.push(Command::PutEdge { key, rule, inspect });
+        } else {
+            self.push(Command::PutRule { rule });
+            self.told.dirty.extend(stream);
+        }
+        if have.is_some_and(|have| have.counted) && !want.counted {
+            self.push(Command::RemoveUses { id: id.rule() });
+        }
+    }
+
+    /// Removes an edge from the kernel, whether or not it still is in the model.
+    pub(super) fn untell_edge(&mut self, edge: &Edge, now: Now) {
+        let Some(have) = self.told.edges.remove(&edge.id) else { return };
+        let stream = edge.path.stream();
+        if edge.is_transport() {
+            if let Some(stream) = stream {
+                self.told.topics.remove(&stream);
+                self.told.dirty.remove(&stream);
+            }
+            self.push(Command::RemoveEdge { key: edge.path.transport() });
+        } else {
+            if let Some(stream) = stream {
+                self.put_topics(stream, now);
+            }
+            self.push(Command::RemoveRule { id: edge.id.rule() });
+        }
+        if have.counted {
+            self.push(Command::RemoveUses { id: edge.id.rule() });
+        }
+        self.mark(edge.path.operation.verb, &edge.path.operation.object, edge.path.src, edge.path.dst);
+    }
+
+    /// Marks the streams whose guards depend on this edge.
+    pub(super) fn mark(&mut self, verb: Verb, object: &Object, src: PrincipalId, broker: PrincipalId) {
+        let guards = match (object, verb) {
+            (Object::Client { id: Client::Exact(_), .. }, _) | (Object::Topic { .. }, Verb::Subscribe) => {
+                true
+            }
+            (
+                Object::Client { .. } | Object::Topic { .. } | Object::Port { .. } | Object::Ethertype(_),
+                _,
+            ) => false,
+        };
+        if guards {
+            let others = self.told.topics.keys().filter(|stream| stream.dst == broker && stream.src != src);
+            let others: Vec<Stream> = others.copied().collect();
+            self.told.dirty.extend(others);
+        }
+    }
+
+    /// Marks the streams from a principal, and those whose guards depend on what it is.
+    pub(super) fn mark_principal(&mut self, id: PrincipalId) {
+        let brokers: BTreeSet<PrincipalId> = self.edges_from(id).map(|edge| edge.path.dst).collect();
+        let streams = self.told.topics.keys();
+        let concerned = streams.filter(|stream| stream.src == id || brokers.contains(&stream.dst));
+        let concerned: Vec<Stream> = concerned.copied().collect();
+        self.told.dirty.extend(concerned);
+    }
+
+    /// Tells the kernel all message rules that may have changed.
+    pub(super) fn flush(&mut self, now: Now) {
+        for stream in std::mem::take(&mut self.told.dirty) {
+            self.put_topics(stream, now);
+        }
+    }
+
+    fn put_topics(&mut self, stream: Stream, now: Now) {
+        self.told.dirty.remove(&stream);
+        let transport = self.index.edges.get(&stream.path());
+        let held = transport.is_some_and(|id| self.told.edges.contains_key(id));
+        if !held || !self.settings.mqtt_ports.contains(&stream.port) {
+            return;
+        }
+        let mut topics = self.topics(stream, now);
+        if topics.compile(1).is_err() {
+            // Without guards the rules fit, or they would not be in the model: so everything is guarded.
+            topics.publish.retain(|rule| rule.rule != EdgeId::GUARD);
+            topics.guard(everything().into_iter().map(Pattern::Filter));
+            self.alarm(Alarm::RulesTooComplex, stream.src);
+        }
+        if self.told.topics.get(&stream) != Some(&topics) {
+            self.told.topics.insert(stream, topics.clone());
+            self.push(Command::PutTopics { key: stream.path().transport(), topics });
+        }
+    }
+}
+
+fn same(want: Option<Standing>, have: Option<Standing>) -> bool {
+    match (want, have) {
+        (None, None) => true,
+        (Some(want), Some(have)) => {
+            let close = want.deadline.abs_diff(have.deadline) < SLACK_NS;
+            let both_end = (want.deadline == 0) == (have.deadline == 0);
+            want.state == have.state && want.counted == have.counted && close && both_end
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
