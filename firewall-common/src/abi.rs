@@ -680,6 +680,28 @@ capacities! {
     DRAINED = "DRAINED": u32 => u64, 4096;
 }
 
+/// `STAGES`, a program array written by the daemon: the steps of a hook behind its entry. Slot: `hook * STAGES + stage`.
+pub mod stage {
+    /// Connections and edges.
+    pub const FLOW: u32 = 0;
+    /// Inspected streams.
+    pub const STREAM: u32 = 1;
+    /// What the ends of a stopped frame are told.
+    pub const ANSWER: u32 = 2;
+    /// Stages per hook.
+    pub const STAGES: u32 = 3;
+
+    /// Program and slot of each stage.
+    pub const PROGRAMS: &[(&str, u32)] = &[
+        ("edgeward_ingress_flow", FLOW),
+        ("edgeward_ingress_stream", STREAM),
+        ("edgeward_ingress_answer", ANSWER),
+        ("edgeward_egress_flow", STAGES + FLOW),
+        ("edgeward_egress_stream", STAGES + STREAM),
+        ("edgeward_egress_answer", STAGES + ANSWER),
+    ];
+}
+
 /// Bytes of the ring buffer: a multiple of every page size in use (16 KiB on a Pi 5).
 pub const RING_BYTES: u32 = 256 * 1024;
 

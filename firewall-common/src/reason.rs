@@ -99,6 +99,8 @@ reasons! {
     Checksum = 32, "checksum";
     /// More work in one segment than the cap.
     WorkCap = 33, "work.cap";
+    /// The next stage of the kernel programs is not loaded.
+    StageMissing = 34, "stage.missing";
 }
 
 /// What became of a frame or message.

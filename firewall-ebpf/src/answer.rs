@@ -36,7 +36,7 @@ enum To {
 }
 
 /// Ends the connection at both ends: the sender's reset leaves from here, the receiver's takes the frame's place.
-#[inline(always)]
+#[inline(never)]
 pub fn reset_both(ctx: &TcContext, scratch: &mut Scratch) -> Option<i32> {
     let partial = prepare(ctx, &scratch.frame)?;
     let back = segment(&scratch.frame, To::Sender);
@@ -52,7 +52,7 @@ pub fn reset_both(ctx: &TcContext, scratch: &mut Scratch) -> Option<i32> {
 }
 
 /// Tells the sender of a refused connection attempt or datagram.
-#[inline(always)]
+#[inline(never)]
 pub fn refuse(ctx: &TcContext, scratch: &mut Scratch) -> Option<i32> {
     if scratch.frame.is_group() || scratch.frame.dst.is_everyone() || scratch.frame.src.is_everyone() {
         return Some(TC_ACT_SHOT);
@@ -136,8 +136,7 @@ fn write_tcp(
     let [d0, d1] = dst_port.to_be_bytes();
     let [q0, q1, q2, q3] = seq.to_be_bytes();
     let [a0, a1, a2, a3] = if flags == RST { [0; 4] } else { ack.to_be_bytes() };
-    let mut header =
-        [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, 0x50, flags, 0, 0, 0, 0, 0, 0];
+    let mut header = [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, 0x50, flags, 0, 0, 0, 0, 0, 0];
     let pseudo = pseudo_header(frame.version, src, dst, proto::TCP, length);
     let sum = if partial { fold(pseudo) } else { !fold(pseudo + words(&header)) };
     [header[16], header[17]] = sum.to_be_bytes();
@@ -166,11 +165,8 @@ fn prohibited(ctx: &TcContext, frame: &Frame) -> Option<()> {
     let transport = write_ip(ctx, frame, &frame.dst, &frame.src, protocol, length)?;
     let [k0, k1] = kind;
     let mut icmp = [k0, k1, 0, 0, 0, 0, 0, 0];
-    let pseudo = if frame.version == 6 {
-        pseudo_header(6, &frame.dst, &frame.src, protocol, length)
-    } else {
-        0
-    };
+    let pseudo =
+        if frame.version == 6 { pseudo_header(6, &frame.dst, &frame.src, protocol, length) } else { 0 };
     if partial {
         // The device sums from here on and puts the result where the datagram's checksum was, six bytes behind: with
         // the pseudo header there beforehand, the whole message sums up as it must.
@@ -202,7 +198,14 @@ fn write_link(ctx: &TcContext, frame: &Frame, to: To) -> Option<()> {
 
 /// Writes an IP header without options and returns the offset behind it.
 #[inline(always)]
-fn write_ip(ctx: &TcContext, frame: &Frame, src: &Addr, dst: &Addr, protocol: u8, length: u16) -> Option<u32> {
+fn write_ip(
+    ctx: &TcContext,
+    frame: &Frame,
+    src: &Addr,
+    dst: &Addr,
+    protocol: u8,
+    length: u16,
+) -> Option<u32> {
     if frame.version == 4 {
         let [l0, l1] = (IPV4 as u16 + length).to_be_bytes();
         let [s, d] = [src.0, dst.0];

@@ -1,5 +1,6 @@
 //! The one place where bytes of a frame are read.
 
+use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext;
@@ -13,9 +14,22 @@ pub struct Skb<'a>(pub &'a TcContext);
 
 impl Skb<'_> {
     #[inline(always)]
-    fn raw(&self) -> *mut __sk_buff {
+    pub fn raw(&self) -> *mut __sk_buff {
         self.0.skb.skb
     }
+}
+
+/// Copies `length` bytes of a socket buffer, from 1 to `N`, to `to`.
+///
+/// The buffer comes as the pointer that a loop's callback was given.
+#[inline(always)]
+pub fn copy<const N: usize>(skb: *const c_void, offset: u32, to: &mut [u8; N], length: u32) -> bool {
+    let length = opaque(u64::from(length));
+    if length == 0 || length > N as u64 {
+        return false;
+    }
+    // SAFETY: the helper checks offset and length against the frame, and `length` is at most that of `to`.
+    unsafe { bpf_skb_load_bytes(skb, offset, to.as_mut_ptr().cast(), length as u32) == 0 }
 }
 
 impl Bytes for Skb<'_> {
@@ -76,4 +90,17 @@ pub fn opaque(value: u64) -> u64 {
     // SAFETY: the instruction copies a register onto itself.
     unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack)) };
     value
+}
+
+/// Whether a map has an entry.
+///
+/// LLVM merges several `is_some` in a row into arithmetic on map pointers, which the verifier refuses; reading the value
+/// keeps them apart.
+#[inline(always)]
+pub fn is_present<T>(entry: Option<*const T>) -> bool {
+    match entry {
+        // SAFETY: the entry is mapped while the program runs.
+        Some(entry) => opaque(u64::from(unsafe { core::ptr::read_volatile(entry.cast::<u8>()) })) < 256,
+        None => false,
+    }
 }

@@ -3,13 +3,14 @@
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
-use firewall_common::abi::{Addr, Budget, BudgetKey, Kind, OBJECT_CAP, PrincipalId, capacity, counter};
+use firewall_common::abi::{Addr, Budget, BudgetKey, Kind, PrincipalId, capacity, counter};
+use firewall_common::hash::Hasher;
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::essential::{self, ECHO_PAYLOAD, Essential};
 use firewall_common::wire::frame::{ethertype, proto};
 use firewall_common::wire::{Bytes, dhcp};
 
-use crate::bytes::Skb;
+use crate::bytes::{Skb, copy};
 use crate::scratch::Scratch;
 use crate::{flow, observe, who};
 
@@ -69,7 +70,7 @@ fn to_the_box(scratch: &Scratch) -> bool {
 }
 
 /// ARP (RFC 826) for IPv4 over Ethernet; the sender must hold the address that it announces.
-#[inline(always)]
+#[inline(never)]
 fn arp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     let header: [u8; 28] = skb.load(scratch.frame.network).ok_or(Reason::EssentialShape)?;
     let [h0, h1, p0, p1, hl, pl, o0, o1, m0, m1, m2, m3, m4, m5, a, b, c, d, ..] = header;
@@ -94,7 +95,7 @@ fn holds(scratch: &mut Scratch, addr: &Addr) -> Result<(), Reason> {
     if from_device(scratch) {
         return who::claim(scratch, scratch.src, addr);
     }
-    match who::holder(*addr, scratch.link) {
+    match who::holder(addr, scratch.link) {
         who::Holder::Device(_) => Err(Reason::SpoofIp),
         who::Holder::Known(_) | who::Holder::Unknown => Ok(()),
     }
@@ -118,7 +119,7 @@ fn udp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 fn dhcp_request(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     let at = scratch.frame.payload;
     if !dhcp::is(skb, at, dhcp::Op::Request) {
@@ -134,22 +135,24 @@ fn dhcp_request(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
 }
 
 /// Tells the daemon what the client calls itself.
-#[inline(always)]
+#[inline(never)]
 fn host_name(skb: &Skb, scratch: &mut Scratch) {
     if scratch.src == PrincipalId::UNKNOWN {
         return;
     }
     let Some((at, length)) = dhcp::host_name(skb, scratch.frame.payload) else { return };
-    let mut hash = firewall_common::hash::Hasher::ZERO;
-    let mut read = 0_usize;
-    // A host name has at most 63 bytes (RFC 2132, section 3.14 with RFC 1035, section 2.3.4).
+    // A host name has at most 63 bytes (RFC 2132, section 3.14 with RFC 1035, section 2.3.4); the object has room.
+    let length = u32::from(length & 63);
+    if !copy(skb.raw().cast(), at, &mut scratch.observed.object, length) {
+        return;
+    }
+    let mut hash = Hasher::ZERO;
+    let mut read = 0;
     while read < 63 {
-        if read as u8 >= length {
+        if read as u32 >= length {
             break;
         }
-        let Some([byte]) = skb.load::<1>(at + read as u32) else { return };
-        scratch.observed.object[read & (OBJECT_CAP - 1)] = byte;
-        hash = hash.push(byte, &scratch.config.key.0);
+        hash = hash.push(scratch.observed.object[read], &scratch.config.key.0);
         read += 1;
     }
     scratch.observed.object_len = read as u16;
@@ -160,7 +163,7 @@ fn host_name(skb: &Skb, scratch: &mut Scratch) {
     observe::record(scratch, Verdict::Forwarded, Reason::InModel);
 }
 
-#[inline(always)]
+#[inline(never)]
 fn dhcp_reply(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     if from_device(scratch) && !who::is_dhcp_server(scratch.ifindex) {
         return Err(Reason::DhcpServer);
@@ -176,7 +179,7 @@ fn dhcp_reply(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
 }
 
 /// ICMP (RFC 792): errors that quote a live flow, and echo within the site.
-#[inline(always)]
+#[inline(never)]
 fn icmp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     if scratch.frame.is_error() {
         return error(skb, scratch);
@@ -190,7 +193,7 @@ fn icmp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
 }
 
 /// `ICMPv6` (RFC 4443), neighbour discovery (RFC 4861) and MLD (RFC 3810).
-#[inline(always)]
+#[inline(never)]
 fn icmp6(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     if scratch.frame.is_error() {
         return error(skb, scratch);
@@ -212,7 +215,7 @@ fn icmp6(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 fn neighbour(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     // Hop limit 255: it was not forwarded (RFC 4861, section 7.1).
     let [hops]: [u8; 1] = skb.load(scratch.frame.network + 7).ok_or(Reason::EssentialShape)?;

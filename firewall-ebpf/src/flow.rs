@@ -18,9 +18,9 @@ use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::Bytes;
 use firewall_common::wire::frame::{proto, tcp};
 
-use crate::bytes::Skb;
+use crate::bytes::{Skb, is_present};
 use crate::edge::{self, Use};
-use crate::hook::{Answer, Stop, stopped};
+use crate::hook::{Answer, Next, Permit, Stop, stopped};
 use crate::scratch::Scratch;
 use crate::{atomic, observe, stream};
 
@@ -46,48 +46,52 @@ const SHORT_IDLE: u64 = 60 * SECOND;
 /// The full table is swept at most this often.
 const SWEEP_EVERY: u64 = SECOND;
 
+/// What a frame whose connection may go on is given.
+const PASS: Next = Next::Pass(Permit::Judged);
+
 /// Judges the frame at hand by its connection and edge.
 #[inline(always)]
-pub fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<(), Stop> {
+pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
     find_key(scratch);
     let is_tcp = scratch.frame.proto == proto::TCP;
     let opens = is_tcp && scratch.frame.flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
-    if let Some(entry) = FLOWS.get_ptr_mut(scratch.flow_key) {
+    if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: copied at once; the slot stays mapped while the program runs.
         scratch.flow = unsafe { *entry };
         let reopened = opens && scratch.dir == scratch.flow.initiator;
         if !expired(&scratch.flow, scratch.frame.proto, scratch.now) && !reopened {
-            return established(skb, scratch, entry);
+            return established(scratch, entry);
         }
         forget(&scratch.flow_key, &scratch.flow);
     }
-    if let Some(entry) = HALF_OPEN.get_ptr_mut(scratch.flow_key) {
+    if let Some(entry) = HALF_OPEN.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: as above.
         scratch.flow = unsafe { *entry };
         if !expired(&scratch.flow, scratch.frame.proto, scratch.now) {
-            return if is_tcp { handshake(skb, scratch, opens) } else { exchange(scratch) };
+            return if is_tcp { handshake(scratch, opens) } else { exchange(scratch).map(|()| PASS) };
         }
     }
-    if is_tcp && !opens { midstream(scratch) } else { open(scratch) }
+    let result = if is_tcp && !opens { midstream(scratch) } else { open(scratch) };
+    result.map(|()| PASS)
 }
 
 /// Lets an essential through whose replies must find their way back.
-#[inline(always)]
-pub fn essential(scratch: &mut Scratch) -> Result<(), Stop> {
+#[inline(never)]
+pub fn essential(scratch: &mut Scratch) -> Result<Next, Stop> {
     find_key(scratch);
     // One that goes on keeps its entry, and a TCP one its handshake.
-    if let Some(entry) = FLOWS.get_ptr_mut(scratch.flow_key) {
+    if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: as above.
         let entry = unsafe { &mut *entry };
         if entry.essential != 0 {
             entry.seen[usize::from(scratch.dir & 1)] = scratch.now;
-            return Ok(());
+            return Ok(PASS);
         }
     }
     scratch.flow = fresh(scratch, edge_key(scratch), Inspect::Opaque);
     scratch.flow.essential = 1;
     scratch.flow.state = FlowState::Answered as u8;
-    keep(scratch)
+    keep(scratch).map(|()| PASS)
 }
 
 /// Writes the key of the frame's connection: both directions have the same.
@@ -189,8 +193,9 @@ fn is_mqtt_port(scratch: &Scratch, port: u16) -> bool {
 fn fresh(scratch: &Scratch, edge: EdgeKey, inspect: Inspect) -> Flow {
     // SAFETY: the helper has no preconditions.
     let random = unsafe { bpf_get_prandom_u32() };
-    let mut next = [0; 2];
-    next[usize::from(scratch.dir & 1)] = scratch.frame.seq.wrapping_add(scratch.frame.seq_len());
+    let after = scratch.frame.seq.wrapping_add(scratch.frame.seq_len());
+    // Not by index: the verifier refuses LLVM's arithmetic on an array on the stack.
+    let next = if scratch.dir == 0 { [after, 0] } else { [0, after] };
     Flow {
         id: scratch.now << 24 ^ u64::from(random),
         seen: [scratch.now; 2],
@@ -208,7 +213,7 @@ fn fresh(scratch: &Scratch, edge: EdgeKey, inspect: Inspect) -> Flow {
 /// Stores `scratch.flow` as half-open.
 #[inline(always)]
 fn keep(scratch: &mut Scratch) -> Result<(), Stop> {
-    match HALF_OPEN.insert(scratch.flow_key, scratch.flow, BPF_ANY as u64) {
+    match HALF_OPEN.insert(&scratch.flow_key, &scratch.flow, BPF_ANY as u64) {
         Ok(()) => Ok(()),
         Err(_) => Err(Reason::TableFull.into()),
     }
@@ -216,26 +221,26 @@ fn keep(scratch: &mut Scratch) -> Result<(), Stop> {
 
 /// The frames of a TCP handshake (RFC 9293, section 3.5) after the first.
 #[inline(always)]
-fn handshake(skb: &Skb, scratch: &mut Scratch, opens: bool) -> Result<(), Stop> {
+fn handshake(scratch: &mut Scratch, opens: bool) -> Result<Next, Stop> {
     let (from, to) = (usize::from(scratch.dir & 1), usize::from(!scratch.dir & 1));
     let by_initiator = scratch.dir == scratch.flow.initiator;
     if scratch.flow.essential != 0 {
         // One end is the box, which checks the numbers itself.
         scratch.flow.seen[from] = scratch.now;
-        return keep(scratch);
+        return keep(scratch).map(|()| PASS);
     }
     let frame = &scratch.frame;
     if frame.has(tcp::RST) {
         // Ends a connection that never was; the end that is reset checks the number itself.
-        let _ = HALF_OPEN.remove(scratch.flow_key);
-        return Ok(());
+        let _ = HALF_OPEN.remove(&scratch.flow_key);
+        return Ok(PASS);
     }
     if by_initiator && opens {
         let again = scratch.flow.next[from] == frame.seq.wrapping_add(frame.seq_len());
         if !again {
-            return open(scratch);
+            return open(scratch).map(|()| PASS);
         }
-        return still_allowed(scratch);
+        return still_allowed(scratch).map(|()| PASS);
     }
     let answers = frame.flags & (tcp::SYN | tcp::ACK) == tcp::SYN | tcp::ACK;
     if !by_initiator && answers && frame.ack == scratch.flow.next[to] && frame.payload_len == 0 {
@@ -243,7 +248,7 @@ fn handshake(skb: &Skb, scratch: &mut Scratch, opens: bool) -> Result<(), Stop> 
         scratch.flow.state = FlowState::Answered as u8;
         scratch.flow.seen[from] = scratch.now;
         still_allowed(scratch)?;
-        return keep(scratch);
+        return keep(scratch).map(|()| PASS);
     }
     let third = by_initiator
         && scratch.flow.state == FlowState::Answered as u8
@@ -253,7 +258,7 @@ fn handshake(skb: &Skb, scratch: &mut Scratch, opens: bool) -> Result<(), Stop> 
         if frame.seq != scratch.flow.next[from] {
             return Err(Reason::StreamOrder.into());
         }
-        return establish(skb, scratch);
+        return establish(scratch);
     }
     Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse })
 }
@@ -283,7 +288,7 @@ fn still_allowed(scratch: &mut Scratch) -> Result<(), Stop> {
 
 /// The third frame of a handshake makes the connection.
 #[inline(always)]
-fn establish(skb: &Skb, scratch: &mut Scratch) -> Result<(), Stop> {
+fn establish(scratch: &mut Scratch) -> Result<Next, Stop> {
     still_allowed(scratch)?;
     scratch.flow.state = FlowState::Established as u8;
     scratch.flow.seen = [scratch.now; 2];
@@ -295,8 +300,8 @@ fn establish(skb: &Skb, scratch: &mut Scratch) -> Result<(), Stop> {
         }
     }
     // It may carry data already.
-    match FLOWS.get_ptr_mut(scratch.flow_key) {
-        Some(entry) => established(skb, scratch, entry),
+    match FLOWS.get_ptr_mut(&scratch.flow_key) {
+        Some(entry) => established(scratch, entry),
         None => Err(Reason::Busy.into()),
     }
 }
@@ -310,15 +315,15 @@ fn store(scratch: &mut Scratch) -> Result<(), Stop> {
         sweep(scratch.now);
         return Err(Stop { reason: Reason::Quota, answer: Answer::Refuse });
     }
-    if FLOWS.insert(scratch.flow_key, scratch.flow, BPF_NOEXIST as u64).is_err() {
+    if FLOWS.insert(&scratch.flow_key, &scratch.flow, BPF_NOEXIST as u64).is_err() {
         sweep(scratch.now);
-        if FLOWS.insert(scratch.flow_key, scratch.flow, BPF_NOEXIST as u64).is_err() {
+        if FLOWS.insert(&scratch.flow_key, &scratch.flow, BPF_NOEXIST as u64).is_err() {
             return Err(Stop { reason: Reason::TableFull, answer: Answer::Refuse });
         }
     }
     // SAFETY: as above.
     atomic::add(unsafe { &raw mut (*usage).flows }, 1);
-    let _ = HALF_OPEN.remove(scratch.flow_key);
+    let _ = HALF_OPEN.remove(&scratch.flow_key);
     Ok(())
 }
 
@@ -355,7 +360,7 @@ fn expired(flow: &Flow, proto: u8, now: u64) -> bool {
 
 /// A frame of a connection that both ends have spoken on.
 #[inline(never)]
-fn established(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(), Stop> {
+fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
     resolve(scratch, entry);
     let by_initiator = scratch.dir == scratch.flow.initiator;
     let sender = if by_initiator { scratch.flow.edge.src } else { scratch.flow.edge.dst };
@@ -380,31 +385,48 @@ fn established(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(),
     let live = unsafe { &mut *entry };
     live.seen[usize::from(scratch.dir & 1)] = scratch.now;
     if scratch.frame.proto != proto::TCP {
-        return Ok(());
+        return Ok(PASS);
     }
     let inspected = scratch.flow.inspect != Inspect::Opaque as u8
         && scratch.flow.state != FlowState::Unsynced as u8
         && scratch.flow.essential == 0;
     if inspected {
         scratch.client = by_initiator as u8;
-        if let Err(stop) = stream::inspect(skb, scratch, entry) {
-            if stop.answer == Answer::ResetBoth && scratch.audit == 0 {
-                forget(&scratch.flow_key, &scratch.flow);
-            }
-            return Err(stop);
-        }
+        return Ok(Next::Stream);
     }
+    closing(scratch, live);
+    Ok(PASS)
+}
+
+/// Judges what the frame says within its connection.
+#[inline(always)]
+pub fn inspect(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
+    let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) else {
+        return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
+    };
+    if let Err(stop) = stream::inspect(skb, scratch, entry) {
+        if stop.answer == Answer::ResetBoth && scratch.audit == 0 {
+            forget(&scratch.flow_key, &scratch.flow);
+        }
+        return Err(stop);
+    }
+    // SAFETY: as in `established`.
+    closing(scratch, unsafe { &mut *entry });
+    Ok(PASS)
+}
+
+/// Notes that an end is done.
+#[inline(always)]
+fn closing(scratch: &Scratch, live: &mut Flow) {
     if scratch.frame.flags & (tcp::FIN | tcp::RST) != 0 && live.state != FlowState::Unsynced as u8 {
         live.state = FlowState::Closing as u8;
     }
-    Ok(())
 }
 
 /// How a running connection ends: TCP at both ends.
 #[inline(always)]
 fn ended(scratch: &Scratch, reason: Reason) -> Stop {
-    let answer =
-        if scratch.frame.proto == proto::TCP { Answer::ResetBoth } else { Answer::Refuse };
+    let answer = if scratch.frame.proto == proto::TCP { Answer::ResetBoth } else { Answer::Refuse };
     Stop { reason, answer }
 }
 
@@ -412,8 +434,7 @@ fn ended(scratch: &Scratch, reason: Reason) -> Stop {
 #[inline(always)]
 fn resolve(scratch: &mut Scratch, entry: *mut Flow) {
     let by_initiator = scratch.dir == scratch.flow.initiator;
-    let (src, dst) =
-        if by_initiator { (scratch.src, scratch.dst) } else { (scratch.dst, scratch.src) };
+    let (src, dst) = if by_initiator { (scratch.src, scratch.dst) } else { (scratch.dst, scratch.src) };
     // SAFETY: as in `established`.
     let live = unsafe { &mut *entry };
     if scratch.flow.edge.dst == PrincipalId::UNKNOWN && dst != PrincipalId::UNKNOWN {
@@ -458,7 +479,7 @@ fn midstream(scratch: &mut Scratch) -> Result<(), Stop> {
 }
 
 /// Whether an ICMP error quotes a packet of a live connection of its receiver.
-#[inline(always)]
+#[inline(never)]
 pub fn quotes_live(skb: &Skb, scratch: &Scratch) -> bool {
     let at = scratch.frame.transport + 8;
     let quoted = if scratch.frame.version == 4 {
@@ -468,7 +489,9 @@ pub fn quotes_live(skb: &Skb, scratch: &Scratch) -> bool {
         let dst = Addr::from_v4([header[16], header[17], header[18], header[19]]);
         (src, dst, header[9], at + length)
     } else {
-        let (Some(src), Some(dst)) = (skb.load::<16>(at + 8), skb.load::<16>(at + 24)) else { return false };
+        // One after the other: LLVM would spill a register that is not set where only one succeeds.
+        let Some(src) = skb.load::<16>(at + 8) else { return false };
+        let Some(dst) = skb.load::<16>(at + 24) else { return false };
         let Some([next]) = skb.load::<1>(at + 6) else { return false };
         (Addr(src), Addr(dst), next, at + 40)
     };
@@ -487,10 +510,7 @@ pub fn quotes_live(skb: &Skb, scratch: &Scratch) -> bool {
     } else {
         key(dst, dst_port, src, src_port, proto)
     };
-    if FLOWS.get_ptr(quoted).is_some() {
-        return true;
-    }
-    HALF_OPEN.get_ptr(quoted).is_some()
+    is_present(FLOWS.get_ptr(quoted)) || is_present(HALF_OPEN.get_ptr(quoted))
 }
 
 /// Removes expired connections when the table is full, at most once a second.

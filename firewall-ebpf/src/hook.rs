@@ -1,11 +1,13 @@
 //! The flow of every hook, from top to bottom.
 
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::{TcContext, XdpContext};
-use firewall_common::abi::{EdgeKey, Kind, PrincipalId, Role, counter};
+use firewall_common::abi::{EdgeKey, Kind, PrincipalId, Role, counter, stage};
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
-use firewall_common::wire::frame;
+use firewall_common::wire::frame::{self, Frame};
 
 use crate::bytes::{Skb, Xdp};
 use crate::edge::{self, Use};
@@ -13,6 +15,10 @@ use crate::essential::{self, Answer as Essential};
 use crate::scratch::{self, Scratch};
 use crate::who::{self, Holder};
 use crate::{answer, config, flow, observe};
+
+/// Written by the daemon when it loads the programs.
+#[map]
+static STAGES: ProgramArray = ProgramArray::with_max_entries(2 * stage::STAGES, 0);
 
 /// Why a frame goes no further, and what its sender is told.
 #[derive(Clone, Copy)]
@@ -50,7 +56,17 @@ pub enum Permit {
     Local,
 }
 
-/// Judges a frame at a TC hook and returns the action; `None` drops.
+/// What follows for a frame that was not stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Pass(Permit),
+    /// Its connection is asked for.
+    Flow,
+    /// Its stream is inspected.
+    Stream,
+}
+
+/// The entry of a TC hook; `None` drops.
 #[inline(always)]
 pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
     observe::count(hook, counter::SEEN);
@@ -63,12 +79,41 @@ pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
         return Some(TC_ACT_UNSPEC);
     }
     begin(scratch, hook, ifindex, ctx.len());
+    scratch.mark = mark;
     let result = match hook {
         counter::HOOK_LAN_INGRESS => from_device(&Skb(ctx), scratch),
         counter::HOOK_LAN_EGRESS => to_device(&Skb(ctx), scratch),
         _ => from_uplink(&Skb(ctx), scratch),
     };
-    Some(finish(ctx, scratch, mark, result))
+    Some(conclude(ctx, scratch, result))
+}
+
+/// The second stage: connections and edges.
+#[inline(always)]
+pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    let result = flow::judge(scratch);
+    Some(conclude(ctx, scratch, result))
+}
+
+/// The third stage: what is said within a connection.
+#[inline(always)]
+pub fn stream(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    let result = flow::inspect(&Skb(ctx), scratch);
+    Some(conclude(ctx, scratch, result))
+}
+
+/// The last stage of a stopped frame.
+#[inline(always)]
+pub fn answer(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    ctx.skb.set_mark(scratch.mark | scratch.config.mark_judged);
+    if scratch.tell == Answer::ResetBoth as u8 {
+        answer::reset_both(ctx, scratch)
+    } else {
+        answer::refuse(ctx, scratch)
+    }
 }
 
 #[inline(always)]
@@ -85,18 +130,15 @@ fn begin(scratch: &mut Scratch, hook: u32, ifindex: u32, length: u32) {
 
 /// The one place where a result becomes an action.
 #[inline(always)]
-fn finish(ctx: &TcContext, scratch: &mut Scratch, mark: u32, result: Result<Permit, Stop>) -> i32 {
+fn conclude(ctx: &TcContext, scratch: &mut Scratch, result: Result<Next, Stop>) -> i32 {
     match result {
-        Ok(permit) => {
-            pass(ctx, scratch, mark, permit);
-            TC_ACT_UNSPEC
-        }
+        Ok(Next::Pass(permit)) => pass(ctx, scratch, permit),
+        Ok(Next::Flow) => enter_stage(ctx, scratch, stage::FLOW),
+        Ok(Next::Stream) => enter_stage(ctx, scratch, stage::STREAM),
         Err(_) if scratch.audit != 0 => {
             observe::count(scratch.hook, counter::AUDIT);
-            let permit =
-                if scratch.hook == counter::HOOK_UPLINK { Permit::Gated } else { Permit::Judged };
-            pass(ctx, scratch, mark, permit);
-            TC_ACT_UNSPEC
+            let gate = scratch.hook == counter::HOOK_UPLINK;
+            pass(ctx, scratch, if gate { Permit::Gated } else { Permit::Judged })
         }
         Err(Stop { reason, answer: Answer::Silent }) => {
             observe::count_dropped(scratch.hook, reason);
@@ -104,28 +146,45 @@ fn finish(ctx: &TcContext, scratch: &mut Scratch, mark: u32, result: Result<Perm
         }
         Err(Stop { reason, answer: Answer::Refuse }) => {
             observe::count_dropped(scratch.hook, reason);
-            if scratch.config.silent != 0 {
-                return TC_ACT_SHOT;
+            if scratch.config.silent == 0 {
+                tell(ctx, scratch, Answer::Refuse);
             }
-            ctx.skb.set_mark(mark | scratch.config.mark_judged);
-            answer::refuse(ctx, scratch).unwrap_or(TC_ACT_SHOT)
+            TC_ACT_SHOT
         }
         Err(Stop { reason: _, answer: Answer::ResetBoth }) => {
             observe::count(scratch.hook, counter::RESET);
-            ctx.skb.set_mark(mark | scratch.config.mark_judged);
-            answer::reset_both(ctx, scratch).unwrap_or(TC_ACT_SHOT)
+            tell(ctx, scratch, Answer::ResetBoth);
+            TC_ACT_SHOT
         }
     }
 }
 
 #[inline(always)]
-fn pass(ctx: &TcContext, scratch: &Scratch, mark: u32, permit: Permit) {
+fn pass(ctx: &TcContext, scratch: &Scratch, permit: Permit) -> i32 {
     observe::count(scratch.hook, counter::PASSED);
     match permit {
-        Permit::Judged => ctx.skb.set_mark(mark | scratch.config.mark_judged),
-        Permit::Gated => ctx.skb.set_mark(mark | scratch.config.mark_gated),
+        Permit::Judged => ctx.skb.set_mark(scratch.mark | scratch.config.mark_judged),
+        Permit::Gated => ctx.skb.set_mark(scratch.mark | scratch.config.mark_gated),
         Permit::Local => {}
     }
+    TC_ACT_UNSPEC
+}
+
+/// Goes on in the next program; comes back only if it is not loaded.
+#[inline(always)]
+fn enter_stage(ctx: &TcContext, scratch: &Scratch, stage: u32) -> i32 {
+    // SAFETY: a tail call hands over the context and does not return.
+    let _ = unsafe { STAGES.tail_call(ctx, scratch.hook * stage::STAGES + stage) };
+    observe::count_dropped(scratch.hook, Reason::StageMissing);
+    TC_ACT_SHOT
+}
+
+/// Leaves the answer to its own program; without it the frame is dropped all the same, and is counted already.
+#[inline(always)]
+fn tell(ctx: &TcContext, scratch: &mut Scratch, answer: Answer) {
+    scratch.tell = answer as u8;
+    // SAFETY: as above.
+    let _ = unsafe { STAGES.tail_call(ctx, scratch.hook * stage::STAGES + stage::ANSWER) };
 }
 
 /// The role of this port must be the hook's.
@@ -140,11 +199,17 @@ fn enter(scratch: &mut Scratch, role: Role) -> Result<(), Stop> {
     }
 }
 
+/// On a stack frame of its own: the headers are gone once the fields are known.
+#[inline(never)]
+fn parse(skb: &Skb, fields: &mut Frame) -> Result<(), Reason> {
+    frame::parse(skb, fields)
+}
+
 /// A frame that a device sent.
 #[inline(always)]
-fn from_device(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
+fn from_device(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     enter(scratch, Role::Lan)?;
-    frame::parse(skb, &mut scratch.frame)?;
+    parse(skb, &mut scratch.frame)?;
     scratch.src = who::sender(scratch)?;
     if edge::paused(scratch.src, scratch.now) {
         scratch.audit = 1;
@@ -157,7 +222,7 @@ fn from_device(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
         if !src.is_unspecified() {
             who::claim(scratch, scratch.src, &src)?;
         }
-        scratch.dst = who::holder(dst, scratch.link).principal();
+        scratch.dst = who::holder(&dst, scratch.link).principal();
     } else if scratch.frame.is_group() {
         scratch.dst = PrincipalId::EVERYONE;
     }
@@ -166,18 +231,18 @@ fn from_device(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
 
 /// A frame on its way to a device that no device port has judged: from the box or from the uplink.
 #[inline(always)]
-fn to_device(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
+fn to_device(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     enter(scratch, Role::Lan)?;
-    frame::parse(skb, &mut scratch.frame)?;
+    parse(skb, &mut scratch.frame)?;
     if scratch.frame.version != 0 {
         let (src, dst) = (scratch.frame.src, scratch.frame.dst);
-        scratch.src = match who::holder(src, scratch.link) {
+        scratch.src = match who::holder(&src, scratch.link) {
             // Its own port would have judged and marked it.
             Holder::Device(_) => return Err(Reason::SpoofIp.into()),
             Holder::Known(principal) => principal,
             Holder::Unknown => PrincipalId::UNKNOWN,
         };
-        scratch.dst = who::holder(dst, scratch.link).principal();
+        scratch.dst = who::holder(&dst, scratch.link).principal();
     } else if scratch.frame.is_group() {
         scratch.dst = PrincipalId::EVERYONE;
     }
@@ -186,7 +251,7 @@ fn to_device(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
 
 /// What both directions have in common.
 #[inline(always)]
-fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
+fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     if edge::paused(scratch.dst, scratch.now) {
         scratch.audit = 1;
     }
@@ -194,25 +259,25 @@ fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
         return Err(Reason::Quarantine.into());
     }
     match essential::judge(skb, scratch)? {
-        Essential::Yes => return Ok(Permit::Judged),
-        Essential::Opens => return flow::essential(scratch).map(|()| Permit::Judged),
+        Essential::Yes => return Ok(Next::Pass(Permit::Judged)),
+        Essential::Opens => return flow::essential(scratch),
         Essential::No => {}
     }
     if scratch.hook == counter::HOOK_LAN_INGRESS && scratch.src == PrincipalId::UNKNOWN {
         return Err(Reason::PrincipalNew.into());
     }
     if scratch.frame.version == 0 {
-        return link(scratch).map(|()| Permit::Judged);
+        return link(scratch);
     }
     if scratch.frame.src.is_unspecified() || scratch.frame.dst.is_unspecified() {
         return Err(Reason::AddressInvalid.into());
     }
-    flow::judge(skb, scratch).map(|()| Permit::Judged)
+    Ok(Next::Flow)
 }
 
 /// A frame that is not IP: an edge by its ethertype.
-#[inline(always)]
-fn link(scratch: &mut Scratch) -> Result<(), Stop> {
+#[inline(never)]
+fn link(scratch: &mut Scratch) -> Result<Next, Stop> {
     let key = EdgeKey {
         src: scratch.src,
         dst: scratch.dst,
@@ -222,10 +287,10 @@ fn link(scratch: &mut Scratch) -> Result<(), Stop> {
     };
     let rule = edge::lookup(&key).map(|edge| edge.rule);
     match edge::decide(key.src, key.dst, edge::state(rule, Use::Take, scratch.now)) {
-        Outcome::Pass => Ok(()),
+        Outcome::Pass => Ok(Next::Pass(Permit::Judged)),
         Outcome::Learn => {
             observe::edge(scratch, key, Verdict::Forwarded, Reason::Learned);
-            Ok(())
+            Ok(Next::Pass(Permit::Judged))
         }
         Outcome::Stop(Reason::EdgeUnknown) => {
             observe::edge(scratch, key, stopped(scratch), Reason::Ethertype);
@@ -247,18 +312,18 @@ pub fn stopped(scratch: &Scratch) -> Verdict {
 /// A frame from beyond the uplink: in order, and not from an address of ours. Where it is delivered to a device it is
 /// judged.
 #[inline(always)]
-fn from_uplink(skb: &Skb, scratch: &mut Scratch) -> Result<Permit, Stop> {
+fn from_uplink(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     enter(scratch, Role::Uplink)?;
-    frame::parse(skb, &mut scratch.frame)?;
+    parse(skb, &mut scratch.frame)?;
     if scratch.frame.version == 0 {
-        return Ok(Permit::Local);
+        return Ok(Next::Pass(Permit::Local));
     }
-    if let Holder::Device(_) = who::holder(scratch.frame.src, scratch.link) {
+    if let Holder::Device(_) = who::holder(&scratch.frame.src, scratch.link) {
         return Err(Reason::SpoofIp.into());
     }
-    match who::holder(scratch.frame.dst, scratch.link) {
-        Holder::Known(_) => Ok(Permit::Local),
-        Holder::Device(_) | Holder::Unknown => Ok(Permit::Gated),
+    match who::holder(&scratch.frame.dst, scratch.link) {
+        Holder::Known(_) => Ok(Next::Pass(Permit::Local)),
+        Holder::Device(_) | Holder::Unknown => Ok(Next::Pass(Permit::Gated)),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The kernel programs of Edgeward: from a frame on a hook to its verdict.
 //!
 //! ```text
-//! hook ─▶ parse ─▶ who? ─▶ essential? ─▶ flow ─▶ edge ─▶ stream ─▶ finish: pass with the mark, drop, answer
+//! hook ─▶ parse ─▶ who? ─▶ essential? ─▶ flow ─▶ edge ─▶ stream ─▶ conclude: pass with the mark, drop, answer
 //! ```
+//!
+//! The steps flow, stream and answer are programs of their own, reached by tail calls, so that the verifier walks each
+//! of them once.
 //!
 //! [`hook`] is the flow from top to bottom; each other module owns one question and the maps that answer it. What cannot
 //! be parsed, is over a cap or unknown is a [`Stop`](hook::Stop) with a reason: there is no path to "pass" without a
@@ -47,10 +50,46 @@ pub fn edgeward_lan_ingress(ctx: TcContext) -> i32 {
     hook::classify(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
+/// Connections and edges of frames from devices.
+#[classifier]
+pub fn edgeward_ingress_flow(ctx: TcContext) -> i32 {
+    hook::flow(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// Inspected streams of frames from devices.
+#[classifier]
+pub fn edgeward_ingress_stream(ctx: TcContext) -> i32 {
+    hook::stream(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// Answers to frames from devices.
+#[classifier]
+pub fn edgeward_ingress_answer(ctx: TcContext) -> i32 {
+    hook::answer(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
 /// Frames about to be delivered to devices.
 #[classifier]
 pub fn edgeward_lan_egress(ctx: TcContext) -> i32 {
     hook::classify(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// Connections and edges of frames to devices.
+#[classifier]
+pub fn edgeward_egress_flow(ctx: TcContext) -> i32 {
+    hook::flow(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// Inspected streams of frames to devices.
+#[classifier]
+pub fn edgeward_egress_stream(ctx: TcContext) -> i32 {
+    hook::stream(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// Answers to frames to devices.
+#[classifier]
+pub fn edgeward_egress_answer(ctx: TcContext) -> i32 {
+    hook::answer(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Frames that the uplink receives.

@@ -76,11 +76,8 @@ pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, verdict: Verdic
 #[inline(always)]
 fn unnumbered(scratch: &Scratch, edge: EdgeKey) -> abi::Addr {
     let forward = scratch.src == edge.src;
-    let (src, dst) = if forward {
-        (scratch.frame.src, scratch.frame.dst)
-    } else {
-        (scratch.frame.dst, scratch.frame.src)
-    };
+    let (src, dst) =
+        if forward { (scratch.frame.src, scratch.frame.dst) } else { (scratch.frame.dst, scratch.frame.src) };
     if edge.dst == PrincipalId::UNKNOWN {
         dst
     } else if edge.src == PrincipalId::UNKNOWN {
@@ -93,7 +90,7 @@ fn unnumbered(scratch: &Scratch, edge: EdgeKey) -> abi::Addr {
 /// Writes `scratch.observed_key` with the object in `scratch.observed`, and rings if the daemon does not know it.
 #[inline(never)]
 pub fn record(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
-    if let Some(known) = OBSERVED.get_ptr_mut(scratch.observed_key) {
+    if let Some(known) = OBSERVED.get_ptr_mut(&scratch.observed_key) {
         // SAFETY: the entry stays mapped while the program runs; a lost update of `last` loses nothing.
         let known = unsafe { &mut *known };
         atomic::add(&mut known.count, 1);
@@ -126,7 +123,7 @@ pub fn record(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
         scratch.observed.verdict = verdict as u8;
         scratch.observed.reason = reason as u8;
         scratch.observed.ifindex = scratch.ifindex;
-        if OBSERVED.insert(scratch.observed_key, scratch.observed, BPF_NOEXIST as u64).is_err() {
+        if OBSERVED.insert(&scratch.observed_key, &scratch.observed, BPF_NOEXIST as u64).is_err() {
             fold(scratch, verdict, reason);
             return;
         }
@@ -144,7 +141,7 @@ fn fold(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
     let src = scratch.observed_key.edge.src;
     let edge = EdgeKey { src, dst: PrincipalId::UNKNOWN, port: 0, proto: 0, kind: Kind::Overflow as u8 };
     scratch.observed_key = ObservedKey { addr: abi::Addr([0; 16]), object: 0, edge, _pad: 0 };
-    if let Some(known) = OBSERVED.get_ptr_mut(scratch.observed_key) {
+    if let Some(known) = OBSERVED.get_ptr_mut(&scratch.observed_key) {
         // SAFETY: as above.
         let known = unsafe { &mut *known };
         atomic::add(&mut known.count, 1);
@@ -160,7 +157,7 @@ fn fold(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
     scratch.observed.reason = reason as u8;
     scratch.observed.object_len = 0;
     // A full table still counts in the hook's balance.
-    let _ = OBSERVED.insert(scratch.observed_key, scratch.observed, BPF_NOEXIST as u64);
+    let _ = OBSERVED.insert(&scratch.observed_key, &scratch.observed, BPF_NOEXIST as u64);
     ring_observed(scratch, verdict, reason);
 }
 

@@ -41,12 +41,16 @@ pub struct Scratch {
     pub end: u32,
     /// Reason of the first object that does not pass, or 0.
     pub stop: u8,
+    /// [`Answer`](crate::hook::Answer) that a stopped frame gets, as a number.
+    pub tell: u8,
     /// 1: nothing is dropped now.
     pub audit: u8,
     /// 0: the frame comes from the low end of its flow; 1: from the high end.
     pub dir: u8,
     /// 1: the sender is the one who opened the stream.
     pub client: u8,
+    /// Mark that the frame came with.
+    pub mark: u32,
 }
 
 /// The scratch of this hook on this CPU.

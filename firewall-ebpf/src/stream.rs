@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_skb_load_bytes};
+use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use firewall_common::abi::{
@@ -18,7 +18,7 @@ use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::frame::tcp;
 use firewall_common::wire::mqtt::{Event, Sender, Stream};
 
-use crate::bytes::{Skb, opaque};
+use crate::bytes::{Skb, copy};
 use crate::edge::{self, Use};
 use crate::hook::{Answer, Stop};
 use crate::scratch::{self, Scratch, WINDOW};
@@ -59,7 +59,7 @@ pub fn open(scratch: &mut Scratch) -> Result<(), Reason> {
     let mut dir = 0;
     while dir < 2 {
         scratch.stream_key = flow::stream_key(&scratch.flow_key, dir);
-        if STREAMS.insert(scratch.stream_key, scratch.stream, BPF_NOEXIST as u64).is_err() {
+        if STREAMS.insert(&scratch.stream_key, &scratch.stream, BPF_NOEXIST as u64).is_err() {
             // The caller forgets the connection, which closes what was opened here.
             return Err(Reason::TableFull);
         }
@@ -80,7 +80,7 @@ pub fn close(flow: &FlowKey, src: PrincipalId) {
 }
 
 /// Judges the segment at hand; `entry` is its connection.
-#[inline(never)]
+#[inline(always)]
 pub fn inspect(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(), Stop> {
     // SAFETY: the slot stays mapped while the program runs; the number is checked under the direction's lock.
     let next = unsafe { &raw mut (*entry).next[usize::from(scratch.dir & 1)] };
@@ -92,7 +92,7 @@ pub fn inspect(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(),
         return Ok(());
     }
     scratch.stream_key = flow::stream_key(&scratch.flow_key, scratch.dir & 1);
-    let Some(stream) = STREAMS.get_ptr_mut(scratch.stream_key) else {
+    let Some(stream) = STREAMS.get_ptr_mut(&scratch.stream_key) else {
         return Err(Stop { reason: Reason::Midstream, answer: Answer::ResetBoth });
     };
     // SAFETY: as above.
@@ -128,7 +128,7 @@ fn in_sequence(skb: &Skb, scratch: &mut Scratch, stream: *mut Stream, next: *mut
         scratch.at = scratch.frame.payload;
         scratch.end = scratch.frame.payload + scratch.frame.payload_len;
         scratch.stop = 0;
-        let mut walk = Walk { skb: skb.0.skb.skb.cast(), hook: scratch.hook };
+        let mut walk = Walk { skb: skb.raw().cast(), hook: scratch.hook };
         // SAFETY: the callback has the signature that the helper calls.
         unsafe { bpf_loop(ROUNDS, round as *mut c_void, (&raw mut walk).cast(), 0) };
         if scratch.stop == 0 && scratch.at != scratch.end {
@@ -181,22 +181,15 @@ unsafe extern "C" fn round(_index: u32, walk: *mut c_void) -> i64 {
         scratch.at += skipped;
         return 0;
     }
-    let length = opaque(u64::from(if left < WINDOW as u32 { left } else { WINDOW as u32 }));
-    if length == 0 || length > WINDOW as u64 {
-        return 1;
-    }
-    // SAFETY: the helper checks the frame's bounds, and `length` is at most the window's.
-    let loaded = unsafe {
-        bpf_skb_load_bytes(walk.skb, scratch.at, scratch.window.as_mut_ptr().cast(), length as u32)
-    };
-    if loaded != 0 {
+    let length = if left < WINDOW as u32 { left } else { WINDOW as u32 };
+    if !copy(walk.skb, scratch.at, &mut scratch.window, length) {
         scratch.stop = Reason::Malformed as u8;
         return 1;
     }
     let sender = if scratch.client != 0 { Sender::Client } else { Sender::Server };
     let mut i = 0_usize;
     while i < WINDOW {
-        if i as u64 >= length {
+        if i as u32 >= length {
             break;
         }
         let byte = scratch.window[i];
@@ -287,7 +280,7 @@ fn next_state(state: u32, level: u64, dollar: bool) -> u32 {
 }
 
 /// Judges an object by the rule that its automaton ends in.
-#[inline(never)]
+#[inline(always)]
 fn object(scratch: &mut Scratch) -> Result<(), Reason> {
     let kind = scratch.stream.kind();
     level(scratch, kind);
@@ -325,14 +318,13 @@ fn operation(scratch: &mut Scratch, kind: Kind, object: u64, rule: RuleId) -> Re
 }
 
 /// A PUBLISH by alias is judged by the topic that the alias stands for; one with a topic renames the alias.
-#[inline(never)]
+#[inline(always)]
 fn alias(scratch: &mut Scratch) -> Result<(), Reason> {
     let alias = scratch.stream.alias();
     if alias > ALIAS_MAX {
         return Err(Reason::Quota);
     }
-    let key =
-        AliasKey { flow: scratch.flow.id, alias, dir: u16::from(scratch.dir & 1), _pad: 0 };
+    let key = AliasKey { flow: scratch.flow.id, alias, dir: u16::from(scratch.dir & 1), _pad: 0 };
     if !scratch.stream.is_alias_only() {
         let rule = RuleId(scratch.stream.rule);
         let value = Alias { object: scratch.stream.object_hash(), rule, _pad: 0 };

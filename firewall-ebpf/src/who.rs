@@ -8,6 +8,7 @@ use firewall_common::abi::{
 };
 use firewall_common::reason::Reason;
 
+use crate::bytes::is_present;
 use crate::observe::{self, addr_key, notice};
 use crate::scratch::Scratch;
 use crate::{atomic, config};
@@ -30,8 +31,7 @@ static HOSTS: HashMap<AddrKey, PrincipalId> = HashMap::with_max_entries(capacity
 
 /// Written by the daemon.
 #[map]
-static NETWORKS: LpmTrie<NetworkKey, u32> =
-    LpmTrie::with_max_entries(capacity::NETWORKS, BPF_F_NO_PREALLOC);
+static NETWORKS: LpmTrie<NetworkKey, u32> = LpmTrie::with_max_entries(capacity::NETWORKS, BPF_F_NO_PREALLOC);
 
 /// A claimed address that was not used for so long may be claimed by another MAC.
 const CLAIM_HOLDS_NS: u64 = 24 * 3600 * 1_000_000_000;
@@ -40,7 +40,7 @@ const SEEN_EVERY_NS: u64 = 1_000_000_000;
 
 /// The principal that sent the frame at hand from a device port, or [`PrincipalId::UNKNOWN`] for a stranger, who is
 /// noted.
-#[inline(always)]
+#[inline(never)]
 pub fn sender(scratch: &mut Scratch) -> Result<PrincipalId, Reason> {
     let principal = registered(scratch)?;
     if principal == PrincipalId::UNKNOWN {
@@ -64,8 +64,7 @@ pub fn registered(scratch: &Scratch) -> Result<PrincipalId, Reason> {
 /// Notes a sender that the daemon has not registered.
 #[inline(always)]
 fn stranger(scratch: &mut Scratch) {
-    let key =
-        LinkKey { ifindex: scratch.ifindex, mac: scratch.frame.src_mac, vlan: scratch.frame.vlan };
+    let key = LinkKey { ifindex: scratch.ifindex, mac: scratch.frame.src_mac, vlan: scratch.frame.vlan };
     if let Some(known) = STRANGERS.get_ptr_mut(key) {
         // SAFETY: the entry stays mapped while the program runs; a lost update of `last` loses nothing.
         let known = unsafe { &mut *known };
@@ -106,8 +105,7 @@ pub fn claim(scratch: &mut Scratch, principal: PrincipalId, addr: &Addr) -> Resu
             return Err(Reason::SpoofIp);
         }
     }
-    // SAFETY: the value is not kept.
-    if unsafe { HOSTS.get(key) }.is_some() || !on_link(scratch.link, *addr) {
+    if is_present(HOSTS.get_ptr(key)) || !on_link(scratch.link, *addr) {
         return Err(Reason::SpoofIp);
     }
     if principal == PrincipalId::UNKNOWN {
@@ -166,16 +164,16 @@ fn bind(
 #[inline(always)]
 fn on_link(link: u32, addr: Addr) -> bool {
     let key = Key::new(160, NetworkKey { link: link.to_be_bytes(), addr });
-    NETWORKS.get(key).is_some()
+    is_present(NETWORKS.get(key).map(|present| &raw const *present))
 }
 
 /// Who holds an address: the box, a device, a known outside host, or [`PrincipalId::UNKNOWN`].
-#[inline(always)]
-pub fn holder(addr: Addr, link: u32) -> Holder {
+#[inline(never)]
+pub fn holder(addr: &Addr, link: u32) -> Holder {
     if addr.is_everyone() {
         return Holder::Known(PrincipalId::EVERYONE);
     }
-    let key = addr_key(addr, link);
+    let key = addr_key(*addr, link);
     // SAFETY: values are copied at once.
     if let Some(principal) = unsafe { HOSTS.get(key) } {
         return Holder::Known(*principal);

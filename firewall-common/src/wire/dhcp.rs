@@ -54,21 +54,38 @@ fn option(bytes: &impl Bytes, mut at: u32, wanted: u8) -> Option<(u32, u8)> {
     let mut walked = 0;
     while walked < OPTIONS_WALKED {
         walked += 1;
-        let [code]: [u8; 1] = bytes.load(at)?;
-        if code == 0 {
-            at += 1;
-            continue;
-        }
-        if code == 255 {
-            return None;
-        }
-        let [length]: [u8; 1] = bytes.load(at + 1)?;
+        let (code, length) = match head(bytes, at) {
+            0 => {
+                at += 1;
+                continue;
+            }
+            END => return None,
+            head => ((head >> 8) as u8, head as u8),
+        };
         if code == wanted {
             return Some((at + 2, length));
         }
         at += 2 + length as u32;
     }
     None
+}
+
+/// What [`head`] says where there is no further option.
+const END: u32 = u32::MAX;
+
+/// Code and length of the option at `at` as one number, 0 for padding, or [`END`].
+///
+/// Not inlined: the walk is unrolled in the kernel, and each round would have bytes of its own on the stack.
+#[inline(never)]
+fn head(bytes: &impl Bytes, at: u32) -> u32 {
+    match bytes.load::<1>(at) {
+        Some([0]) => 0,
+        Some([255]) | None => END,
+        Some([code]) => match bytes.load::<1>(at + 1) {
+            Some([length]) => (code as u32) << 8 | length as u32,
+            None => END,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -702,9 +702,12 @@ impl Stream {
                 if at == 1 {
                     self.name_len = byte;
                 }
-                let wanted = if self.name_len == 6 { *b"\0\x06MQIsdp" } else { *b"\0\x04MQTT\0\0" };
-                let end = if self.name_len == 6 { 8 } else { 6 };
-                if at != 1 && byte != wanted[(at & 7) as usize] || at == 1 && byte != 4 && byte != 6 {
+                let long = self.name_len == 6;
+                let wanted = u64::from_be_bytes(if long { *b"\0\x06MQIsdp" } else { *b"\0\x04MQTT\0\0" });
+                let end = if long { 8 } else { 6 };
+                // A shift, not an index: the array would lie on the stack of a kernel program.
+                let wanted = (wanted >> (56 - (at & 7) * 8)) as u8;
+                if at != 1 && byte != wanted || at == 1 && byte != 4 && byte != 6 {
                     return Event::Wrong(Reason::ProtoChanged);
                 }
                 if self.field == end {
