@@ -8,6 +8,7 @@ export interface Node {
   id: number;
   who: Who;
   kind: string;
+  room: string | undefined;
   x: number;
   y: number;
   /** Where the label stands. */
@@ -27,28 +28,20 @@ export interface Arc {
   edges: readonly Edge[];
 }
 
-export interface Room {
-  name: string | undefined;
-  isInternet: boolean;
-  x: number;
-  y: number;
-}
-
 export interface Ring {
   width: number;
   height: number;
   nodes: readonly Node[];
   arcs: readonly Arc[];
-  rooms: readonly Room[];
   hidden: number;
 }
 
 /** More are unreadable; the rest is in the table. */
 const MOST_NODES = 40;
-const WIDTH = 760;
-const HEIGHT = 540;
+const WIDTH = 880;
+const HEIGHT = 530;
 const CENTRE = { x: WIDTH / 2, y: HEIGHT / 2 };
-const RADIUS = { x: 232, y: 190 };
+const RADIUS = { x: 250, y: 188 };
 /** From the edge of a node. */
 const GAP = 27;
 /** How far an arc leaves the straight line. */
@@ -74,7 +67,6 @@ export function layOut(principals: Principals, edges: Iterable<Edge>, waiting: R
     height: HEIGHT,
     nodes,
     arcs: arcs(shown, new Map(nodes.map((one) => [one.id, one]))),
-    rooms: rooms(drawn),
     hidden: ordered.length - drawn.length,
   };
 }
@@ -108,7 +100,8 @@ const angleOf = (index: number, count: number): number => Math.PI + (2 * Math.PI
 
 function node(one: Principal, x: number, y: number, principals: Principals): Node {
   const who = whoIs(one, principals);
-  return { id: one.id, who, kind: who.is === 'server' ? 'server' : who.is === 'box' ? 'box' : one.kind, x, y, side: side(x, y) };
+  const kind = who.is === 'server' ? 'server' : who.is === 'box' ? 'box' : one.kind;
+  return { id: one.id, who, kind, room: one.room ?? undefined, x, y, side: side(x, y) };
 }
 
 function side(x: number, y: number): Node['side'] {
@@ -164,29 +157,4 @@ function towards(from: { x: number; y: number }, to: { x: number; y: number }, d
   const dy = to.y - from.y;
   const length = Math.hypot(dx, dy) || 1;
   return { x: from.x + (dx / length) * distance, y: from.y + (dy / length) * distance };
-}
-
-/** A label in the middle of each group, outside the ellipse; none if nobody has given rooms. */
-function rooms(drawn: readonly Principal[]): Room[] {
-  const groups = new Map<string, { name: string | undefined; isInternet: boolean; indices: number[] }>();
-  drawn.forEach((one, index) => {
-    const isInternet = !isDevice(one);
-    const key = isInternet ? 'internet' : `room ${one.room ?? ''}`;
-    const group = groups.get(key) ?? { name: one.room ?? undefined, isInternet, indices: [] };
-    group.indices.push(index);
-    groups.set(key, group);
-  });
-  return [...groups.values()].flatMap(({ name, isInternet, indices }) => {
-    if (name === undefined && !isInternet) return [];
-    const middle = indices.reduce((sum, index) => sum + index, 0) / indices.length;
-    const angle = angleOf(middle, drawn.length);
-    return [
-      {
-        name,
-        isInternet,
-        x: CENTRE.x + (RADIUS.x + 70) * Math.cos(angle),
-        y: CENTRE.y + (RADIUS.y + 66) * Math.sin(angle),
-      },
-    ];
-  });
 }

@@ -122,9 +122,9 @@ export class Site {
     this.#setProgress(edge.id, { kind: 'applying' });
     const result = await api.decide(edge.id, { answer, lifetime, rev: edge.rev });
     if (result.ok) {
-      this.#setProgress(edge.id, undefined);
       this.#takeEdge(result.value.edge ?? edge, false);
       this.#setWaiting(edge.id, false);
+      this.#setProgress(edge.id, undefined);
       this.done = { edge: result.value.edge ?? edge, answer, lifetime, decision: result.value.decision_id };
       void this.#reloadDecisions();
       return true;

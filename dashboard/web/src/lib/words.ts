@@ -43,6 +43,8 @@ export interface Words {
   };
   card: {
     keepBlocked: string;
+    block: string;
+    whyAsked: string;
     allow: string;
     later: string;
     why: string;
@@ -109,6 +111,7 @@ export interface Words {
     noRoom: string;
     legend: string;
     search: string;
+    searchShort: string;
     nothingSelected: string;
     more(hidden: number): string;
     pair(from: string, to: string): string;
@@ -148,7 +151,9 @@ export interface Words {
     protectNow: string;
     stopProtecting: string;
     protectHint: string;
+    protectOn: string;
     trouble: string;
+    troubleLook: string;
     troubleNone(minutes: number): string;
     troubleBlocked(minutes: number): string;
   };
@@ -243,6 +248,15 @@ const enWho = (who: Who): string => {
   }
 };
 
+/** First words that are ordinary English, so that "Front door lock" becomes "your front door lock" but "Philips" stays. */
+const ORDINARY =
+  /^(alarm|back|basement|bath|bathroom|battery|bed|bedroom|bike|camera|cellar|ceiling|coffee|desk|dining|door|doorbell|floor|front|garage|garden|gate|guest|hall|hallway|heat|heating|home|house|kitchen|lamp|light|living|lock|main|office|outdoor|robot|side|smoke|solar|thermostat|wall|washing|water|window)\b/i;
+
+const enYour = (name: string): string => {
+  if (/^(my|our|your|the) /i.test(name)) return name;
+  return `your ${ORDINARY.test(name) ? name.charAt(0).toLowerCase() + name.slice(1) : name}`;
+};
+
 const enDoes: Record<Action, (target: string, what: string) => string> = {
   control: (target) => `control ${target}`,
   switch: (target) => `switch ${target}`,
@@ -282,7 +296,7 @@ const en: Words = {
     small: 'A small change',
   },
   who: enWho,
-  whom: (who) => (who.is === 'named' && !/^(my|our|your|the) /i.test(who.name) ? `your ${who.name}` : enWho(who)),
+  whom: (who) => (who.is === 'named' ? enYour(who.name) : enWho(who)),
   does: (action) => enDoes[action],
   sentence: ({ source, action, target, via }, what) => {
     const through = via === undefined ? '' : `, through ${enWho(via)}`;
@@ -408,6 +422,8 @@ const en: Words = {
   },
   card: {
     keepBlocked: 'Keep blocked',
+    block: 'Block',
+    whyAsked: 'Why am I asked?',
     allow: 'Allow…',
     later: 'Decide later',
     why: 'Why was this stopped?',
@@ -504,6 +520,7 @@ const en: Words = {
     noRoom: 'No room yet',
     legend: 'What the lines mean',
     search: 'Search devices and connections',
+    searchShort: 'Search',
     nothingSelected: 'Choose a question, a device or a connection to see what is known about it.',
     more: (hidden) => `${hidden} more in the table`,
     pair: (from, to) => `${from} to ${to}`,
@@ -543,7 +560,9 @@ const en: Words = {
     protectNow: 'Start blocking',
     stopProtecting: 'Only watch',
     protectHint: 'At the moment everything passes and is only recorded.',
+    protectOn: 'What is neither a habit nor allowed by you is blocked.',
     trouble: "Something doesn't work",
+    troubleLook: 'What was blocked lately?',
     troubleNone: (minutes) => `Nothing was blocked for it in the last ${minutes} minutes.`,
     troubleBlocked: (minutes) => `Blocked for it in the last ${minutes} minutes:`,
   },
@@ -825,6 +844,8 @@ const de: Words = {
   },
   card: {
     keepBlocked: 'Blockiert lassen',
+    block: 'Blockieren',
+    whyAsked: 'Warum werde ich gefragt?',
     allow: 'Erlauben…',
     later: 'Später entscheiden',
     why: 'Warum wurde das gestoppt?',
@@ -921,6 +942,7 @@ const de: Words = {
     noRoom: 'Noch kein Raum',
     legend: 'Was die Linien bedeuten',
     search: 'Geräte und Verbindungen suchen',
+    searchShort: 'Suchen',
     nothingSelected: 'Wählen Sie eine Frage, ein Gerät oder eine Verbindung, um zu sehen, was darüber bekannt ist.',
     more: (hidden) => `${hidden} weitere in der Tabelle`,
     pair: (from, to) => `${from} an ${to}`,
@@ -960,7 +982,9 @@ const de: Words = {
     protectNow: 'Jetzt blockieren',
     stopProtecting: 'Nur beobachten',
     protectHint: 'Zurzeit kommt alles durch und wird nur aufgezeichnet.',
+    protectOn: 'Was weder Gewohnheit noch von Ihnen erlaubt ist, wird blockiert.',
     trouble: 'Etwas geht nicht',
+    troubleLook: 'Was wurde zuletzt blockiert?',
     troubleNone: (minutes) => `In den letzten ${minutes} Minuten wurde nichts blockiert.`,
     troubleBlocked: (minutes) => `In den letzten ${minutes} Minuten blockiert:`,
   },

@@ -1,0 +1,155 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { Site } from './site.svelte';
+import type { Edge } from './types';
+
+const washer = { id: 22, name: 'Washing machine', kind: 'washing_machine', confirmed: true };
+const hub = { id: 20, name: 'Home hub', kind: 'hub', confirmed: true };
+
+const edge = (change: Partial<Edge> = {}): Edge =>
+  ({
+    id: 8,
+    from: washer,
+    to: hub,
+    verb: 'publish',
+    object: 'lock/front/set',
+    state: 'pending',
+    risk: 'high',
+    beneficiaries: [],
+    tries: 1,
+    since: 0,
+    rev: 5,
+    ...change,
+  }) as Edge;
+
+/** Answers of the server by path, in the hands of the test. */
+let answers: Record<string, () => Response | Promise<Response>>;
+let asked: { path: string; body: unknown }[];
+
+const json = (value: unknown, status = 200) => new Response(JSON.stringify(value), { status });
+const problem = (code: string, status: number, params = {}) =>
+  json({ type: '', title: '', status, code, params }, status);
+
+describe('the site', () => {
+  let site: Site;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    localStorage.clear();
+    asked = [];
+    answers = { '/decisions': () => json([]), '/pending': () => json([]) };
+    vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
+      const path = url.replace('/api/v1', '');
+      asked.push({ path, body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined });
+      return (answers[path] ?? (() => problem('not_found', 404)))();
+    });
+    site = new Site();
+  });
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
+
+  const asks = (change: Partial<Edge> = {}) => site.handle({ event: 'edge.pending', data: edge(change) });
+
+  it('shows what waits, the riskiest first', () => {
+    asks({ id: 1, risk: 'low' });
+    asks({ id: 2, risk: 'high' });
+    asks({ id: 3, risk: 'medium' });
+    expect(site.inbox.map((one) => one.id)).toEqual([2, 3, 1]);
+  });
+
+  it('does not go back to an older state', () => {
+    asks({ rev: 5 });
+    site.handle({ event: 'edge.decided', data: edge({ rev: 6, state: 'denied' }) });
+    site.handle({ event: 'edge.changed', data: edge({ rev: 5 }) });
+    expect(site.edges.get(8)?.state).toBe('denied');
+    expect(site.inbox).toEqual([]);
+  });
+
+  it('takes the same event twice', () => {
+    asks();
+    asks();
+    expect(site.inbox).toHaveLength(1);
+  });
+
+  it('does not ask about an edge whose decision is over until it tries again', () => {
+    site.handle({ event: 'edge.expired', data: edge({ rev: 6 }) });
+    expect(site.inbox).toEqual([]);
+    asks({ rev: 7 });
+    expect(site.inbox).toHaveLength(1);
+  });
+
+  it('says applying until the box has answered, and sends what was shown', async () => {
+    asks();
+    let answer: (response: Response) => void = () => {};
+    answers['/edges/8/decision'] = () => new Promise((resolve) => (answer = resolve));
+    const decided = site.decide(edge(), 'deny', 'always');
+    expect(site.progress.get(8)).toEqual({ kind: 'applying' });
+    expect(site.inbox).toHaveLength(1);
+    answer(json({ decision_id: 3, state: 'applied', edge: edge({ state: 'denied', rev: 6 }) }));
+    await decided;
+    expect(asked[0]).toEqual({ path: '/edges/8/decision', body: { answer: 'deny', lifetime: 'always', rev: 5 } });
+    expect(site.inbox).toEqual([]);
+    expect(site.progress.size).toBe(0);
+    expect(site.elsewhere.size).toBe(0);
+    expect(site.done?.decision).toBe(3);
+  });
+
+  it('says that nothing was saved when the box is not reached', async () => {
+    asks();
+    answers['/edges/8/decision'] = () => Promise.reject(new TypeError('network'));
+    await site.decide(edge(), 'allow', 'once');
+    expect(site.progress.get(8)).toEqual({ kind: 'failed', failure: { kind: 'unreachable' } });
+    expect(site.inbox).toHaveLength(1);
+  });
+
+  it('shows who was faster', async () => {
+    asks();
+    const theirs = edge({ state: 'denied', by: 'Anna', rev: 6 });
+    answers['/edges/8/decision'] = () => problem('conflict', 409, { edge: theirs });
+    await site.decide(edge(), 'allow', 'always');
+    expect(site.elsewhere.get(8)?.by).toBe('Anna');
+    expect(site.inbox).toEqual([]);
+  });
+
+  it('keeps a card that someone else settled until it is dismissed', () => {
+    asks();
+    site.handle({ event: 'edge.decided', data: edge({ state: 'allowed', by: 'Anna', rev: 6 }) });
+    expect(site.elsewhere.has(8)).toBe(true);
+    site.dismiss(8);
+    expect(site.elsewhere.size).toBe(0);
+  });
+
+  it('puts off on this phone and asks again when it is riskier', () => {
+    asks({ risk: 'low' });
+    site.decideLater(edge({ risk: 'low' }));
+    expect(site.inbox).toEqual([]);
+    expect(site.putOff).toHaveLength(1);
+    asks({ risk: 'high', rev: 6 });
+    expect(site.inbox).toHaveLength(1);
+  });
+
+  it('forgets everything when it is logged out', () => {
+    asks();
+    site.handle({ event: 'client.revoked', data: {} });
+    expect(site.phase).toBe('unpaired');
+    expect(site.loggedOut).toBe(true);
+    expect(site.edges.size).toBe(0);
+  });
+
+  it('is stale only after ten seconds', () => {
+    site.link = { state: 'lost', since: Date.now() };
+    vi.advanceTimersByTime(9_000);
+    expect(site.stale).toBe(false);
+    vi.advanceTimersByTime(7_000);
+    expect(site.stale).toBe(true);
+    expect(site.canDecide).toBe(false);
+  });
+
+  it('can decide nothing while the daemon is away', () => {
+    site.handle({ event: 'daemon', data: { running: false, since: 5 } });
+    expect(site.canDecide).toBe(false);
+  });
+});

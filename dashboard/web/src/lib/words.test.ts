@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest';
+
+import { consequence, read, whoIs, type Principals } from './reading';
+import type { Edge, End, Principal } from './types';
+import { LANGS, preferredLang, when, whyUnusual, wordsFor } from './words';
+
+const en = wordsFor('en');
+const de = wordsFor('de');
+
+const end = (id: number, name: string, kind: string, confirmed = true): End => ({ id, name, kind, confirmed });
+const hub = end(20, 'Home hub', 'hub');
+const lock = end(21, 'Front door lock', 'lock');
+const washer = end(22, 'Washing machine', 'washing_machine');
+const cloud = end(30, 'cloud.example', 'unknown', false);
+
+const outside: Principals = new Map([[30, { id: 30, mode: 'outside' } as Principal]]);
+
+function edge(change: Partial<Edge>): Edge {
+  return {
+    id: 8,
+    plane: 'packet',
+    from: washer,
+    to: hub,
+    verb: 'publish',
+    object: 'lock/front/set',
+    meaning: null,
+    state: 'pending',
+    since: 0,
+    by: null,
+    until: null,
+    lifetime: null,
+    uses: null,
+    reason: 'edge.unknown',
+    violated: 'op.not_in_model',
+    risk: 'high',
+    beneficiaries: [lock],
+    tries: 3,
+    first_seen: 0,
+    last_seen: 0,
+    rev: 1,
+    ...change,
+  };
+}
+
+const say = (change: Partial<Edge>, words = en) => {
+  const one = edge(change);
+  return words.sentence(read(one, outside), one.object);
+};
+
+describe('the sentence', () => {
+  it('names who receives a message, and through whom', () => {
+    expect(say({})).toBe('Washing machine wants to control your front door lock, through Home hub');
+    expect(say({}, de)).toBe('Washing machine möchte über Home hub Front door lock steuern');
+  });
+
+  it('speaks of the riskiest receiver', () => {
+    const lamp = end(25, 'Ceiling light', 'light');
+    expect(say({ beneficiaries: [lamp, lock] })).toContain('front door lock');
+  });
+
+  it('does not claim a receiver where nobody is known', () => {
+    expect(say({ beneficiaries: [] })).toBe('Washing machine wants to send a message to your home hub');
+  });
+
+  it('does not claim what a connection is for', () => {
+    expect(say({ verb: 'connect', object: 'tcp/8080', to: lock, beneficiaries: [] })).toBe(
+      'Washing machine wants to connect to your front door lock',
+    );
+    expect(say({ verb: 'connect', object: 'tcp/443', to: cloud, beneficiaries: [] })).toBe(
+      'Washing machine wants to talk to cloud.example',
+    );
+  });
+
+  it('quotes names that devices give themselves', () => {
+    const self = end(40, 'Front door lock', 'unknown', false);
+    expect(say({ from: self, beneficiaries: [] })).toBe('“Front door lock” wants to send a message to your home hub');
+  });
+
+  it('has no address as a title', () => {
+    for (const name of ['02:00:00:00:00:16', '192.168.1.22', 'fe80::1', 'principal 40']) {
+      expect(say({ from: end(40, name, 'unknown', false) })).toMatch(/^A device we don't know wants to/);
+    }
+  });
+
+  it('keeps the capitals of proper names', () => {
+    expect(say({ beneficiaries: [end(21, 'Philips lock', 'lock')] })).toContain('your Philips lock');
+  });
+
+  it('tells signing in, looking around and pinging apart', () => {
+    const everyone = end(2, 'everyone', 'unknown');
+    expect(say({ verb: 'connect', object: 'client:lock-1', beneficiaries: [] })).toContain('sign in');
+    expect(say({ verb: 'connect', object: 'udp/5353', to: everyone, beneficiaries: [] })).toContain('look for other');
+    expect(say({ verb: 'connect', object: 'icmp/8', beneficiaries: [] })).toContain('is there');
+  });
+
+  it('is made in every language for every verb', () => {
+    const verbs = 'connect get set publish subscribe discover resolve push read write delete replicate'.split(' ');
+    for (const lang of LANGS) {
+      for (const verb of verbs) {
+        const text = say({ verb, beneficiaries: [] }, wordsFor(lang));
+        expect(text).toMatch(/^Washing machine (wants to|möchte) \S/);
+        expect(text).not.toContain('undefined');
+      }
+    }
+  });
+});
+
+describe('risk', () => {
+  const line = (change: Partial<Edge>) => {
+    const one = edge(change);
+    return consequence(one, read(one, outside));
+  };
+
+  it('names what could happen at the target', () => {
+    expect(line({})).toBe('unlock');
+    expect(line({ beneficiaries: [end(28, 'Door camera', 'camera')] })).toBe('watch');
+    expect(line({ meaning: 'firmware' })).toBe('software');
+  });
+
+  it('makes nothing more frightening than the box says', () => {
+    expect(line({ risk: 'low' })).toBe('small');
+    expect(line({ risk: 'medium' })).toBe('new_path');
+    expect(line({ risk: 'medium', verb: 'connect', to: cloud, beneficiaries: [] })).toBe('leaves_home');
+  });
+});
+
+describe('why it is unusual', () => {
+  const why = (change: Partial<Edge>) => {
+    const one = edge(change);
+    return whyUnusual(en, one, read(one, outside));
+  };
+
+  it('has at most two sentences', () => {
+    expect(why({})).toBe("It has never done this before. Washing machines normally don't control locks.");
+    expect(why({ violated: 'class.forbidden' })).toBe("Washing machines normally don't control locks.");
+  });
+
+  it('says nothing about a kind that is not known', () => {
+    expect(why({ from: end(40, 'x', 'unknown') })).toBe('It has never done this before.');
+  });
+
+  it('copes with a property of a newer daemon', () => {
+    expect(why({ violated: 'moon.phase', beneficiaries: [] })).toBe('This is not among its habits.');
+  });
+});
+
+describe('facts', () => {
+  it('do not say blocked where nothing is blocked', () => {
+    expect(en.facts(1, true, 'today 14:02')).toBe('1 try · blocked so far · first today 14:02');
+    expect(en.facts(3, true, 'today 14:02')).toBe('3 tries · all blocked so far · first today 14:02');
+    expect(en.facts(3, false, 'today 14:02')).not.toContain('all blocked');
+  });
+
+  it('tell days by the calendar', () => {
+    const at = (day: number, hour: number) => new Date(2026, 10, day, hour, 5).getTime();
+    expect(when(en, at(20, 0) / 1000, at(20, 23))).toBe('today 00:05');
+    expect(when(en, at(19, 23) / 1000, at(20, 0))).toBe('yesterday 23:05');
+    expect(when(de, at(18, 9) / 1000, at(20, 0))).toBe('18. Nov. 09:05');
+    expect(when(en, null, at(20, 0))).toBe('–');
+  });
+
+  it('tell learning in days, or in less for a demonstration', () => {
+    const learning = { habits: 11, percent: 50, capped: false, at_least_seconds: 3 * 86_400 - 3_600, since: 0 };
+    expect(en.learning(learning, 2 * 86_400 + 3_600)).toBe('Day 3, at least 5 · 11 habits learned');
+    expect(en.learning({ ...learning, habits: 1, at_least_seconds: 40 }, 20)).toBe(
+      'At least 40 seconds more · 1 habit learned',
+    );
+    expect(de.learning({ ...learning, at_least_seconds: 0 }, 20)).toBe('11 Gewohnheiten gelernt');
+  });
+});
+
+describe('who', () => {
+  it('is the box, everyone or a server by number, whatever they are called', () => {
+    expect(whoIs(end(1, 'Bank', 'unknown'), outside)).toEqual({ is: 'box' });
+    expect(whoIs(end(2, 'Bank', 'unknown'), outside)).toEqual({ is: 'everyone' });
+    expect(whoIs(end(0, 'Bank', 'unknown'), outside)).toEqual({ is: 'server', name: undefined });
+  });
+});
+
+describe('language', () => {
+  it('is the chosen one, else the first of the browser that we have', () => {
+    expect(preferredLang('de', ['en-GB'])).toBe('de');
+    expect(preferredLang(null, ['fr-FR', 'de-AT', 'en'])).toBe('de');
+    expect(preferredLang('xx', ['fr'])).toBe('en');
+  });
+});
