@@ -343,10 +343,8 @@ impl Line<'_> {
             }
             (Input::Literal(level), Some(Part::Plus)) => (!reserved(level)).then_some(position + 1),
             (Input::Literal(level), Some(Part::Hash)) => (!reserved(level)).then_some(position),
-            (Input::Other, Some(Part::Plus)) => Some(position + 1),
+            (Input::Other | Input::Plus, Some(Part::Plus)) => Some(position + 1),
             (Input::Other | Input::Plus, Some(Part::Hash)) => Some(position),
-            (Input::Other, Some(Part::Literal(_))) => None,
-            (Input::Plus, Some(Part::Plus)) => Some(position + 1),
             (Input::Plus, Some(Part::Literal(literal))) => {
                 (self.question == Question::Clash && !reserved(literal)).then_some(position + 1)
             }
@@ -356,7 +354,7 @@ impl Line<'_> {
             }
             // `a/#` asks for `a` too.
             (Input::Hash, Some(Part::Plus) | None) => (self.question == Question::Clash).then_some(DONE),
-            (Input::Literal(_) | Input::Other | Input::Plus, None) => None,
+            (Input::Other, Some(Part::Literal(_)) | None) | (Input::Literal(_) | Input::Plus, None) => None,
         }
     }
 
@@ -403,7 +401,7 @@ fn more_specific(inner: &Pattern, outer: &Pattern) -> bool {
     match (inner, outer) {
         (Pattern::Client(_), Pattern::AnyClient) => true,
         (Pattern::Filter(inner), Pattern::Filter(outer)) => outer.contains(inner) && !inner.contains(outer),
-        (Pattern::Client(_) | Pattern::AnyClient, _) | (Pattern::Filter(_), _) => false,
+        (Pattern::Client(_) | Pattern::AnyClient | Pattern::Filter(_), _) => false,
     }
 }
 

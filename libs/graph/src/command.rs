@@ -81,10 +81,6 @@ pub enum Command {
     RemoveUses {
         id: RuleId,
     },
-    /// Reads `USES[id]` for [`Graph::handle_uses`](crate::Graph::handle_uses): a try was stopped although uses seem left.
-    ReadUses {
-        id: RuleId,
-    },
     /// `CONFIG.monitor` and `CONFIG.pause_until`.
     Site {
         monitor: bool,

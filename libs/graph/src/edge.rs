@@ -58,8 +58,9 @@ impl Path {
     /// The stream that this message is in, or that this transport carries.
     pub fn stream(&self) -> Option<Stream> {
         let port = match self.operation.object {
-            Object::Port { proto: TCP, port } => port,
-            Object::Client { port, .. } | Object::Topic { port, .. } => port,
+            Object::Port { proto: TCP, port } | Object::Client { port, .. } | Object::Topic { port, .. } => {
+                port
+            }
             Object::Port { .. } | Object::Ethertype(_) => return None,
         };
         Some(Stream { src: self.src, dst: self.dst, port })
@@ -121,10 +122,9 @@ impl State {
             Self::Pending | Self::Lapsed => return None,
         };
         let deadline = match (ruling.left(now), state) {
-            (None, _) => 0,
             (Some(Left::At(deadline)), _) => deadline,
             // While nobody knows whether it is over, a denial holds and a permission does not.
-            (Some(Left::Unknown), RuleState::Denied) => 0,
+            (None, _) | (Some(Left::Unknown), RuleState::Denied) => 0,
             (Some(Left::Unknown | Left::Over), _) => return None,
         };
         Some(Standing { state, deadline, counted: ruling.uses_left.is_some() })
@@ -246,6 +246,12 @@ impl Edge {
     /// Whether it is an edge of its own in `EDGES`, not a message inside one.
     pub const fn is_transport(&self) -> bool {
         !self.path.operation.is_message()
+    }
+
+    /// Whether the model lets it pass now.
+    pub fn passes(&self, now: Now) -> bool {
+        let state = self.state.rule(now).map(|standing| standing.state);
+        matches!(state, Some(RuleState::Learned | RuleState::Allowed))
     }
 
     /// Adds what an entry of the kernel has counted since it was read last, and returns that.

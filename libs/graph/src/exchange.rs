@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::decision::{Answer, Author, Lifetime};
-use crate::edge::{Edge, Path, State};
+use crate::edge::{Edge, Path, Ruling, State};
 use crate::graph::{Graph, ImportReport, Mistake, Patch};
 use crate::operation::{Object, Operation};
 use crate::principal::{Kind, Principal, Source, parse_address, show_address, show_mac};
@@ -259,7 +259,7 @@ impl Graph {
                 };
                 let known = self.edge_with(path);
                 let same = known.is_some_and(|edge| {
-                    let ends = edge.state.ruling().map(|ruling| ruling.until());
+                    let ends = edge.state.ruling().map(Ruling::until);
                     let asked = until.map(|lifetime| match lifetime {
                         Lifetime::Until(unix) => Some(unix),
                         _ => None,
@@ -294,9 +294,9 @@ impl Graph {
     fn entry(&self, edge: &Edge) -> Option<EdgeEntry> {
         let (state, until) = match &edge.state {
             State::Learned => (StateName::Learned, None),
-            State::Allowed(ruling) => (StateName::Allowed, lasting(ruling.lifetime, ruling.until())?),
-            State::Denied(ruling) => (StateName::Denied, lasting(ruling.lifetime, ruling.until())?),
-            State::Pending | State::Lapsed => return None,
+            State::Allowed(ruling) if lasts(ruling.lifetime) => (StateName::Allowed, ruling.until()),
+            State::Denied(ruling) if lasts(ruling.lifetime) => (StateName::Denied, ruling.until()),
+            State::Allowed(_) | State::Denied(_) | State::Pending | State::Lapsed => return None,
         };
         let operation = &edge.path.operation;
         let usual = self.settings().mqtt_port();
@@ -343,12 +343,11 @@ fn describe(principal: &Principal) -> Option<PrincipalEntry> {
     said.then_some(PrincipalEntry { mac, vlan, address, name, kind, room, description })
 }
 
-/// The end to write for a decision; `None` if it does not outlast this run of the box.
-const fn lasting(lifetime: Lifetime, until: Option<i64>) -> Option<Option<i64>> {
+/// Whether a decision can outlast this run of the box.
+const fn lasts(lifetime: Lifetime) -> bool {
     match lifetime {
-        Lifetime::Always => Some(None),
-        Lifetime::For(_) | Lifetime::Until(_) => Some(until),
-        Lifetime::Once | Lifetime::Uses(_) | Lifetime::UntilRestart => None,
+        Lifetime::Always | Lifetime::For(_) | Lifetime::Until(_) => true,
+        Lifetime::Once | Lifetime::Uses(_) | Lifetime::UntilRestart => false,
     }
 }
 

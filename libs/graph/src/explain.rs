@@ -1,5 +1,7 @@
 //! Why an edge has its state, in words that a page and a command line print.
 
+use std::fmt::Write as _;
+
 use firewall_common::abi::PrincipalId;
 use firewall_common::precedence::{Mode, RuleState};
 use firewall_common::reason::{Reason, Verdict};
@@ -106,7 +108,7 @@ impl Graph {
         let since = now.unix.saturating_sub(i64::from(minutes) * 60);
         let mut blocked: Vec<Blocked> = self.stopped_since(id, since).collect();
         let edges = self.edges().filter(|edge| edge.path.src == id || edge.path.dst == id);
-        let stopped = edges.filter(|edge| !self.passes(edge, now) && edge.tries > 0);
+        let stopped = edges.filter(|edge| !edge.passes(now) && edge.tries > 0);
         blocked.extend(stopped.filter_map(|edge| {
             let at = edge.last_seen.filter(|at| *at >= since)?;
             Some(Blocked {
@@ -134,16 +136,17 @@ impl Graph {
         if let Some(other) =
             judged.edge.filter(|other| *other != edge.id && judged.state != RuleState::Absent)
         {
-            text.push_str(&format!("; edge {} decides, which is more specific or stricter", other.0));
+            let _ = write!(text, "; edge {} decides, which is more specific or stricter", other.0);
         }
         if let Some(stream) = edge.path.stream().filter(|_| edge.path.operation.is_message()) {
             let transport = self.edge_with(&stream.path());
-            if !transport.is_some_and(|transport| self.passes(transport, now)) {
-                text.push_str(&format!(
+            if !transport.is_some_and(|transport| transport.passes(now)) {
+                let _ = write!(
+                    text,
                     "; it travels in a connection to tcp/{}, which is not in the model: nothing passes before that \
                      is allowed too",
                     stream.port
-                ));
+                );
             }
         }
         if self.site().mode == SiteMode::Monitor {
@@ -153,7 +156,7 @@ impl Graph {
     }
 
     fn habits_of(&self, id: PrincipalId, now: Now) -> impl Iterator<Item = &Edge> {
-        self.edges_from(id).filter(move |edge| self.passes(edge, now))
+        self.edges_from(id).filter(move |edge| edge.passes(now))
     }
 
     fn habits(&self, edge: &Edge, now: Now) -> Vec<String> {
@@ -209,7 +212,7 @@ impl Graph {
             let topic = other.path.operation.filter().filter(|_| other.path.operation.verb == Verb::Publish);
             other.path.src != path.src
                 && self.is_dangerous(other.path.src)
-                && self.passes(other, now)
+                && other.passes(now)
                 && topic.is_some_and(|topic| topic.overlaps(filter))
         })
     }
@@ -244,11 +247,11 @@ fn quoted(principal: &Principal) -> String {
 fn whereabouts(principal: &Principal) -> String {
     let mut text = quoted(principal);
     if let Some(place) = principal.places.first() {
-        text.push_str(&format!(", {} on port {}", show_mac(place.mac), place.port));
+        let _ = write!(text, ", {} on port {}", show_mac(place.mac), place.port);
     }
     let addresses: Vec<String> = principal.addresses.iter().take(4).map(|addr| show_address(*addr)).collect();
     if !addresses.is_empty() {
-        text.push_str(&format!(", {}", addresses.join(" ")));
+        let _ = write!(text, ", {}", addresses.join(" "));
     }
     text
 }

@@ -136,10 +136,11 @@ impl Filter {
             }
             match pair {
                 (None, None) | (Some(Part::Hash), _) | (_, Some(Part::Hash)) => return true,
-                (None, Some(_)) | (Some(_), None) => return false,
                 (Some(Part::Plus), Some(_)) | (Some(_), Some(Part::Plus)) => {}
                 (Some(left), Some(right)) if left == right => {}
-                (Some(Part::Literal(_)), Some(Part::Literal(_))) => return false,
+                (Some(Part::Literal(_)), Some(Part::Literal(_))) | (None, Some(_)) | (Some(_), None) => {
+                    return false;
+                }
             }
         }
     }

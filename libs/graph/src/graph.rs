@@ -115,7 +115,7 @@ pub struct Graph {
     stopped: stopped::Stopped,
     /// Boot-time nanoseconds at which an edge was saved last.
     saved: BTreeMap<EdgeId, u64>,
-    /// Counted rules whose uses the kernel was asked for, because a try of them was stopped.
+    /// Counted permissions that did not let a try pass.
     asked_uses: BTreeSet<EdgeId>,
     /// Alarms that were raised and not answered by a person yet.
     alarms: BTreeSet<(Alarm, PrincipalId)>,

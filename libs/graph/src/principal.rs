@@ -286,8 +286,7 @@ pub fn mode_from_name(name: &str) -> Option<Mode> {
 
 /// `02:00:00:00:00:01`.
 pub fn show_mac(mac: [u8; 6]) -> String {
-    let [a, b, c, d, e, f] = mac;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 
 /// Six octets in hexadecimal with colons or hyphens.

@@ -30,10 +30,11 @@ pub type Stamp = Now;
 impl Now {
     /// The wall time of a point of the boot-time clock in this run.
     pub fn unix_at(&self, boot_ns: u64) -> i64 {
+        let seconds = |nanoseconds: u64| i64::try_from(nanoseconds / SECOND).unwrap_or(i64::MAX);
         if boot_ns <= self.boot_ns {
-            self.unix.saturating_sub(((self.boot_ns - boot_ns) / SECOND) as i64)
+            self.unix.saturating_sub(seconds(self.boot_ns - boot_ns))
         } else {
-            self.unix.saturating_add(((boot_ns - self.boot_ns) / SECOND) as i64)
+            self.unix.saturating_add(seconds(boot_ns - self.boot_ns))
         }
     }
 

@@ -20,6 +20,8 @@ const SAVE_EVERY_NS: u64 = 60_000_000_000;
 const SEEN_EVERY: i64 = 3_600;
 /// A device that nobody has accepted makes room for another after this many silent seconds.
 const SILENT_AFTER: i64 = 600;
+/// From a decision until the kernel knows it, at most.
+const IN_FLIGHT_NS: u64 = 1_000_000_000;
 /// How much more the box may learn than a device.
 const SELF_FACTOR: usize = 4;
 
@@ -63,12 +65,15 @@ impl Graph {
         let mut principal = Principal::new(id, mode, now);
         principal.learning = (mode == Mode::Learning).then(|| Learning::begin(now, None));
         principal.rev = self.touch();
-        principal.places.push(place.clone());
         self.index.macs.insert((place.mac, place.vlan), id);
+        principal.places.push(place);
+        let places = principal.places.clone();
         self.principals.insert(id, principal);
         self.save_principal(id);
         self.tell_principal(id, now);
-        self.tell_place(&place, id);
+        for place in &places {
+            self.tell_place(place, id);
+        }
         self.notify(Event::PrincipalAdded(id));
     }
 
@@ -451,15 +456,14 @@ impl Graph {
         }
     }
 
-    /// A try of a counted permission was stopped: perhaps its uses are gone.
+    /// A counted permission did not let a try pass, so its uses are gone: once the kernel says so too, the edge is
+    /// pending. A try just after the decision may have come before the kernel knew it.
     fn maybe_used_up(&mut self, id: EdgeId, fact: &Fact) {
-        let counted = self
-            .edges
-            .get(&id)
-            .is_some_and(|edge| matches!(&edge.state, State::Allowed(ruling) if ruling.uses_left.is_some()));
+        let Some(State::Allowed(ruling)) = self.edges.get(&id).map(|edge| &edge.state) else { return };
         let stopped = Verdict::from_code(fact.value.verdict) != Some(Verdict::Forwarded);
-        if counted && stopped && self.asked_uses.insert(id) {
-            self.push(Command::ReadUses { id: id.rule() });
+        let later = fact.value.last > ruling.at.boot_ns.saturating_add(IN_FLIGHT_NS);
+        if ruling.uses_left.is_some() && stopped && later {
+            self.asked_uses.insert(id);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::edge::{Edge, EdgeId, Path, Property, Standing, State, Stream};
 use crate::filter::Filter;
 use crate::learning::set_filters;
 use crate::operation::{Client, Object, Verb};
-use crate::principal::Kind;
+use crate::principal::{Kind, Principal};
 use crate::time::Now;
 
 /// Most guarded filters in one stream; with more, everything is guarded.
@@ -43,7 +43,7 @@ impl Graph {
     /// The row of the precedence table for two principals and a rule.
     pub(crate) fn row(&self, src: PrincipalId, dst: PrincipalId, state: RuleState) -> &'static Row {
         let unknown = precedence::End { mode: Mode::New, dangerous: true };
-        let end = |id| self.principals.get(&id).map_or(unknown, |principal| principal.end());
+        let end = |id| self.principals.get(&id).map_or(unknown, Principal::end);
         precedence::decide(end(src), end(dst), state)
     }
 
@@ -62,14 +62,8 @@ impl Graph {
         edge.state.rule(now).or_else(|| (edge.decided && self.learns(edge.path.src)).then_some(guard))
     }
 
-    /// Whether the edge lets something pass now.
-    pub(crate) fn passes(&self, edge: &Edge, now: Now) -> bool {
-        let state = edge.state.rule(now).map(|standing| standing.state);
-        matches!(state, Some(RuleState::Learned | RuleState::Allowed))
-    }
-
     pub(crate) fn learns(&self, id: PrincipalId) -> bool {
-        self.principals.get(&id).is_some_and(|principal| principal.learns())
+        self.principals.get(&id).is_some_and(Principal::learns)
     }
 
     pub(crate) fn is_dangerous(&self, id: PrincipalId) -> bool {
@@ -194,7 +188,7 @@ impl Graph {
         if self.leads_to_danger(path) {
             return Property::ClassForbidden;
         }
-        let talk = |edge: &Edge| edge.path.dst == path.dst && self.passes(edge, now);
+        let talk = |edge: &Edge| edge.path.dst == path.dst && edge.passes(now);
         if self.edges_from(path.src).any(talk) {
             return Property::OpNotInModel;
         }
