@@ -18,7 +18,7 @@ use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::Bytes;
 use firewall_common::wire::frame::{proto, tcp};
 
-use crate::bytes::{Skb, is_present};
+use crate::bytes::{Skb, copy, is_present};
 use crate::edge::{self, Use};
 use crate::hook::{Answer, Next, Permit, Stop, stopped};
 use crate::scratch::Scratch;
@@ -479,38 +479,58 @@ fn midstream(scratch: &mut Scratch) -> Result<(), Stop> {
 }
 
 /// Whether an ICMP error quotes a packet of a live connection of its receiver.
+///
+/// The fields of the frame become those of the quoted packet, so that its key is found as that of every other.
 #[inline(never)]
-pub fn quotes_live(skb: &Skb, scratch: &Scratch) -> bool {
+pub fn quotes_live(skb: &Skb, scratch: &mut Scratch) -> bool {
     let at = scratch.frame.transport + 8;
-    let quoted = if scratch.frame.version == 4 {
-        let Some(header) = skb.load::<20>(at) else { return false };
-        let length = u32::from(header[0] & 0x0f) * 4;
-        let src = Addr::from_v4([header[12], header[13], header[14], header[15]]);
-        let dst = Addr::from_v4([header[16], header[17], header[18], header[19]]);
-        (src, dst, header[9], at + length)
-    } else {
-        // One after the other: LLVM would spill a register that is not set where only one succeeds.
-        let Some(src) = skb.load::<16>(at + 8) else { return false };
-        let Some(dst) = skb.load::<16>(at + 24) else { return false };
-        let Some([next]) = skb.load::<1>(at + 6) else { return false };
-        (Addr(src), Addr(dst), next, at + 40)
-    };
-    let (src, dst, proto, ports) = quoted;
-    let Some([s0, s1, d0, d1, _, _, i0, i1]) = skb.load::<8>(ports) else { return false };
-    if src != scratch.frame.dst {
+    let receiver = scratch.frame.dst;
+    let ports =
+        if scratch.frame.version == 4 { quoted_v4(skb, scratch, at) } else { quoted_v6(skb, scratch, at) };
+    if ports == 0 || scratch.frame.src != receiver || !quoted_ports(skb, scratch, ports) {
         return false;
     }
-    let (src_port, dst_port) = match proto {
-        proto::TCP | proto::UDP => (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])),
-        proto::ICMP | proto::ICMP6 => (u16::from_be_bytes([i0, i1]), u16::from_be_bytes([i0, i1])),
-        _ => (0, 0),
+    find_key(scratch);
+    is_present(FLOWS.get_ptr(&scratch.flow_key)) || is_present(HALF_OPEN.get_ptr(&scratch.flow_key))
+}
+
+/// Reads a quoted IPv4 header; returns the offset behind it, or 0.
+#[inline(never)]
+fn quoted_v4(skb: &Skb, scratch: &mut Scratch, at: u32) -> u32 {
+    let Some([version, ..]) = skb.load::<4>(at) else { return 0 };
+    let Some([_, proto, ..]) = skb.load::<4>(at + 8) else { return 0 };
+    let Some(src) = skb.load::<4>(at + 12) else { return 0 };
+    let Some(dst) = skb.load::<4>(at + 16) else { return 0 };
+    scratch.frame.src = Addr::from_v4(src);
+    scratch.frame.dst = Addr::from_v4(dst);
+    scratch.frame.proto = proto;
+    at + u32::from(version & 0x0f) * 4
+}
+
+/// Reads a quoted IPv6 header without extensions; returns the offset behind it, or 0.
+#[inline(never)]
+fn quoted_v6(skb: &Skb, scratch: &mut Scratch, at: u32) -> u32 {
+    let Some([proto]) = skb.load::<1>(at + 6) else { return 0 };
+    let skb = skb.raw().cast();
+    if !copy(skb, at + 8, &mut scratch.frame.src.0, 16) || !copy(skb, at + 24, &mut scratch.frame.dst.0, 16) {
+        return 0;
+    }
+    scratch.frame.proto = proto;
+    at + 40
+}
+
+/// Reads the ports, or the identifier of an echo; false if they are cut off.
+#[inline(never)]
+fn quoted_ports(skb: &Skb, scratch: &mut Scratch, at: u32) -> bool {
+    let Some([s0, s1, d0, d1, _, _, i0, i1]) = skb.load::<8>(at) else { return false };
+    let (src_port, dst_port) = match scratch.frame.proto {
+        proto::TCP | proto::UDP => ([s0, s1], [d0, d1]),
+        proto::ICMP | proto::ICMP6 => ([i0, i1], [i0, i1]),
+        _ => ([0; 2], [0; 2]),
     };
-    let quoted = if is_lower(&src, src_port, &dst, dst_port) {
-        key(src, src_port, dst, dst_port, proto)
-    } else {
-        key(dst, dst_port, src, src_port, proto)
-    };
-    is_present(FLOWS.get_ptr(quoted)) || is_present(HALF_OPEN.get_ptr(quoted))
+    scratch.frame.src_port = u16::from_be_bytes(src_port);
+    scratch.frame.dst_port = u16::from_be_bytes(dst_port);
+    true
 }
 
 /// Removes expired connections when the table is full, at most once a second.
