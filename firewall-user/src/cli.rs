@@ -169,10 +169,10 @@ enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum PrincipalCommand {
+    /// All of them
     List,
-    Show {
-        principal: String,
-    },
+    /// One of them
+    Show { principal: String },
     /// Name a device and say what it is; an empty text removes one
     Set {
         principal: String,
@@ -186,22 +186,13 @@ enum PrincipalCommand {
         description: Option<String>,
     },
     /// Make one device part of another
-    Merge {
-        principal: String,
-        into: String,
-    },
+    Merge { principal: String, into: String },
     /// Remove a device and its edges
-    Forget {
-        principal: String,
-    },
+    Forget { principal: String },
     /// Let nothing of a device pass
-    Quarantine {
-        principal: String,
-    },
+    Quarantine { principal: String },
     /// End a quarantine: what is in the model passes again
-    Release {
-        principal: String,
-    },
+    Release { principal: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -220,6 +211,7 @@ enum LearnCommand {
 
 #[derive(Debug, Subcommand)]
 enum EdgeCommand {
+    /// All edges, or some
     List {
         /// learned, allowed, denied or pending
         #[arg(long)]
@@ -272,11 +264,13 @@ struct SpecArgs {
 
 #[derive(Debug, Subcommand)]
 enum PendingCommand {
+    /// Every edge that was tried and nobody has decided about
     List,
 }
 
 #[derive(Debug, Subcommand)]
 enum DecisionCommand {
+    /// The latest first
     List {
         #[arg(long)]
         limit: Option<u32>,
@@ -367,7 +361,13 @@ async fn run_daemon(args: RunArgs, runtime_dir: Option<PathBuf>) -> Result<()> {
     }
     // What the daemon makes is for root; the socket says itself who may use it.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    daemon::run(config, args.mode).await
+    daemon::run(config, args.mode).await.inspect_err(|_| {
+        if crate::guard::is_loaded() {
+            tracing::warn!(
+                "The guard stays: nothing passes the protected interfaces until Edgeward runs, or `edgeward unload` removes it"
+            );
+        }
+    })
 }
 
 fn config_of(args: &ConfigArgs) -> Result<Config, Mistakes> {

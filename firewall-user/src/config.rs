@@ -271,7 +271,9 @@ pub struct Mistakes(pub Vec<Mistake>);
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        let mut mistakes: Vec<&Mistake> = self.0.iter().collect();
+        mistakes.sort_by_key(|mistake| (&mistake.file, mistake.line));
+        let lines: Vec<String> = mistakes.into_iter().map(ToString::to_string).collect();
         f.write_str(&lines.join("\n"))
     }
 }

@@ -16,10 +16,12 @@ use std::{io, path::PathBuf};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{MapError, RingBuf},
+    maps::{MapError, ProgramArray, RingBuf},
     programs::{Program, ProgramError, TestRun, TestRunOptions},
     util::KernelVersion,
 };
+
+use firewall_common::abi::stage;
 
 pub use self::{
     attach::{Hook, Xdping, detach_clsact},
@@ -55,6 +57,8 @@ pub fn too_old() -> Option<String> {
 pub struct Kernel {
     ebpf: Ebpf,
     pins: Pins,
+    /// Where the program array of these programs is pinned.
+    stages: PathBuf,
     holder: attach::Holder,
 }
 
@@ -75,13 +79,16 @@ impl Kernel {
         for name in maps::pinned_names() {
             loader.map_pin_path(name, pins.map(name));
         }
+        // The kernel empties a program array that no process and no pin holds, so each set of programs pins its own.
+        let stages = pins.new_stages().map_err(KernelError::Stages)?;
+        loader.map_pin_path(STAGES, stages.clone());
         let mut ebpf = loader.load(OBJECT)?;
         for hook in Hook::ALL {
-            load_program(attach::program(&mut ebpf, hook)?)
-                .map_err(|source| KernelError::Program { name: hook.program(), source })?;
+            load_program(attach::program(&mut ebpf, hook.program())?, hook.program())?;
         }
+        fill_stages(&mut ebpf)?;
         let maps = Maps::take(&mut ebpf)?;
-        Ok((Self { ebpf, pins, holder: attach::Holder::of_this_kernel() }, maps))
+        Ok((Self { ebpf, pins, stages, holder: attach::Holder::of_this_kernel() }, maps))
     }
 
     /// The reading end of the ring buffer; there is one.
@@ -105,6 +112,7 @@ impl Kernel {
     /// Detaches what is not in this list, and what other versions left behind.
     pub fn keep_only(&self, attached: &[(InterfaceName, Hook)]) -> io::Result<()> {
         attach::remove_stale(&self.pins, attached)?;
+        self.pins.remove_other_stages(&self.stages)?;
         self.pins.remove_other_schemas()
     }
 
@@ -125,7 +133,7 @@ impl Kernel {
             ctx_out: Some(context),
             ..TestRunOptions::default()
         };
-        let result = match attach::program(&mut self.ebpf, hook)? {
+        let result = match attach::program(&mut self.ebpf, hook.program())? {
             Program::SchedClassifier(program) => program.test_run(options),
             Program::Xdp(program) => program.test_run(options),
             _ => Err(ProgramError::UnexpectedProgramType),
@@ -136,12 +144,45 @@ impl Kernel {
     }
 }
 
-fn load_program(program: &mut Program) -> Result<(), ProgramError> {
-    match program {
+/// The program array through which a hook's entry reaches its later stages.
+const STAGES: &str = "STAGES";
+
+fn fill_stages(ebpf: &mut Ebpf) -> Result<(), KernelError> {
+    let wrong = |source| KernelError::Map { name: STAGES, source };
+    let mut stages = ProgramArray::try_from(maps::take(ebpf, STAGES)?).map_err(wrong)?;
+    for &(name, slot) in stage::PROGRAMS {
+        let program = attach::program(ebpf, name)?;
+        load_program(program, name)?;
+        let fd = program.fd().map_err(|source| KernelError::Program { name, source })?;
+        stages.set(slot, fd, 0).map_err(wrong)?;
+    }
+    Ok(())
+}
+
+fn load_program(program: &mut Program, name: &'static str) -> Result<(), KernelError> {
+    let loaded = match program {
         Program::SchedClassifier(program) => program.load(),
         Program::Xdp(program) => program.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
-    }
+    };
+    loaded.map_err(|error| match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            tracing::debug!("{log}");
+            KernelError::Refused { name, reason: last_words(&log), source: io_error }
+        }
+        source => KernelError::Program { name, source },
+    })
+}
+
+/// What the verifier says at the end of its log, apart from its figures; the log itself can have a million lines.
+fn last_words(log: &str) -> String {
+    const FIGURES: [&str; 4] = ["verification time", "stack depth", "processed ", "insns"];
+    log.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty() && !FIGURES.iter().any(|figure| line.starts_with(figure)))
+        .unwrap_or("no reason given")
+        .to_owned()
 }
 
 /// What can go wrong between the daemon and the kernel.
@@ -163,7 +204,9 @@ pub enum KernelError {
     Parse(#[from] aya_obj::ParseError),
     #[error("the kernel programs cannot be loaded")]
     Load(#[from] EbpfError),
-    #[error("the kernel refuses the program {name}")]
+    #[error("the kernel refuses the program {name} ({reason}); report it with the output of `uname -a`")]
+    Refused { name: &'static str, reason: String, source: io::Error },
+    #[error("cannot use the program {name}")]
     Program { name: &'static str, source: ProgramError },
     #[error("the kernel programs have no {name}")]
     NoProgram { name: &'static str },
@@ -175,6 +218,41 @@ pub enum KernelError {
     Full { name: &'static str, capacity: u32 },
     #[error("cannot use the map {name}")]
     Map { name: &'static str, source: MapError },
+    #[error("cannot make room for the programs in the BPF filesystem")]
+    Stages(#[source] io::Error),
     #[error("cannot listen to the kernel programs")]
     Ring(#[source] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_the_verifier_are_its_reason() {
+        let log = "0: R1=ctx()\nR4 min value is negative\nverification time 5 usec\nstack depth 8\nprocessed 3 insns\n";
+        assert_eq!(last_words(log), "R4 min value is negative");
+        assert_eq!(last_words(""), "no reason given");
+    }
+
+    #[test]
+    fn the_object_defines_every_map_as_the_types_say() {
+        if !is_built_in() {
+            eprintln!("not run, because this was built without kernel programs");
+            assert!(std::env::var_os("EDGEWARD_EXPECT_ALL").is_none() && std::env::var_os("CI").is_none());
+            return;
+        }
+        let object = aya_obj::Object::parse(OBJECT).unwrap();
+        for &(name, key, value, entries) in firewall_common::abi::MAPS {
+            let map = object.maps.get(name).unwrap_or_else(|| panic!("{name} is missing"));
+            assert_eq!(
+                (map.key_size(), map.value_size(), map.max_entries()),
+                (key, value, entries),
+                "{name}"
+            );
+        }
+        for hook in Hook::ALL {
+            assert!(object.programs.contains_key(hook.program()), "{}", hook.program());
+        }
+    }
 }

@@ -203,7 +203,7 @@ pub(super) fn attach_xdp(
         FdLink::try_from(program.take_link(link)?)?.pin(&pin)?;
         Ok(())
     };
-    let program: &mut Xdp = program(ebpf, hook)?
+    let program: &mut Xdp = program(ebpf, hook.program())?
         .try_into()
         .map_err(|source| KernelError::Program { name: hook.program(), source })?;
     attach(program).map_err(|source| KernelError::Attach {
@@ -235,11 +235,13 @@ pub fn detach_clsact(interface: &InterfaceName) {
 }
 
 pub(super) fn classifier(ebpf: &mut Ebpf, hook: Hook) -> Result<&mut SchedClassifier, KernelError> {
-    program(ebpf, hook)?.try_into().map_err(|source| KernelError::Program { name: hook.program(), source })
+    program(ebpf, hook.program())?
+        .try_into()
+        .map_err(|source| KernelError::Program { name: hook.program(), source })
 }
 
-pub(super) fn program(ebpf: &mut Ebpf, hook: Hook) -> Result<&mut Program, KernelError> {
-    ebpf.program_mut(hook.program()).ok_or(KernelError::NoProgram { name: hook.program() })
+pub(super) fn program<'e>(ebpf: &'e mut Ebpf, name: &'static str) -> Result<&'e mut Program, KernelError> {
+    ebpf.program_mut(name).ok_or(KernelError::NoProgram { name })
 }
 
 fn adopt(pin: &Path) -> Option<FdLink> {

@@ -3,6 +3,7 @@
 //! ```text
 //! <bpffs>/<schema>/MAP            every map that the daemon shares with the kernel programs
 //! <bpffs>/<schema>/links/PORT-HOOK   the link that holds a program at an interface
+//! <bpffs>/<schema>/stages/NUMBER     the program array of one load; the highest number is the newest
 //! ```
 //! A pinned link holds its program, and that holds its maps: with the daemon dead everything goes on.
 
@@ -40,6 +41,7 @@ impl Pins {
         let prepare = || -> io::Result<File> {
             prepare_filesystem(root)?;
             private_dir(&root.join(SCHEMA.to_string()).join("links"))?;
+            private_dir(&root.join(SCHEMA.to_string()).join("stages"))?;
             File::open(root)
         };
         let folder = prepare().map_err(|source| KernelError::Filesystem { path: root.to_owned(), source })?;
@@ -67,6 +69,31 @@ impl Pins {
 
     pub(super) fn links(&self) -> PathBuf {
         self.schema().join("links")
+    }
+
+    /// Where the program array of the next load is pinned.
+    pub(super) fn new_stages(&self) -> io::Result<PathBuf> {
+        let mut last = 0;
+        for entry in fs::read_dir(self.stages())? {
+            let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+            last = last.max(number.unwrap_or(0));
+        }
+        Ok(self.stages().join((last + 1).to_string()))
+    }
+
+    /// Removes the program arrays of other loads, whose entry programs are replaced by now.
+    pub(super) fn remove_other_stages(&self, keep: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(self.stages())? {
+            let path = entry?.path();
+            if path != keep {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stages(&self) -> PathBuf {
+        self.schema().join("stages")
     }
 
     fn schema(&self) -> PathBuf {
