@@ -34,7 +34,7 @@ use crate::{
 /// Events that a page may have missed and still get.
 const RING: usize = 1000;
 /// Streams that are open at one time.
-const STREAMS: usize = 64;
+pub(super) const STREAMS: usize = 64;
 /// What a browser waits before it connects again.
 const RETRY: Duration = Duration::from_secs(2);
 /// A sign of life, also when nothing happens; at the same time the session is checked again.

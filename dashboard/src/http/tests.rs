@@ -1,1 +1,623 @@
-//! Rules of the HTTP layer, with a stand-in for the daemon's socket.
+//! Rules of the HTTP layer: who gets in, what an answer carries, and what a stream repeats.
+//!
+//! The daemon's socket is played by a stand-in that knows sessions, one edge and events; the decisions themselves are
+//! tested end to end with the real daemon.
+
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::{broadcast, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::{Options, openapi_document, serve};
+use crate::rpc::{self, Call, Message, Refusal, Reply, Request};
+use crate::view::Event;
+
+/// Nothing here takes longer unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The other side of the socket.
+#[derive(Clone)]
+struct Daemon {
+    state: Arc<Mutex<DaemonState>>,
+    events: broadcast::Sender<Event>,
+}
+
+#[derive(Default)]
+struct DaemonState {
+    sessions: HashSet<String>,
+    calls: Vec<Call>,
+    rev: u64,
+}
+
+impl Daemon {
+    fn new() -> Self {
+        Self { state: Arc::default(), events: broadcast::channel(4096).0 }
+    }
+
+    fn listen(&self, runtime_dir: &Path) -> JoinHandle<()> {
+        let listener = UnixListener::bind(runtime_dir.join(rpc::SOCKET)).unwrap();
+        let daemon = self.clone();
+        tokio::spawn(async move {
+            // Connections end with the one who accepted them, as when the daemon dies.
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(daemon.clone().answer_all(stream));
+            }
+        })
+    }
+
+    async fn answer_all(self, stream: UnixStream) {
+        let (reader, mut writer) = stream.into_split();
+        let mut lines = BufReader::new(reader).lines();
+        let mut events = self.events.subscribe();
+        let mut watching = false;
+        loop {
+            let message = tokio::select! {
+                line = lines.next_line() => {
+                    let Ok(Some(line)) = line else { return };
+                    let call: Call = serde_json::from_str(&line).unwrap();
+                    watching |= call.request == Request::Watch;
+                    let id = call.id;
+                    Message::Reply(Reply { id, result: self.answer(call) })
+                }
+                event = events.recv(), if watching => Message::Event(Box::new(event.unwrap())),
+            };
+            let mut line = serde_json::to_vec(&message).unwrap();
+            line.push(b'\n');
+            if writer.write_all(&line).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, call: Call) -> Result<Value, Refusal> {
+        let mut state = self.state.lock().unwrap();
+        let answer = match &call.request {
+            Request::Watch => Ok(Value::Null),
+            Request::Status => Ok(status(state.rev)),
+            Request::PairRedeem { code, name } => match code.as_str() {
+                "good" => {
+                    state.sessions.insert("secret-1".to_owned());
+                    Ok(json!({"token": "secret-1", "name": name, "role": "owner"}))
+                }
+                "used" => Err(refusal("gone")),
+                "burnt" => Err(refusal("too_many")),
+                _ => Err(refusal("forbidden")),
+            },
+            Request::SessionCheck { token } if state.sessions.contains(token) => {
+                Ok(json!({"name": "Phone", "role": "owner"}))
+            }
+            Request::SessionCheck { .. } => Err(refusal("forbidden")),
+            Request::SessionEnd { token } => {
+                state.sessions.remove(token);
+                Ok(Value::Null)
+            }
+            Request::Pending => Ok(json!([edge(1)])),
+            Request::Explain { edge: 8 } => {
+                Ok(json!({"edge": edge(2), "because": "", "habits": [], "evidence": []}))
+            }
+            Request::Decide { edge: 8, rev, .. } if *rev == Some(2) => {
+                Ok(json!({"decision_id": 5, "edge": edge(3)}))
+            }
+            Request::Decide { edge: 8, .. } => Err(refusal("conflict")),
+            _ => Err(refusal("not_found")),
+        };
+        state.calls.push(call);
+        answer
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        self.state.lock().unwrap().calls.clone()
+    }
+}
+
+fn refusal(code: &str) -> Refusal {
+    Refusal { code: code.to_owned(), message: format!("refused: {code}") }
+}
+
+fn status(rev: u64) -> Value {
+    json!({
+        "version": "0", "interfaces": [], "mode": "enforce", "health": "ok", "faults": [], "paused_until": null,
+        "confirm_until": null, "packets": {}, "events": {"produced": 0, "delivered": 0, "suppressed": 0, "lost": 0},
+        "edges": {"learned": 0, "allowed": 0, "denied": 0, "pending": 1}, "principals": {}, "maps": [],
+        "coverage": [], "clock_synchronised": true, "rev": rev,
+    })
+}
+
+fn edge(rev: u64) -> Value {
+    let end = json!({"id": 20, "name": "Hub", "confirmed": true, "kind": "hub"});
+    json!({
+        "id": 8, "plane": "packet", "from": end, "to": end, "verb": "publish", "object": "lock/front/set",
+        "meaning": null, "state": "pending", "since": 0, "by": "Anna", "until": null, "lifetime": null, "uses": null,
+        "reason": null, "violated": null, "risk": "high", "beneficiaries": [], "tries": 1, "first_seen": null,
+        "last_seen": null, "rev": rev,
+    })
+}
+
+fn removed(id: u32) -> Event {
+    Event::EdgeRemoved { id }
+}
+
+/// The server with its stand-in.
+struct Site {
+    address: SocketAddr,
+    daemon: Daemon,
+    daemon_task: JoinHandle<()>,
+    server: JoinHandle<std::io::Result<()>>,
+    stop: Option<oneshot::Sender<()>>,
+    folder: TempDir,
+}
+
+impl Site {
+    async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    async fn start_with(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Daemon::new();
+        let daemon_task = daemon.listen(folder.path());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let options = Options { runtime_dir: folder.path().to_owned(), ..options };
+        let server = tokio::spawn(serve(listener, options, async {
+            let _ = stopped.await;
+        }));
+        Self { address, daemon, daemon_task, server, stop: Some(stop), folder }
+    }
+
+    fn pair(&self) {
+        self.daemon.state.lock().unwrap().sessions.insert("secret-1".to_owned());
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut text =
+            format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            write!(text, "host: {}\r\n", self.address).unwrap();
+        }
+        for (name, value) in headers {
+            write!(text, "{name}: {value}\r\n").unwrap();
+        }
+        text.push_str("\r\n");
+        text.push_str(body);
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(DEADLINE, stream.read_to_string(&mut answer))
+            .await
+            .expect("an answer comes in time")
+            .unwrap();
+        Answer::parse(&answer)
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[COOKIE], "").await
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, &[COOKIE, JSON], body).await
+    }
+
+    /// Opens a stream and reads its hello, once the daemon is being watched.
+    async fn stream(&self, last: Option<&str>) -> (EventStream, SseEvent) {
+        timeout(DEADLINE, async {
+            loop {
+                let (stream, hello) = self.open_stream(last).await;
+                if hello.data.contains(r#""running":true"#) {
+                    return (stream, hello);
+                }
+            }
+        })
+        .await
+        .expect("the server watches the daemon in time")
+    }
+
+    async fn open_stream(&self, last: Option<&str>) -> (EventStream, SseEvent) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let last = last.map_or(String::new(), |id| format!("last-event-id: {id}\r\n"));
+        let text = format!(
+            "GET /api/v1/events HTTP/1.1\r\nhost: {}\r\ncookie: edgeward=secret-1\r\n{last}\r\n",
+            self.address
+        );
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut stream = EventStream { reader: BufReader::new(stream) };
+        let hello = stream.next().await.expect("a stream begins");
+        (stream, hello)
+    }
+}
+
+const COOKIE: (&str, &str) = ("cookie", "theme=dark; edgeward=secret-1");
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: String,
+    body: String,
+}
+
+impl Answer {
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").expect("an answer has a head");
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, headers: head.to_owned(), body: body.to_owned() }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// Status and code of a problem.
+    fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let body = self.json();
+        assert_eq!(body["status"], self.status);
+        (self.status, body["code"].as_str().unwrap().to_owned())
+    }
+}
+
+struct EventStream {
+    reader: BufReader<TcpStream>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct SseEvent {
+    name: String,
+    id: String,
+    data: String,
+    retry: String,
+}
+
+impl EventStream {
+    /// The next event; `None` when the stream has ended.
+    async fn next(&mut self) -> Option<SseEvent> {
+        timeout(DEADLINE, self.read()).await.expect("an event comes in time")
+    }
+
+    async fn read(&mut self) -> Option<SseEvent> {
+        let mut event = SseEvent::default();
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.reader.read_line(&mut line).await.ok()? == 0 {
+                return None;
+            }
+            // Lines of the head and of the chunked transfer have none of these names.
+            match line.trim_end().split_once(": ") {
+                Some(("event", name)) => event.name = name.to_owned(),
+                Some(("id", id)) => event.id = id.to_owned(),
+                Some(("data", data)) => event.data = data.to_owned(),
+                Some(("retry", retry)) => event.retry = retry.to_owned(),
+                None if line.trim_end().is_empty() && !event.name.is_empty() => return Some(event),
+                Some(_) | None => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_pairing_answers_without_a_session() {
+    let site = Site::start().await;
+    let document = serde_json::to_value(openapi_document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 15);
+    for (path, methods) in paths {
+        let path = path.replace("{id}", "8").replace("{principal}", "8");
+        for method in methods.as_object().unwrap().keys() {
+            if path == "/api/v1/pair" {
+                continue;
+            }
+            let method = method.to_uppercase();
+            for headers in [&[JSON][..], &[JSON, ("cookie", "edgeward=guessed")]] {
+                let answer = site.send(&method, &path, headers, "{}").await;
+                assert_eq!(answer.problem(), (401, "unauthenticated".into()), "{method} {path}");
+            }
+        }
+    }
+    let answer = site.send("GET", "/openapi.json", &[], "").await;
+    assert_eq!(answer.status, 401);
+}
+
+#[tokio::test]
+async fn pairing_gives_a_cookie_that_opens_the_rest() {
+    let site = Site::start().await;
+    let answer = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":" good ","name":"Anna\u202e"}"#).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(
+        answer.header("set-cookie"),
+        Some("edgeward=secret-1; Path=/; Max-Age=34560000; HttpOnly; SameSite=Strict")
+    );
+    let redeemed = Request::PairRedeem { code: "good".into(), name: "Anna".into() };
+    assert!(site.daemon.calls().iter().any(|call| call.request == redeemed));
+    let me = site.get("/api/v1/me").await;
+    assert_eq!(me.json(), json!({"name": "Phone", "role": "owner"}));
+    assert!(me.header("set-cookie").unwrap().contains("Max-Age=34560000"), "renewed at each visit");
+    assert_eq!(site.get("/openapi.json").await.json()["info"]["title"], "Edgeward");
+}
+
+#[tokio::test]
+async fn a_cookie_for_tls_is_not_sent_in_the_clear() {
+    let site = Site::start_with(Options { tls: true, ..Options::default() }).await;
+    let answer = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":"good","name":"Anna"}"#).await;
+    assert!(answer.header("set-cookie").unwrap().ends_with("; Secure"));
+}
+
+#[tokio::test]
+async fn a_wrong_code_is_told_from_an_old_and_a_burnt_one() {
+    let site = Site::start().await;
+    for (code, problem) in
+        [("bad", (403, "forbidden")), ("used", (410, "gone")), ("burnt", (429, "too_many"))]
+    {
+        let body = json!({"code": code, "name": "Anna"}).to_string();
+        let answer = site.send("POST", "/api/v1/pair", &[JSON], &body).await;
+        let (status, code) = answer.problem();
+        assert_eq!((status, code.as_str()), problem);
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    let nameless = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":"good","name":" \u200b"}"#).await;
+    assert_eq!(nameless.problem(), (422, "invalid".into()));
+}
+
+#[tokio::test]
+async fn foreign_hosts_and_origins_are_refused() {
+    let site =
+        Site::start_with(Options { hosts: vec!["edgeward.home.arpa".into()], ..Options::default() }).await;
+    site.pair();
+    let own = site.address.to_string();
+    let own_origin = format!("http://{own}");
+    let other_port = format!("http://127.0.0.1:{}", site.address.port() ^ 1);
+    let asked = async |headers: &[(&str, &str)]| {
+        let mut all = vec![COOKIE];
+        all.extend_from_slice(headers);
+        site.send("GET", "/api/v1/pending", &all, "").await.status
+    };
+
+    assert_eq!(asked(&[]).await, 200);
+    assert_eq!(asked(&[("origin", &own_origin)]).await, 200);
+    for host in
+        ["localhost", "localhost:9000", "[::1]:9000", "edgeward.home.arpa:8443", "Edgeward.Home.ARPA."]
+    {
+        assert_eq!(asked(&[("host", host)]).await, 200, "{host}");
+    }
+    for host in ["evil.example", "localhost.evil.example", "192.0.2.1", "127.0.0.1@evil.example", ""] {
+        assert_eq!(asked(&[("host", host)]).await, 421, "{host}");
+    }
+    for origin in ["http://evil.example", "null", &other_port, "file://", &own] {
+        assert_eq!(asked(&[("origin", origin)]).await, 403, "{origin}");
+    }
+    assert_eq!(asked(&[("sec-fetch-site", "same-origin")]).await, 200);
+    assert_eq!(asked(&[("sec-fetch-site", "same-site")]).await, 403);
+    assert_eq!(asked(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]).await, 403);
+    assert_eq!(asked(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]).await, 200);
+
+    // A page of another site may not pair itself either.
+    let headers = [JSON, ("origin", "http://evil.example")];
+    let answer = site.send("POST", "/api/v1/pair", &headers, r#"{"code":"good","name":"x"}"#).await;
+    assert_eq!(answer.problem(), (403, "origin".into()));
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let site = Site::start().await;
+    for (path, host) in [("/", None), ("/api/v1/me", None), ("/nowhere", None), ("/", Some("evil.example"))] {
+        let headers: Vec<_> = host.map(|host| ("host", host)).into_iter().collect();
+        let answer = site.send("GET", path, &headers, "").await;
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}");
+        assert!(!policy.contains("unsafe"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
+    }
+    assert!(site.send("GET", "/", &[], "").await.body.contains("<!doctype html>"));
+    assert_eq!(site.send("POST", "/", &[], "").await.status, 405);
+    assert_eq!(site.send("GET", "/../Cargo.toml", &[], "").await.status, 404);
+}
+
+#[tokio::test]
+async fn bodies_that_are_none_get_a_problem() {
+    let site = Site::start().await;
+    site.pair();
+    let path = "/api/v1/edges/8/decision";
+    let good = r#"{"answer":"allow","lifetime":"once","rev":2}"#;
+    for (headers, body, problem) in [
+        (&[COOKIE][..], good, (415, "invalid")),
+        (&[COOKIE, ("content-type", "text/plain")], good, (415, "invalid")),
+        (&[COOKIE, JSON], "{", (422, "invalid")),
+        (&[COOKIE, JSON], r#"{"answer":"perhaps","lifetime":"once"}"#, (422, "invalid")),
+        (&[COOKIE, JSON], &" ".repeat(20_000), (413, "invalid")),
+    ] {
+        let (status, code) = site.send("POST", path, headers, body).await.problem();
+        assert_eq!((status, code.as_str()), problem, "{body:.40}");
+    }
+    assert_eq!(site.post("/api/v1/edges/front-door/decision", good).await.problem().0, 404);
+    assert_eq!(site.get("/api/v1/edges?state=maybe").await.problem(), (422, "invalid".into()));
+    assert!(!site.daemon.calls().iter().any(|call| matches!(call.request, Request::Decide { .. })));
+}
+
+#[tokio::test]
+async fn a_decision_is_made_in_the_name_of_the_phone() {
+    let site = Site::start().await;
+    site.pair();
+    let answer =
+        site.post("/api/v1/edges/8/decision", r#"{"answer":"allow","lifetime":{"for":3600},"rev":2}"#).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json(), json!({"decision_id": 5, "state": "applied", "edge": edge(3)}));
+    let calls = site.daemon.calls();
+    let call = calls.iter().find(|call| matches!(call.request, Request::Decide { .. })).unwrap();
+    assert_eq!(call.by.as_deref(), Some("Phone"));
+}
+
+#[tokio::test]
+async fn a_conflict_says_who_decided() {
+    let site = Site::start().await;
+    site.pair();
+    let answer =
+        site.post("/api/v1/edges/8/decision", r#"{"answer":"allow","lifetime":"always","rev":1}"#).await;
+    assert_eq!(answer.problem(), (409, "conflict".into()));
+    assert_eq!(answer.json()["params"]["edge"]["by"], "Anna");
+}
+
+#[tokio::test]
+async fn logging_out_holds_at_once() {
+    let site = Site::start().await;
+    site.pair();
+    assert_eq!(site.get("/api/v1/pending").await.status, 200);
+    let answer = site.send("DELETE", "/api/v1/session", &[COOKIE], "").await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.header("set-cookie").unwrap().starts_with("edgeward=; Path=/; Max-Age=0;"));
+    assert_eq!(site.get("/api/v1/pending").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_away_is_no_logout() {
+    let site = Site::start().await;
+    site.pair();
+    site.daemon_task.abort();
+    std::fs::remove_file(site.folder.path().join(rpc::SOCKET)).unwrap();
+    assert_eq!(site.get("/api/v1/me").await.problem(), (503, "unavailable".into()));
+}
+
+#[tokio::test]
+async fn a_stream_says_hello_and_then_what_happens() {
+    let site = Site::start().await;
+    site.pair();
+    let (mut stream, hello) = site.stream(None).await;
+    assert_eq!((hello.name.as_str(), hello.retry.as_str()), ("hello", "2000"));
+    let data: Value = serde_json::from_str(&hello.data).unwrap();
+    assert_eq!(data["daemon"]["running"], true);
+    site.daemon.events.send(removed(7)).unwrap();
+    let event = stream.next().await.unwrap();
+    assert_eq!((event.name.as_str(), event.data.as_str()), ("edge.removed", r#"{"id":7}"#));
+    assert_ne!(event.id, hello.id);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_was() {
+    let site = Site::start().await;
+    site.pair();
+    let (mut stream, hello) = site.stream(None).await;
+    for id in 1..=3 {
+        site.daemon.events.send(removed(id)).unwrap();
+    }
+    let first = stream.next().await.unwrap();
+    stream.next().await.unwrap();
+    stream.next().await.unwrap();
+    drop(stream);
+
+    let (mut again, _) = site.stream(Some(&first.id)).await;
+    assert_eq!(again.next().await.unwrap().data, r#"{"id":2}"#);
+    assert_eq!(again.next().await.unwrap().data, r#"{"id":3}"#);
+    let (mut from_hello, _) = site.stream(Some(&hello.id)).await;
+    assert_eq!(from_hello.next().await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn who_missed_too_much_reads_everything_again() {
+    let site = Site::start().await;
+    site.pair();
+    let (mut stream, hello) = site.stream(None).await;
+    for id in 0..1_001 {
+        site.daemon.events.send(removed(id)).unwrap();
+    }
+    let mut newest = stream.next().await.unwrap();
+    while newest.data != r#"{"id":1000}"# {
+        newest = stream.next().await.unwrap();
+    }
+    for last in [hello.id.as_str(), "0-5"] {
+        let (mut late, _) = site.stream(Some(last)).await;
+        let resync = late.next().await.unwrap();
+        assert_eq!((resync.name.as_str(), resync.id.as_str()), ("resync", newest.id.as_str()));
+    }
+    let (mut odd, hello) = site.stream(Some("no place at all")).await;
+    assert_eq!(hello.id, newest.id);
+    site.daemon.events.send(removed(5)).unwrap();
+    assert_eq!(odd.next().await.unwrap().data, r#"{"id":5}"#);
+}
+
+#[tokio::test]
+async fn a_stream_tells_that_the_daemon_went_and_came() {
+    let site = Site::start().await;
+    site.pair();
+    let (mut stream, _) = site.stream(None).await;
+    site.daemon_task.abort();
+    let gone = stream.next().await.unwrap();
+    assert_eq!(gone.name, "daemon");
+    assert!(gone.data.contains(r#""running":false"#));
+
+    std::fs::remove_file(site.folder.path().join(rpc::SOCKET)).unwrap();
+    site.daemon.state.lock().unwrap().rev = 42;
+    let _back = site.daemon.listen(site.folder.path());
+    let resync = stream.next().await.unwrap();
+    assert_eq!(resync.name, "resync");
+    let data: Value = serde_json::from_str(&resync.data).unwrap();
+    assert_eq!((&data["rev"], &data["daemon"]["running"]), (&json!(42), &json!(true)));
+}
+
+#[tokio::test]
+async fn streams_are_limited_and_give_their_place_back() {
+    let site = Site::start().await;
+    site.pair();
+    let mut streams = Vec::new();
+    for _ in 0..super::live::STREAMS {
+        streams.push(site.stream(None).await);
+    }
+    let refused = site.get("/api/v1/events").await;
+    assert_eq!(refused.problem(), (429, "too_many".into()));
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    drop(streams);
+    timeout(DEADLINE, async {
+        loop {
+            // A closed stream is noticed when something is written to it.
+            let _ = site.daemon.events.send(removed(1));
+            let mut probe = TcpStream::connect(site.address).await.unwrap();
+            let text = format!(
+                "GET /api/v1/events HTTP/1.1\r\nhost: {}\r\ncookie: edgeward=secret-1\r\n\r\n",
+                site.address
+            );
+            probe.write_all(text.as_bytes()).await.unwrap();
+            let mut head = [0; 12];
+            probe.read_exact(&mut head).await.unwrap();
+            if &head == b"HTTP/1.1 200" {
+                return;
+            }
+        }
+    })
+    .await
+    .expect("places come back");
+}
+
+#[tokio::test]
+async fn stopping_ends_the_streams() {
+    let mut site = Site::start().await;
+    site.pair();
+    let (mut stream, _) = site.stream(None).await;
+    site.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(stream.next().await, None);
+    timeout(DEADLINE, &mut site.server).await.unwrap().unwrap().unwrap();
+}
