@@ -18,6 +18,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use dashboard::rpc::Client;
+use nix::sys::signal::{SigHandler, Signal};
 
 use self::lifetime::LifetimeArgs;
 use crate::{
@@ -321,6 +322,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Config(ConfigCommand::Show(args)) => print!("{}", config_of(&args)?),
         Command::Unload(args) => unload::run(args, runtime_dir).await?,
         asking => {
+            end_with_the_reader();
             let runtime_dir = runtime_dir.unwrap_or_else(configured_runtime_dir);
             let client = Client::connect(&runtime_dir).await?;
             ask::run(asking, client, json).await?;
@@ -361,13 +363,14 @@ async fn run_daemon(args: RunArgs, runtime_dir: Option<PathBuf>) -> Result<()> {
     }
     // What the daemon makes is for root; the socket says itself who may use it.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    daemon::run(config, args.mode).await.inspect_err(|_| {
-        if crate::guard::is_loaded() {
-            tracing::warn!(
-                "The guard stays: nothing passes the protected interfaces until Edgeward runs, or `edgeward unload` removes it"
-            );
-        }
-    })
+    daemon::run(config, args.mode).await
+}
+
+/// Lets `edgeward … | head` end quietly. The two daemons must outlive who reads from them and do not call this.
+fn end_with_the_reader() {
+    // SAFETY: the default action is no handler of ours, so nothing of this program runs in a signal.
+    let reset = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    reset.expect("SIGPIPE is a signal whose action can be chosen");
 }
 
 fn config_of(args: &ConfigArgs) -> Result<Config, Mistakes> {

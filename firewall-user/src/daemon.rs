@@ -73,15 +73,23 @@ const OBSERVATIONS: usize = 4096;
 
 /// Runs the daemon until it is told to stop. `mode` is what the command line says of the site's mode.
 pub async fn run(config: Config, mode: Option<config::SiteMode>) -> Result<()> {
-    let mut stop = Stop::listen()?;
-    let clock = Clock::new()?;
-    let mut ports = Ports::configured(&config)?;
+    let ports = Ports::configured(&config)?;
     let interfaces = &config.interfaces;
     let _instance =
         Instance::claim(&config.state.runtime_dir, interfaces.protect.iter().chain(&interfaces.uplink))?;
     let pins = Pins::open(&config.state.bpffs)?;
     guard_of(&config).load()?;
+    protect(config, mode, ports, pins).await.inspect_err(|_| {
+        tracing::warn!(
+            "The guard stays: nothing new passes the protected interfaces until Edgeward runs, or `edgeward unload` removes it"
+        );
+    })
+}
 
+/// From here on nothing passes that was not judged.
+async fn protect(config: Config, mode: Option<config::SiteMode>, mut ports: Ports, pins: Pins) -> Result<()> {
+    let mut stop = Stop::listen()?;
+    let clock = Clock::new()?;
     let Opened { store, set_aside } = Store::open(&config.state.dir)?;
     let (mut graph, store, set_aside) = restore(store, set_aside, &config, clock.now())?;
     let sessions = store.sessions()?;

@@ -7,6 +7,8 @@ use super::lifetime::show_date;
 
 /// Longest object or name in a table, in characters.
 const WIDE: usize = 60;
+/// Longest line of an explanation, in characters.
+const LONG: usize = 300;
 
 pub(super) fn status(status: &view::Status) {
     println!("Edgeward {}: {} ({})", status.version, status.mode, status.health);
@@ -108,12 +110,12 @@ fn until(edge: &view::Edge) -> String {
 
 pub(super) fn explanation(explanation: &view::Explanation) {
     edges(std::slice::from_ref(&explanation.edge));
-    println!("\n{} Risk: {}.", explanation.because, explanation.edge.risk);
+    println!("\nBecause: {}. Risk: {}.", explanation.because, explanation.edge.risk);
     let lists = [("It normally does:", &explanation.habits), ("Seen:", &explanation.evidence)];
     for (title, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {
         println!("{title}");
         for line in lines {
-            println!("  {}", text(line));
+            println!("  {}", harmless(line, LONG));
         }
     }
     if !explanation.edge.beneficiaries.is_empty() {
