@@ -468,7 +468,9 @@ fn midstream(scratch: &mut Scratch) -> Result<(), Stop> {
         key.dst = scratch.src;
         key.port = scratch.frame.src_port;
     }
-    let tolerated = scratch.audit != 0 || edge::learning(key.src);
+    // A stream that would be inspected is opened anew, so that what it says is learned too.
+    let learns = edge::learning(key.src) && !is_mqtt_port(scratch, key.port);
+    let tolerated = scratch.audit != 0 || learns;
     if !tolerated || ask(scratch, key, Use::Take).is_err() {
         return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
     }
