@@ -1,6 +1,6 @@
 //! An edge: who does what to whom, and how the model stands to it.
 
-use firewall_common::abi::{EdgeKey, PrincipalId, RuleId};
+use firewall_common::abi::{EdgeKey, Observed, PrincipalId, RuleId};
 use firewall_common::precedence::RuleState;
 use firewall_common::reason::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
@@ -183,27 +183,28 @@ impl Ruling {
 
 /// What was counted under one entry of the kernel, so that reading it twice counts once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Boot-time nanoseconds at which the entry began.
-    pub first: u64,
-    pub count: u64,
+    first: u64,
+    /// Hash of its object.
+    object: u64,
+    count: u64,
 }
 
 impl Tally {
-    /// Entries of the kernel that may be alive for one edge at a time.
-    const KEPT: usize = 4;
+    /// As many entries as the kernel keeps for one source: more are never alive.
+    const KEPT: usize = firewall_common::abi::OBSERVED_PER_SOURCE as usize;
 
-    pub(crate) fn update(tallies: &mut Vec<Self>, first: u64, count: u64) -> u64 {
-        if let Some(tally) = tallies.iter_mut().find(|tally| tally.first == first) {
-            let new = count.saturating_sub(tally.count);
-            tally.count = tally.count.max(count);
-            return new;
-        }
+    /// Notes the count of an entry, and returns what is new in it.
+    pub(crate) fn update(tallies: &mut Vec<Self>, object: u64, value: &Observed) -> u64 {
+        let Observed { first, count, .. } = *value;
+        let known = tallies.iter().position(|tally| tally.first == first && tally.object == object);
+        let before = known.map_or(0, |at| tallies.remove(at).count);
         if tallies.len() == Self::KEPT {
             tallies.remove(0);
         }
-        tallies.push(Self { first, count });
-        count
+        tallies.push(Self { first, object, count: count.max(before) });
+        count.saturating_sub(before)
     }
 }
 
@@ -255,8 +256,8 @@ impl Edge {
     }
 
     /// Adds what an entry of the kernel has counted since it was read last, and returns that.
-    pub(crate) fn count(&mut self, first: u64, count: u64) -> u64 {
-        let new = Tally::update(&mut self.tallies, first, count);
+    pub(crate) fn count(&mut self, object: u64, value: &Observed) -> u64 {
+        let new = Tally::update(&mut self.tallies, object, value);
         self.tries = self.tries.saturating_add(new);
         new
     }

@@ -175,7 +175,8 @@ pub(crate) mod tests {
         })
     }
 
-    /// Every topic of up to five levels over the words of [`filters`] and one that they do not have.
+    /// Every topic of up to five levels over the words of [`filters`] and one that they do not have. The empty one is
+    /// among them, which MQTT forbids: `/#` and `+` meet there.
     pub(crate) fn topics() -> Vec<String> {
         let words = ["a", "b", "", "z"];
         let mut all = Vec::new();
@@ -185,7 +186,6 @@ pub(crate) mod tests {
             all.append(&mut last);
             last = longer;
         }
-        all.retain(|topic| !topic.is_empty());
         all
     }
 

@@ -537,3 +537,6 @@ pub(crate) fn same_name(left: &str, right: &str) -> bool {
 fn numbers(ids: &[PrincipalId]) -> String {
     ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

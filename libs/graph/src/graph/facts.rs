@@ -235,9 +235,12 @@ impl Graph {
         }
         let judged = self.judge(&path, now);
         let known = judged.edge.filter(|_| new_host.is_none());
-        if let Some(id) =
-            known.filter(|id| self.edges.get(id).is_some_and(|edge| edge.state.rule(now).is_some()))
-        {
+        // A decision that waits for the clock lets nothing pass, but nobody is asked again.
+        let settled = |edge: &Edge| match edge.state {
+            State::Learned | State::Allowed(_) | State::Denied(_) => true,
+            State::Pending | State::Lapsed => false,
+        };
+        if let Some(id) = known.filter(|id| self.edges.get(id).is_some_and(settled)) {
             self.count(id, fact, now);
             self.maybe_used_up(id, fact);
             return;
@@ -425,7 +428,7 @@ impl Graph {
 
     fn count(&mut self, id: EdgeId, fact: &Fact, now: Now) {
         let Some(edge) = self.edges.get_mut(&id) else { return };
-        let new = edge.count(fact.value.first, fact.value.count);
+        let new = edge.count(fact.key.object, &fact.value);
         let (first, last) = (now.unix_at(fact.value.first), now.unix_at(fact.value.last));
         edge.first_seen = Some(edge.first_seen.map_or(first, |known| known.min(first)));
         edge.last_seen = Some(edge.last_seen.map_or(last, |known| known.max(last)));
@@ -476,20 +479,12 @@ impl Graph {
         object: String,
         now: Now,
     ) {
-        let seen = Seen {
-            at: now.unix_at(fact.value.last),
-            verdict: Verdict::from_code(fact.value.verdict),
-            reason: Reason::from_code(fact.value.reason),
-            src,
-            dst,
-            verb: operation.map(|operation| operation.verb),
-            object,
-            first: fact.value.first,
-            count: fact.value.count,
-        };
+        let at = now.unix_at(fact.value.last);
+        let seen = Seen { fact, at, src, dst, verb: operation.map(|operation| operation.verb), object };
         let count = self.stopped.add(&seen);
         if count > 0 {
-            let Seen { at, verdict, reason, src, dst, verb, object, .. } = seen;
+            let (verdict, reason) = (seen.verdict(), seen.reason());
+            let Seen { at, src, dst, verb, object, .. } = seen;
             let observation = Observation { at, verdict, reason, edge: None, src, dst, verb, object, count };
             self.notify(Event::Observation(observation));
         }
@@ -523,17 +518,9 @@ impl Graph {
     }
 
     fn hear_overflow(&mut self, src: PrincipalId, fact: &Fact, now: Now) {
-        let seen = Seen {
-            at: now.unix_at(fact.value.last),
-            verdict: Verdict::from_code(fact.value.verdict),
-            reason: Reason::from_code(fact.value.reason),
-            src,
-            dst: PrincipalId::UNKNOWN,
-            verb: None,
-            object: "more than is kept of one source".to_owned(),
-            first: fact.value.first,
-            count: fact.value.count,
-        };
+        let (at, dst) = (now.unix_at(fact.value.last), PrincipalId::UNKNOWN);
+        let object = "more than is kept of one source".to_owned();
+        let seen = Seen { fact, at, src, dst, verb: None, object };
         let count = self.stopped.add(&seen);
         if count > 0 {
             self.overflow(src, count);

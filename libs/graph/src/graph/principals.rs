@@ -217,7 +217,7 @@ impl Graph {
                 self.push(Command::PutHost { addr, id: into });
             }
         }
-        self.rejudge(into, now);
+        self.rejudge(self.edges_of(into), now);
         self.mark_principal(into);
         self.flush(now);
         self.save_principal(into);
@@ -340,7 +340,7 @@ impl Graph {
         for edge in self.edges_of(id) {
             self.tell_edge(edge, now);
         }
-        self.rejudge(id, now);
+        self.rejudge(self.edges_of(id), now);
         self.mark_principal(id);
         self.flush(now);
         self.notify(Event::PrincipalChanged(id));
@@ -350,13 +350,14 @@ impl Graph {
         self.tell_principal(id, now);
         self.question_learned(now);
         self.mark_principal(id);
-        self.rejudge(id, now);
+        // Messages to a broker depend on what its subscribers are.
+        self.rejudge(self.edges.keys().copied().collect(), now);
         self.flush(now);
     }
 
-    /// What waits for a decision about a principal may need none any more, or for another reason.
-    fn rejudge(&mut self, id: PrincipalId, now: Now) {
-        for edge in self.edges_of(id) {
+    /// What waits for a decision may need none any more, or for another reason.
+    fn rejudge(&mut self, edges: Vec<EdgeId>, now: Now) {
+        for edge in edges {
             let Some(pending) = self.edges.get(&edge).filter(|edge| edge.state == State::Pending) else {
                 continue;
             };

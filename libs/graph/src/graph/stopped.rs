@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use firewall_common::abi::PrincipalId;
 use firewall_common::reason::{Reason, Verdict};
 
+use super::Fact;
 use crate::edge::Tally;
 use crate::explain::Blocked;
 use crate::operation::Verb;
@@ -34,37 +35,43 @@ struct Entry {
 
 /// What was seen, as it was read.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct Seen<'a> {
+    pub(super) fact: &'a Fact,
     pub(super) at: i64,
-    pub(super) verdict: Option<Verdict>,
-    pub(super) reason: Option<Reason>,
     pub(super) src: PrincipalId,
     pub(super) dst: PrincipalId,
     pub(super) verb: Option<Verb>,
     pub(super) object: String,
-    /// Start and count of the kernel's entry.
-    pub(super) first: u64,
-    pub(super) count: u64,
+}
+
+impl Seen<'_> {
+    pub(super) const fn verdict(&self) -> Option<Verdict> {
+        Verdict::from_code(self.fact.value.verdict)
+    }
+
+    pub(super) const fn reason(&self) -> Option<Reason> {
+        Reason::from_code(self.fact.value.reason)
+    }
 }
 
 impl Stopped {
     /// Adds what is new in an entry of the kernel, and returns how much that is.
-    pub(super) fn add(&mut self, seen: &Seen) -> u64 {
+    pub(super) fn add(&mut self, seen: &Seen<'_>) -> u64 {
         let entries = self.0.entry(seen.src).or_default();
-        let key = Key { dst: seen.dst, verb: seen.verb, object: seen.object.clone(), reason: seen.reason };
+        let key = Key { dst: seen.dst, verb: seen.verb, object: seen.object.clone(), reason: seen.reason() };
         if !entries.contains_key(&key) && entries.len() == PER_SOURCE {
             let oldest = entries.iter().min_by_key(|(_, entry)| entry.at).map(|(key, _)| key.clone());
             oldest.and_then(|key| entries.remove(&key));
         }
         let entry = entries.entry(key).or_insert_with(|| Entry {
             at: seen.at,
-            verdict: seen.verdict,
+            verdict: seen.verdict(),
             count: 0,
             tallies: Vec::new(),
         });
-        let new = Tally::update(&mut entry.tallies, seen.first, seen.count);
+        let new = Tally::update(&mut entry.tallies, seen.fact.key.object, &seen.fact.value);
         entry.at = entry.at.max(seen.at);
-        entry.verdict = seen.verdict;
+        entry.verdict = seen.verdict();
         entry.count += new;
         new
     }

@@ -1,0 +1,218 @@
+use super::*;
+use firewall_common::abi::Kind;
+
+fn hear(site: &mut Site, src: PrincipalId, name: &[u8]) {
+    let mut object = [0; OBJECT_CAP];
+    object[..name.len()].copy_from_slice(name);
+    let edge = EdgeKey { src, dst: PrincipalId::UNKNOWN, port: 0, proto: 0, kind: Kind::DhcpName as u8 };
+    let key = ObservedKey { addr: Addr::default(), object: 1, edge, _pad: 0 };
+    let value = Observed {
+        count: 1,
+        first: site.now.boot_ns,
+        last: site.now.boot_ns,
+        verdict: Verdict::Forwarded as u8,
+        reason: Reason::InModel as u8,
+        object_len: name.len() as u16,
+        ifindex: 7,
+        object,
+    };
+    site.graph.handle_observed(&Fact { key, value }, site.now);
+    site.execute();
+}
+
+#[test]
+fn a_name_that_a_device_gives_itself_is_a_hint_and_never_found() {
+    let mut site = Site::open();
+    let (lock, evil) = (site.named(1, "Front door", "lock"), site.device(2));
+    hear(&mut site, evil, b"front\x1b door");
+    assert_eq!(
+        site.graph.principal(evil).unwrap().hint.as_ref().map(|hint| hint.0.as_str()),
+        Some("front door")
+    );
+    assert_eq!(site.graph.find("front door"), Ok(lock));
+    assert_eq!(site.alarms(), [Alarm::NameAlike]);
+    hear(&mut site, evil, b"Heater");
+    assert!(
+        matches!(site.graph.find("Heater"), Err(Refused::NotFound(message)) if message.contains("calls itself"))
+    );
+    assert_eq!(site.graph.find("02:00:00:00:00:02"), Ok(evil));
+    assert_eq!(site.graph.find(&evil.0.to_string()), Ok(evil));
+    assert_eq!(site.graph.find("self"), Ok(PrincipalId::SELF));
+}
+
+#[test]
+fn names_are_unique_and_mean_nothing_else() {
+    let mut site = Site::open();
+    let (_, other) = (site.named(1, "Hub", "hub"), site.device(2));
+    for name in ["hub", "17", "02:00:00:00:00:01", "10.0.0.1", "Internet", "self"] {
+        let patch = Patch { name: Some(name.into()), ..Patch::default() };
+        assert!(site.graph.set_principal(other, &patch, &owner(), site.now).is_err(), "{name}");
+    }
+    let patch = Patch { kind: Some("lokc".into()), ..Patch::default() };
+    assert!(matches!(site.graph.set_principal(other, &patch, &owner(), site.now), Err(Refused::Invalid(_))));
+    let patch = Patch { room: Some("Cellar\u{202e}".into()), ..Patch::default() };
+    site.graph.set_principal(other, &patch, &owner(), site.now).unwrap();
+    assert_eq!(site.graph.principal(other).unwrap().room.as_deref(), Some("Cellar"));
+}
+
+#[test]
+fn a_mac_on_another_port_gains_nothing() {
+    let mut site = Site::open();
+    let lock = site.device(1);
+    let place = Place { port: "lan1".into(), ifindex: 8, vlan: 0, mac: [2, 0, 0, 0, 0, 1] };
+    site.graph.handle_stranger(place, site.now);
+    site.execute();
+    assert_eq!(site.alarms(), [Alarm::SpoofMac]);
+    assert_eq!(site.kernel.macs.get(&([2, 0, 0, 0, 0, 1], 0)), Some(&(7, lock)));
+}
+
+#[test]
+fn the_same_mac_in_another_vlan_is_another_principal() {
+    let mut site = Site::open();
+    let first = site.device(1);
+    let place = Place { port: "lan0".into(), ifindex: 7, vlan: 5, mac: [2, 0, 0, 0, 0, 1] };
+    site.graph.handle_stranger(place, site.now);
+    site.execute();
+    assert_ne!(site.kernel.macs.get(&([2, 0, 0, 0, 0, 1], 5)), Some(&(7, first)));
+    assert!(matches!(site.graph.find("02:00:00:00:00:01"), Err(Refused::Invalid(_))));
+}
+
+#[test]
+fn an_interface_that_comes_back_gets_its_devices_again() {
+    let mut site = Site::open();
+    let lock = site.device(1);
+    site.graph.handle_port("lan0", 23, site.now);
+    site.execute();
+    assert_eq!(site.kernel.macs.get(&([2, 0, 0, 0, 0, 1], 0)), Some(&(23, lock)));
+}
+
+#[test]
+fn quarantine_reaches_the_kernel_before_the_disk_and_release_after() {
+    let mut site = Site::open();
+    let (hub, washer) = (site.device(1), site.device(2));
+    site.connect(washer, hub);
+    site.order.clear();
+    let quarantine = site.graph.set_mode(washer, Mode::Quarantine, &owner(), site.now).unwrap();
+    site.execute();
+    assert_eq!(site.order.first(), Some(&"kernel"));
+    assert!(!site.connect(washer, hub));
+    assert!(!site.connect(hub, washer));
+    assert_eq!(site.graph.trouble(washer, 1, site.now).len(), 1, "no card, but it can be looked up");
+    site.order.clear();
+    site.graph.undo(quarantine, &owner(), site.now).unwrap();
+    site.execute();
+    assert_eq!(site.order.first(), Some(&"save"));
+    assert_eq!(site.mode(washer), Mode::Learning);
+    assert!(site.connect(washer, hub));
+}
+
+#[test]
+fn a_guest_reaches_the_internet_only_and_asks_nothing() {
+    let mut site = Site::open();
+    let (hub, phone) = (site.device(1), site.device(2));
+    site.graph.set_mode(phone, Mode::Guest, &owner(), site.now).unwrap();
+    site.execute();
+    assert!(site.reach(phone, [192, 0, 2, 1], 443));
+    assert!(!site.connect(phone, hub));
+    assert_eq!(site.graph.edges().count(), 0);
+    assert_eq!(site.graph.trouble(phone, 1, site.now).len(), 1);
+}
+
+#[test]
+fn a_pause_ends_itself() {
+    let mut site = Site::open();
+    let washer = site.device(1);
+    site.graph.pause(Some(washer), 60, &owner(), site.now).unwrap();
+    site.graph.pause(None, 120, &owner(), site.now).unwrap();
+    site.execute();
+    assert!(site.graph.principal(washer).unwrap().pause.is_some() && site.graph.site().pause.is_some());
+    site.pass(61);
+    assert!(site.graph.principal(washer).unwrap().pause.is_none() && site.graph.site().pause.is_some());
+    site.pass(61);
+    assert!(site.graph.site().pause.is_none());
+    assert!(matches!(site.graph.pause(None, 43_201, &owner(), site.now), Err(Refused::Invalid(_))));
+}
+
+#[test]
+fn merged_devices_have_one_model() {
+    let mut site = Site::open();
+    let (hub, wired, radio) = (site.device(1), site.named(2, "Washer", "washer"), site.device(3));
+    site.connect(wired, hub);
+    site.connect(radio, hub);
+    site.publish(radio, hub, "x");
+    let denied = site.id(radio, "connect", "tcp/1883");
+    site.say(denied, Answer::Deny, Lifetime::Always);
+    site.graph.merge(radio, wired, &owner(), site.now).unwrap();
+    site.execute();
+    assert!(site.graph.principal(radio).is_none());
+    assert_eq!(site.kernel.macs.get(&([2, 0, 0, 0, 0, 3], 0)), Some(&(7, wired)));
+    assert_eq!(site.state(wired, "connect", "tcp/1883"), "denied", "the stricter of the two");
+    assert_eq!(site.state(wired, "publish", "x"), "learned");
+    assert!(!site.connect(wired, hub));
+    assert_eq!(site.kernel.edges.len(), 1);
+    assert!(site.graph.merge(wired, PrincipalId::SELF, &owner(), site.now).is_err());
+}
+
+#[test]
+fn what_is_forgotten_is_gone_everywhere() {
+    let mut site = Site::open();
+    let (hub, washer) = (site.device(1), site.device(2));
+    site.connect(washer, hub);
+    site.client(washer, hub, "washer");
+    site.publish(washer, hub, "x");
+    site.graph.forget(washer, &owner(), site.now).unwrap();
+    site.execute();
+    assert_eq!((site.kernel.edges.len(), site.kernel.rules.len(), site.kernel.macs.len()), (0, 1, 1));
+    assert!(!site.disk.keys().any(|key| matches!(key, RecordKey::Edge(_))));
+    site.scan();
+    assert_eq!(site.graph.edges().count(), 0, "old entries of the kernel bring nothing back");
+    let again = site.device(2);
+    assert_ne!(again, washer, "a number is not used again at once");
+}
+
+#[test]
+fn a_port_has_room_for_so_many_and_silent_strangers_make_room() {
+    let mut site = Site::new(Settings { principals_per_port: 3, first_run: 0, ..Settings::default() });
+    for number in 1..=3 {
+        site.device(number);
+    }
+    let stranger = |number| Place { port: "lan0".into(), ifindex: 7, vlan: 0, mac: [2, 0, 0, 0, 0, number] };
+    site.graph.handle_stranger(stranger(4), site.now);
+    site.execute();
+    assert_eq!(site.kernel.macs.len(), 3);
+    assert_eq!(site.alarms(), [Alarm::Overflow]);
+    let first = site.graph.find("02:00:00:00:00:01").unwrap();
+    let patch = Patch { name: Some("Mine".into()), ..Patch::default() };
+    site.graph.set_principal(first, &patch, &owner(), site.now).unwrap();
+    site.wait(601);
+    site.device(4);
+    assert_eq!(site.kernel.macs.len(), 3);
+    assert_eq!(site.graph.find("Mine"), Ok(first), "what a person has named stays");
+}
+
+#[test]
+fn facts_that_make_no_sense_change_nothing() {
+    let mut site = Site::open();
+    let washer = site.device(1);
+    let value = Observed {
+        count: u64::MAX,
+        first: u64::MAX,
+        last: 0,
+        verdict: 99,
+        reason: 99,
+        object_len: u16::MAX,
+        ifindex: 0,
+        object: [0xff; OBJECT_CAP],
+    };
+    for kind in 0..=255 {
+        for (src, dst) in [(washer.0, 4_095), (4_095, washer.0), (0, 0), (washer.0, 0), (u32::MAX, u32::MAX)]
+        {
+            let edge = EdgeKey { src: PrincipalId(src), dst: PrincipalId(dst), port: 0, proto: 0, kind };
+            let key = ObservedKey { addr: Addr([0xab; 16]), object: 0, edge, _pad: 0 };
+            site.graph.handle_observed(&Fact { key, value }, site.now);
+        }
+    }
+    site.execute();
+    assert_eq!(site.graph.edges().count(), 0);
+    assert_eq!(site.graph.principals().count(), 4);
+}
