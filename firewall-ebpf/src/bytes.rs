@@ -24,10 +24,12 @@ impl Skb<'_> {
 /// The buffer comes as the pointer that a loop's callback was given.
 #[inline(always)]
 pub fn copy<const N: usize>(skb: *const c_void, offset: u32, to: &mut [u8; N], length: u32) -> bool {
-    let length = opaque(u64::from(length));
-    if length == 0 || length > N as u64 {
+    // Not `length == 0`: before Linux 6.8 the verifier learns nothing from an inequality, and takes zero for possible.
+    let last = opaque(u64::from(length).wrapping_sub(1));
+    if last >= N as u64 {
         return false;
     }
+    let length = last + 1;
     // SAFETY: the helper checks offset and length against the frame, and `length` is at most that of `to`.
     unsafe { bpf_skb_load_bytes(skb, offset, to.as_mut_ptr().cast(), length as u32) == 0 }
 }
