@@ -21,7 +21,7 @@ use firewall_common::wire::mqtt::{Event, Sender, Stream};
 use crate::bytes::{Skb, copy};
 use crate::edge::{self, Use};
 use crate::hook::{Answer, Stop};
-use crate::scratch::{self, Scratch, WINDOW};
+use crate::scratch::{Scratch, WINDOW};
 use crate::{atomic, flow, observe};
 
 /// Written by the kernel.
@@ -102,9 +102,7 @@ pub fn inspect(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(),
     }
     let result = in_sequence(skb, scratch, stream, next);
     atomic::unlock(lock);
-    if scratch.flow.inspect != Inspect::Mqtt as u8 {
-        settle(scratch, entry);
-    }
+    settle(scratch, entry);
     result
 }
 
@@ -112,7 +110,11 @@ pub fn inspect(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(),
 #[inline(always)]
 fn settle(scratch: &Scratch, entry: *mut Flow) {
     // SAFETY: as above; one byte that only ever leaves `Detect`.
-    unsafe { (*entry).inspect = scratch.flow.inspect };
+    unsafe {
+        if (*entry).inspect == Inspect::Detect as u8 {
+            (*entry).inspect = scratch.flow.inspect;
+        }
+    }
 }
 
 /// Judges the segment under the direction's lock.
@@ -128,7 +130,8 @@ fn in_sequence(skb: &Skb, scratch: &mut Scratch, stream: *mut Stream, next: *mut
         scratch.at = scratch.frame.payload;
         scratch.end = scratch.frame.payload + scratch.frame.payload_len;
         scratch.stop = 0;
-        let mut walk = Walk { skb: skb.raw().cast(), hook: scratch.hook };
+        // The pointer is handed over, not looked up again: so the compiler knows that the loop changes what is behind it.
+        let mut walk = Walk { skb: skb.raw().cast(), scratch: &raw mut *scratch };
         // SAFETY: the callback has the signature that the helper calls.
         unsafe { bpf_loop(ROUNDS, round as *mut c_void, (&raw mut walk).cast(), 0) };
         if scratch.stop == 0 && scratch.at != scratch.end {
@@ -163,7 +166,7 @@ fn tolerate(scratch: &mut Scratch) -> bool {
 /// What a round of the loop needs; lives on the stack of the program.
 struct Walk {
     skb: *const c_void,
-    hook: u32,
+    scratch: *mut Scratch,
 }
 
 /// Judges up to [`WINDOW`] bytes of the segment, or skips a payload.
@@ -171,7 +174,8 @@ struct Walk {
 unsafe extern "C" fn round(_index: u32, walk: *mut c_void) -> i64 {
     // SAFETY: the helper passes what `in_sequence` gave it.
     let walk = unsafe { &*walk.cast::<Walk>() };
-    let Some(scratch) = scratch::of(walk.hook) else { return 1 };
+    // SAFETY: as above; the caller does not touch it during the loop.
+    let scratch = unsafe { &mut *walk.scratch };
     let left = scratch.end.wrapping_sub(scratch.at);
     if left == 0 || left > 0x1_0000 {
         return 1;
@@ -226,6 +230,7 @@ fn event_of(scratch: &mut Scratch, event: Event) -> i64 {
     match result {
         Ok(()) => 0,
         Err(reason) => {
+            unsafe { aya_ebpf::bpf_printk!(b"stop %d at %d client %d inspect %d", reason as u32, scratch.at, scratch.client as u32, scratch.flow.inspect as u32) };
             scratch.stop = reason as u8;
             1
         }
