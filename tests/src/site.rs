@@ -156,10 +156,11 @@ impl Site {
         Ok(site)
     }
 
-    /// As [`Site::up`], for a test: the site goes down when the value is dropped.
+    /// As [`Site::up`], for a test: the site goes down when the value is dropped, unless `EDGEWARD_KEEP_SITES` asks to
+    /// keep it for a look at what went wrong.
     pub fn temporary(name: &str, topology: Topology) -> Result<Self> {
         let mut site = Self::up(name, topology)?;
-        site.temporary = true;
+        site.temporary = std::env::var_os("EDGEWARD_KEEP_SITES").is_none();
         Ok(site)
     }
 

@@ -28,8 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Bring the site up, with its devices running and no firewall
-    Up,
+    /// Bring the site up, with its devices running
+    Up(up::Args),
     /// Take the site down
     Down,
     /// Play a scenario without and with the firewall, and measure it
@@ -60,7 +60,7 @@ async fn verb(cli: &Cli) -> Result<()> {
         bail!("network namespaces need root; `cargo xtask lab` calls this through sudo");
     }
     match &cli.verb {
-        Verb::Up => up::main(&cli.site, cli.topology),
+        Verb::Up(args) => up::main(args, &cli.site, cli.topology),
         Verb::Down => Site::remove(&cli.site),
         Verb::Scenario(args) => scenario::main(args, &cli.site, cli.topology).await,
         Verb::Demo(args) => demo::main(args, &cli.site, cli.topology).await,

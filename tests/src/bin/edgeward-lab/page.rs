@@ -64,7 +64,7 @@ impl Page {
     /// The page's address with a fresh code, and how to get there.
     pub(crate) async fn print_address(&self, client: &mut Client) -> Result<()> {
         let code: PairingCode = client.call(Request::Pair { seconds: CODE_LIFETIME }).await?;
-        let url = format!("http://{}/#pair={}", self.address, code.code);
+        let url = format!("http://{}/#/pair?k={}", self.address, code.code);
         println!("The page: {url}");
         if env::var_os("SSH_CONNECTION").is_some() {
             let port = self.address.port();

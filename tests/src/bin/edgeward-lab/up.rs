@@ -1,10 +1,27 @@
 //! `lab up`: the site, left running.
 
 use anyhow::Result;
-use lab::{Device, Site, Topology};
+use lab::{
+    Device, Firewall, Site, Topology,
+    firewall::{Attach, Settings},
+};
 
-pub(crate) fn main(name: &str, topology: Topology) -> Result<()> {
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Put the firewall in between, before the devices join
+    #[arg(long)]
+    firewall: bool,
+    /// How the firewall attaches: auto, tc, xdp or xdp-generic
+    #[arg(long, default_value_t, requires = "firewall")]
+    attach: Attach,
+}
+
+pub(crate) fn main(args: &Args, name: &str, topology: Topology) -> Result<()> {
     let site = Site::up(name, topology)?;
+    if args.firewall {
+        let firewall = Firewall::start(&site, Settings { attach: args.attach, ..Settings::default() })?;
+        println!("the firewall answers: edgeward --runtime-dir {} status", firewall.runtime().display());
+    }
     for device in Device::ALL {
         site.join(device)?;
     }
