@@ -7,18 +7,23 @@ use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path};
 
 use serde_json::{Map, Value};
 
+use graph::principal::Kind;
+
 use crate::http::openapi_document;
 
 const HEADER: &str = "\
 // Made from the Rust view models by `EDGEWARD_UPDATE_TYPES=1 cargo test -p dashboard types_of_the_page`; do not edit.
 ";
 
+/// The alias `UnixSeconds` is described under the name of what it stands for.
+const UNIX_SECONDS: &str = "i64";
+
 /// All schemas of the API as TypeScript, in alphabetical order.
 fn render() -> String {
     let document = serde_json::to_value(openapi_document()).expect("a description becomes JSON");
     let schemas = document["components"]["schemas"].as_object().expect("there are schemas");
     let mut text = HEADER.to_owned();
-    for (name, schema) in schemas {
+    for (name, schema) in schemas.iter().filter(|(name, _)| *name != UNIX_SECONDS) {
         doc(&mut text, schema, "");
         if is_object(schema) {
             writeln!(text, "export interface {name} {}\n", object(schema, ""))
@@ -28,8 +33,10 @@ fn render() -> String {
                 .expect("a string takes everything");
         }
     }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
+    let kinds = Kind::ALL.iter().map(|kind| format!("\n  | {:?}", kind.as_str()));
+    text.push_str("/** What a device is. */\nexport type Kind =");
+    text.extend(kinds);
+    text.push_str(";\n\n/** Seconds since 1970. */\nexport type UnixSeconds = number;\n");
     text
 }
 
@@ -62,7 +69,7 @@ fn object(schema: &Value, indent: &str) -> String {
 fn type_of(schema: &Value, indent: &str) -> String {
     if let Some(reference) = schema["$ref"].as_str() {
         let (_, name) = reference.rsplit_once('/').expect("a reference has a path");
-        return name.to_owned();
+        return if name == UNIX_SECONDS { "UnixSeconds" } else { name }.to_owned();
     }
     for alternatives in ["oneOf", "anyOf"] {
         if let Some(schemas) = schema[alternatives].as_array() {

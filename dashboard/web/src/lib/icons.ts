@@ -1,6 +1,8 @@
 // Pictures of devices and of the navigation, drawn on 24 by 24 with round strokes.
 
-const DEVICES: Record<string, string> = {
+import type { Kind } from './types';
+
+const DEVICES: Record<Kind | 'server' | 'box' | 'everyone', string> = {
   unknown: 'M5 5h14v14H5z M9.6 9.7a2.5 2.5 0 1 1 3.6 2.2c-.8.4-1.2.8-1.2 1.6 M12 16.2v.1',
   lock: 'M6 11h12v9H6z M8.5 11V7.5a3.5 3.5 0 0 1 7 0V11 M12 14.5v2',
   alarm: 'M6 17V11a6 6 0 0 1 12 0v6 M4 17h16 M10.5 20h3 M12 5V3',
@@ -55,6 +57,6 @@ const SIGNS = {
 export type Sign = keyof typeof SIGNS;
 
 /** Picture of a kind of device; an unknown kind has the question mark. */
-export const deviceIcon = (kind: string): string => DEVICES[kind] ?? DEVICES['unknown'] ?? '';
+export const deviceIcon = (kind: string): string => (Object.hasOwn(DEVICES, kind) ? DEVICES[kind as Kind] : DEVICES.unknown);
 
 export const signIcon = (sign: Sign): string => SIGNS[sign];

@@ -50,6 +50,8 @@ const EVERYONE = 2;
 const ADDRESS = /^(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]+)$/i;
 const NUMBER_ONLY = /^principal \d+$/;
 
+export const isAddress = (name: string): boolean => ADDRESS.test(name);
+
 export type Principals = ReadonlyMap<number, Principal>;
 
 export function whoIs(end: Pick<End, 'id' | 'name' | 'confirmed' | 'kind'>, principals: Principals): Who {
@@ -58,7 +60,7 @@ export function whoIs(end: Pick<End, 'id' | 'name' | 'confirmed' | 'kind'>, prin
   if (end.id === UNNAMED_SERVER) return { is: 'server', name: undefined };
   if (principals.get(end.id)?.mode === 'outside') return { is: 'server', name: end.name };
   if (end.confirmed) return { is: 'named', name: end.name, kind: end.kind };
-  if (ADDRESS.test(end.name) || NUMBER_ONLY.test(end.name)) return { is: 'unknown', kind: end.kind };
+  if (isAddress(end.name) || NUMBER_ONLY.test(end.name)) return { is: 'unknown', kind: end.kind };
   return { is: 'unnamed', name: end.name, kind: end.kind };
 }
 

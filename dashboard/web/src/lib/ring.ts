@@ -1,5 +1,6 @@
 // The map of a site: hub in the middle, devices by room on an ellipse, the Internet as one sector at the left. The same
-// site gives the same picture, and a new edge moves nothing.
+// site gives the same picture, and a new edge moves nothing. Lengths are pixels of the screen, so that text is never
+// scaled below what can be read.
 
 import { whoIs, type Principals, type Who } from './reading';
 import type { Edge, EdgeState, Principal } from './types';
@@ -38,10 +39,9 @@ export interface Ring {
 
 /** More are unreadable; the rest is in the table. */
 const MOST_NODES = 40;
-const WIDTH = 880;
-const HEIGHT = 530;
-const CENTRE = { x: WIDTH / 2, y: HEIGHT / 2 };
-const RADIUS = { x: 250, y: 188 };
+/** Room for labels beside, and above and below the ellipse. */
+const MARGIN = { x: 172, y: 74 };
+const SMALLEST_RADIUS = 90;
 /** From the edge of a node. */
 const GAP = 27;
 /** How far an arc leaves the straight line. */
@@ -49,7 +49,25 @@ const BEND = 0.16;
 
 const STATE_RANK: Record<EdgeState, number> = { pending: 0, denied: 1, allowed: 2, learned: 3 };
 
-export function layOut(principals: Principals, edges: Iterable<Edge>, waiting: ReadonlySet<number>): Ring {
+interface Ellipse {
+  x: number;
+  y: number;
+  rx: number;
+  ry: number;
+}
+
+export function layOut(
+  principals: Principals,
+  edges: Iterable<Edge>,
+  waiting: ReadonlySet<number>,
+  { width, height }: { width: number; height: number },
+): Ring {
+  const ellipse: Ellipse = {
+    x: width / 2,
+    y: height / 2,
+    rx: Math.max(width / 2 - MARGIN.x, SMALLEST_RADIUS),
+    ry: Math.max(height / 2 - MARGIN.y, SMALLEST_RADIUS),
+  };
   const shown = [...edges].filter((edge) => edge.state !== 'pending' || waiting.has(edge.id));
   const used = new Set(shown.flatMap((edge) => [edge.from.id, edge.to.id]));
   const all = [...principals.values()].filter((one) => isDevice(one) || used.has(one.id));
@@ -59,12 +77,14 @@ export function layOut(principals: Principals, edges: Iterable<Edge>, waiting: R
 
   const nodes = drawn.map((one, index) => {
     const angle = angleOf(index, drawn.length);
-    return node(one, CENTRE.x + RADIUS.x * Math.cos(angle), CENTRE.y + RADIUS.y * Math.sin(angle), principals);
+    const x = ellipse.x + ellipse.rx * Math.cos(angle);
+    const y = ellipse.y + ellipse.ry * Math.sin(angle);
+    return node(one, x, y, ellipse, principals);
   });
-  if (hub !== undefined) nodes.push(node(hub, CENTRE.x, CENTRE.y, principals));
+  if (hub !== undefined) nodes.push(node(hub, ellipse.x, ellipse.y, ellipse, principals));
   return {
-    width: WIDTH,
-    height: HEIGHT,
+    width,
+    height,
     nodes,
     arcs: arcs(shown, new Map(nodes.map((one) => [one.id, one]))),
     hidden: ordered.length - drawn.length,
@@ -98,16 +118,16 @@ function byPlace(a: Principal, b: Principal): number {
 /** Clockwise from the left. */
 const angleOf = (index: number, count: number): number => Math.PI + (2 * Math.PI * (index + 0.5)) / Math.max(count, 1) - 0.35;
 
-function node(one: Principal, x: number, y: number, principals: Principals): Node {
+function node(one: Principal, x: number, y: number, ellipse: Ellipse, principals: Principals): Node {
   const who = whoIs(one, principals);
   const kind = who.is === 'server' ? 'server' : who.is === 'box' ? 'box' : one.kind;
-  return { id: one.id, who, kind, room: one.room ?? undefined, x, y, side: side(x, y) };
+  return { id: one.id, who, kind, room: one.room ?? undefined, x, y, side: side(x, y, ellipse) };
 }
 
-function side(x: number, y: number): Node['side'] {
-  if (x > CENTRE.x + RADIUS.x * 0.4) return 'right';
-  if (x < CENTRE.x - RADIUS.x * 0.4) return 'left';
-  return y < CENTRE.y - 40 ? 'above' : 'below';
+function side(x: number, y: number, ellipse: Ellipse): Node['side'] {
+  if (x > ellipse.x + ellipse.rx * 0.4) return 'right';
+  if (x < ellipse.x - ellipse.rx * 0.4) return 'left';
+  return y < ellipse.y - 40 ? 'above' : 'below';
 }
 
 function arcs(edges: readonly Edge[], nodes: ReadonlyMap<number, Node>): Arc[] {

@@ -13,12 +13,12 @@ export interface Applied {
 export interface DaemonState {
   running: boolean;
   /** Since when, as far as this process knows. */
-  since: i64;
+  since: UnixSeconds;
 }
 
 /** A decision or mode change (`edgeward decisions list --json`). Append-only. */
 export interface Decision {
-  at: i64;
+  at: UnixSeconds;
   by: string;
   /** In words: the lifetime of a decision, the mode chosen. */
   detail: string;
@@ -41,10 +41,10 @@ export interface Edge {
   beneficiaries: End[];
   /** Who decided. */
   by?: string | null;
-  first_seen?: null | i64;
+  first_seen?: null | UnixSeconds;
   from: End;
   id: number;
-  last_seen?: null | i64;
+  last_seen?: null | UnixSeconds;
   /** `always`, `once`, `uses`, `for`, `until` or `until_restart`, where someone decided. */
   lifetime?: string | null;
   /** `lock_state`, `firmware`, `opaque`, …; only for words and risk. */
@@ -59,12 +59,12 @@ export interface Edge {
   rev: number;
   /** `high`, `medium` or `low`. */
   risk: Risk;
-  since: i64;
+  since: UnixSeconds;
   /** `learned`, `allowed`, `denied` or `pending`. */
   state: EdgeState;
   to: End;
   tries: number;
-  until?: null | i64;
+  until?: null | UnixSeconds;
   /** Uses left. */
   uses?: number | null;
   /** `connect`, `publish`, `subscribe`, …. */
@@ -175,7 +175,7 @@ export interface Interface {
   name: string;
   /** `lan` or `uplink`. */
   role: string;
-  since: i64;
+  since: UnixSeconds;
 }
 
 /** A principal that learns, or has learned and will enforce soon. */
@@ -191,13 +191,13 @@ export interface Learning {
   at_least_seconds: number;
   /** Whether a cap stopped it (`scan` alarm). */
   capped: boolean;
-  enforces_at?: null | i64;
+  enforces_at?: null | UnixSeconds;
   /** Edges learned. */
   habits: number;
-  last_new_at?: null | i64;
+  last_new_at?: null | UnixSeconds;
   /** 0 to 100, by the slower of the two conditions (time, quiet). */
   percent: number;
-  since: i64;
+  since: UnixSeconds;
 }
 
 /** How long a decision holds. */
@@ -245,7 +245,7 @@ export interface NewSiteMode {
 
 /** Something that was seen (`edgeward observe`). */
 export interface Observation {
-  at: i64;
+  at: UnixSeconds;
   count: number;
   edge?: number | null;
   from: End;
@@ -289,22 +289,22 @@ export interface Principal {
   confirmed: boolean;
   description?: string | null;
   edges: EdgeCounts;
-  first_seen: i64;
+  first_seen: UnixSeconds;
   id: number;
   kind: string;
   /** `owner`, `guess` or `none`. */
   kind_source: string;
-  last_seen: i64;
+  last_seen: UnixSeconds;
   learning?: null | Learning;
   mac?: string | null;
   /** `new`, `learning`, `ready`, `enforcing`, `guest`, `quarantine`, `outside` or `system`. */
   mode: PrincipalMode;
   name: string;
-  paused_until?: null | i64;
+  paused_until?: null | UnixSeconds;
   port?: string | null;
   rev: number;
   room?: string | null;
-  since: i64;
+  since: UnixSeconds;
   vlan?: number | null;
 }
 
@@ -339,7 +339,7 @@ export type SiteMode = "monitor" | "enforce";
 /** The state of the daemon (`edgeward status --json`). */
 export interface Status {
   clock_synchronised: boolean;
-  confirm_until?: null | i64;
+  confirm_until?: null | UnixSeconds;
   /** What is not seen by the firewall, in sentences. */
   coverage: string[];
   edges: EdgeCounts;
@@ -354,7 +354,7 @@ export interface Status {
   mode: SiteMode;
   /** By hook: `lan_ingress`, `lan_egress`, `uplink`, `xdp`. */
   packets: Record<string, Packets>;
-  paused_until?: null | i64;
+  paused_until?: null | UnixSeconds;
   /** By mode. */
   principals: Record<string, number>;
   /** Revision of the graph; grows with every change. */
@@ -394,4 +394,41 @@ export interface Visitor {
   role: string;
 }
 
-export type i64 = number;
+/** What a device is. */
+export type Kind =
+  | "unknown"
+  | "lock"
+  | "alarm"
+  | "camera"
+  | "gas"
+  | "medical"
+  | "heating"
+  | "light"
+  | "plug"
+  | "blind"
+  | "fan"
+  | "sensor"
+  | "meter"
+  | "battery"
+  | "inverter"
+  | "charger"
+  | "washing_machine"
+  | "fridge"
+  | "coffee_machine"
+  | "vacuum"
+  | "watering"
+  | "speaker"
+  | "media"
+  | "toy"
+  | "hub"
+  | "router"
+  | "storage"
+  | "computer"
+  | "phone"
+  | "printer"
+  | "controller"
+  | "machine"
+  | "other";
+
+/** Seconds since 1970. */
+export type UnixSeconds = number;

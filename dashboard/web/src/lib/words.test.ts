@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { consequence, read, whoIs, type Principals } from './reading';
 import type { Edge, End, Principal } from './types';
-import { LANGS, preferredLang, when, whyUnusual, wordsFor } from './words';
+import { LANGS, lifetimeText, preferredLang, when, whyUnusual, wordsFor } from './words';
 
 const en = wordsFor('en');
 const de = wordsFor('de');
@@ -73,6 +73,8 @@ describe('the sentence', () => {
 
   it('quotes names that devices give themselves', () => {
     const self = end(40, 'Front door lock', 'unknown', false);
+    const server = end(30, '203.0.113.5', 'unknown', false);
+    expect(say({ verb: 'connect', object: 'tcp/443', to: server, beneficiaries: [] })).toContain('the server 203.0.113.5');
     expect(say({ from: self, beneficiaries: [] })).toBe('“Front door lock” wants to send a message to your home hub');
   });
 
@@ -166,6 +168,24 @@ describe('facts', () => {
       'At least 40 seconds more · 1 habit learned',
     );
     expect(de.learning({ ...learning, at_least_seconds: 0 }, 20)).toBe('11 Gewohnheiten gelernt');
+  });
+});
+
+describe('history', () => {
+  const decision = (what: string, detail: string) =>
+    ({ what, detail, id: 1, at: 0, by: 'Anna', undone: false, hash: '' }) as const;
+
+  it('tells where a change of mode led', () => {
+    const learnt = decision('mode', 'ready to enforcing: it is time');
+    expect(en.history.entry(learnt, 'Battery', '', '')).toBe('Battery: Protected');
+    expect(de.history.entry(decision('mode', 'site to enforce: asked'), '', '', '')).toBe('Blockieren begonnen');
+  });
+
+  it('tells lifetimes, and shows as it is what it does not know', () => {
+    expect(lifetimeText(en, 'for 3600 s')).toBe('for 1 hour');
+    expect(lifetimeText(en, '3 uses')).toBe('3 times');
+    expect(lifetimeText(de, 'until_restart')).toBe('bis die Box neu startet');
+    expect(lifetimeText(en, 'while the moon shines')).toBe('while the moon shines');
   });
 });
 

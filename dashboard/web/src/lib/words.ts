@@ -2,15 +2,15 @@
 
 import { assertNever } from './assert';
 import type { Failure } from './api';
-import { kindOf, type Action, type Consequence, type Reading, type Who } from './reading';
-import type { Answer, Decision, Edge, EdgeState, Learning, Lifetime, PrincipalMode, Risk } from './types';
+import { isAddress, kindOf, type Action, type Consequence, type Reading, type Who } from './reading';
+import type { Answer, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk } from './types';
 
 export type Lang = 'en' | 'de';
 
 export const LANGS: readonly Lang[] = ['en', 'de'];
 
 /** Text of a kind of device: as a label, and in the plural for "… normally don't …". */
-type Kinds = Record<string, readonly [label: string, plural: string]>;
+type Kinds = Record<Kind, readonly [label: string, plural: string]>;
 
 export interface Words {
   lang: Lang;
@@ -201,6 +201,10 @@ export interface Words {
 
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** A bare address gets a word before it. */
+const serverName = (name: string | undefined, none: string, word: string): string =>
+  name === undefined ? none : isAddress(name) ? `${word} ${name}` : name;
+
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 
@@ -236,7 +240,7 @@ const enWho = (who: Who): string => {
     case 'everyone':
       return 'every device';
     case 'server':
-      return who.name === undefined ? 'a server on the Internet' : who.name;
+      return serverName(who.name, 'a server on the Internet', 'the server');
     case 'named':
       return who.name;
     case 'unnamed':
@@ -291,7 +295,7 @@ const en: Words = {
     watch: 'Could watch your home',
     software: 'Could replace its software',
     leaves_home: 'Data leaves your home',
-    important: 'Could control something important',
+    important: 'Could cause harm',
     new_path: 'A new path between devices',
     small: 'A small change',
   },
@@ -362,7 +366,7 @@ const en: Words = {
     }
   },
   classSentence: (kind, target) => {
-    const plural = en.kinds[kind]?.[1];
+    const plural = kindText(en, kind)?.[1];
     if (plural === undefined || kind === 'unknown' || kind === 'other') return undefined;
     switch (target) {
       case 'lock':
@@ -462,9 +466,10 @@ const en: Words = {
         case 'watch':
           return `${capital(source)} could then use ${target} at any time.`;
         case 'gas':
+          return `${capital(source)} could then control ${target} at any time.`;
         case 'important':
         case 'software':
-          return `${capital(source)} could then control ${target} at any time.`;
+          return `${capital(source)} could then do this to ${target} at any time.`;
         case 'leaves_home':
         case 'new_path':
         case 'small':
@@ -580,15 +585,17 @@ const en: Words = {
         case 'undo':
           return decision.edge ? `Undone: ${from} → ${to}` : 'Undone';
         case 'mode':
-          return `${from}: ${modeText(en, decision.detail)}`;
+          return from === '' ? siteModeText(decision.detail, ['Blocking began', 'Only watching', 'Blocking confirmed']) : `${from}: ${modeText(en, decision.detail)}`;
         case 'pause':
           return from === '' ? 'Blocking paused' : `Blocking paused for ${from}`;
         case 'learn':
-          return from === '' ? 'Learning changed' : `Learning of ${from}`;
+          return from === '' ? 'Learning changed' : `${from}: ${modeText(en, decision.detail)}`;
         case 'principal':
           return `Changed: ${from}`;
         case 'remove':
           return `Forgotten: ${from} → ${to}`;
+        case 'import':
+          return 'Model imported';
         default:
           return `${decision.what} ${from}`;
       }
@@ -666,7 +673,7 @@ const deWho = (who: Who): string => {
     case 'everyone':
       return 'alle Geräte';
     case 'server':
-      return who.name === undefined ? 'ein Server im Internet' : who.name;
+      return serverName(who.name, 'ein Server im Internet', 'der Server');
     case 'named':
       return who.name;
     case 'unnamed':
@@ -713,7 +720,7 @@ const de: Words = {
     watch: 'Könnte Ihr Zuhause beobachten',
     software: 'Könnte die Software ersetzen',
     leaves_home: 'Daten verlassen Ihr Zuhause',
-    important: 'Könnte etwas Wichtiges steuern',
+    important: 'Könnte Schaden anrichten',
     new_path: 'Ein neuer Weg zwischen Geräten',
     small: 'Eine kleine Änderung',
   },
@@ -784,7 +791,7 @@ const de: Words = {
     }
   },
   classSentence: (kind, target) => {
-    const plural = de.kinds[kind]?.[1];
+    const plural = kindText(de, kind)?.[1];
     if (plural === undefined || kind === 'unknown' || kind === 'other') return undefined;
     switch (target) {
       case 'lock':
@@ -884,9 +891,10 @@ const de: Words = {
         case 'watch':
           return `${capital(source)} könnte dann ${target} jederzeit benutzen.`;
         case 'gas':
+          return `${capital(source)} könnte dann ${target} jederzeit steuern.`;
         case 'important':
         case 'software':
-          return `${capital(source)} könnte dann ${target} jederzeit steuern.`;
+          return `${capital(source)} könnte das dann jederzeit tun: ${target}.`;
         case 'leaves_home':
         case 'new_path':
         case 'small':
@@ -1002,15 +1010,17 @@ const de: Words = {
         case 'undo':
           return decision.edge ? `Rückgängig: ${from} → ${to}` : 'Rückgängig';
         case 'mode':
-          return `${from}: ${modeText(de, decision.detail)}`;
+          return from === '' ? siteModeText(decision.detail, ['Blockieren begonnen', 'Nur Beobachtung', 'Blockieren bestätigt']) : `${from}: ${modeText(de, decision.detail)}`;
         case 'pause':
           return from === '' ? 'Blockieren unterbrochen' : `Blockieren unterbrochen für ${from}`;
         case 'learn':
-          return from === '' ? 'Lernen geändert' : `Lernen von ${from}`;
+          return from === '' ? 'Lernen geändert' : `${from}: ${modeText(de, decision.detail)}`;
         case 'principal':
           return `Geändert: ${from}`;
         case 'remove':
           return `Vergessen: ${from} → ${to}`;
+        case 'import':
+          return 'Modell eingelesen';
         default:
           return `${decision.what} ${from}`;
       }
@@ -1074,8 +1084,25 @@ const de: Words = {
   duration: deDuration,
 };
 
+/** The ledger says `learning to enforcing: why`; people are told where it led. */
 function modeText(words: Words, detail: string): string {
-  return detail in words.mode ? words.mode[detail as PrincipalMode] : detail;
+  const to = /^\w+ to (\w+)/.exec(detail)?.[1] ?? detail;
+  return Object.hasOwn(words.mode, to) ? words.mode[to as PrincipalMode] : detail;
+}
+
+function siteModeText(detail: string, [enforce, monitor, confirmed]: readonly [string, string, string]): string {
+  if (detail.startsWith('site to enforce')) return enforce;
+  if (detail.startsWith('site to monitor')) return monitor;
+  return detail === 'enforce confirmed' ? confirmed : detail;
+}
+
+/** The lifetime as the ledger has it: `always`, `once`, `3 uses`, `for 3600 s`, `until 1800000000`. */
+export function lifetimeText(words: Words, detail: string): string {
+  if (detail === 'always' || detail === 'once' || detail === 'until_restart') return words.lifetime(detail);
+  const [, uses] = /^(\d+) uses$/.exec(detail) ?? [];
+  if (uses !== undefined) return words.lifetime({ uses: Number(uses) });
+  const [, seconds] = /^for (\d+) s$/.exec(detail) ?? [];
+  return seconds === undefined ? detail : words.lifetime({ for: Number(seconds) });
 }
 
 const ALL: Record<Lang, Words> = { en, de };
@@ -1090,6 +1117,11 @@ export function preferredLang(chosen: string | null, languages: readonly string[
     if (isLang(short)) return short;
   }
   return 'en';
+}
+
+/** Label and plural of a kind; a newer daemon may know more of them. */
+export function kindText(words: Words, kind: string): Kinds[Kind] | undefined {
+  return Object.hasOwn(words.kinds, kind) ? words.kinds[kind as Kind] : undefined;
 }
 
 /** Why it is unusual: the violated property, and what such devices normally do not do. At most two sentences. */

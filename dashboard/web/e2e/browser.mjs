@@ -1,0 +1,154 @@
+// A real Chromium, and a page that is paired.
+
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, join } from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+/** @typedef {import('playwright-core').Browser} Browser */
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {{ name: string, viewport: { width: number, height: number }, scheme: 'light' | 'dark', locale: string }} Device */
+/** @typedef {Awaited<ReturnType<import('playwright-core').BrowserContext['storageState']>>} Session */
+
+const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
+
+/** @type {readonly Device[]} */
+export const DEVICES = [
+  { name: 'phone-light', viewport: { width: 390, height: 844 }, scheme: 'light', locale: 'en-GB' },
+  { name: 'phone-dark', viewport: { width: 390, height: 844 }, scheme: 'dark', locale: 'de-DE' },
+  { name: 'laptop-light', viewport: { width: 1366, height: 768 }, scheme: 'light', locale: 'de-DE' },
+  { name: 'laptop-dark', viewport: { width: 1366, height: 768 }, scheme: 'dark', locale: 'en-GB' },
+];
+
+/** The browser of the system, or the one that EDGEWARD_CHROMIUM names. */
+function program() {
+  const named = process.env['EDGEWARD_CHROMIUM'];
+  if (named) return named;
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    for (const name of PROGRAMS) {
+      const path = join(folder, name);
+      try {
+        accessSync(path, constants.X_OK);
+        return path;
+      } catch {
+        // Not there.
+      }
+    }
+  }
+  throw new Error('no Chromium is installed; `apt-get install chromium` brings one');
+}
+
+export function launch() {
+  // As root there is no sandbox; what is opened is our own page.
+  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+  return chromium.launch({ executablePath: program(), args });
+}
+
+/**
+ * Opens a page on a device; whatever the browser complains about is kept in `complaints`.
+ *
+ * @param {Browser} browser
+ * @param {Device} device
+ * @param {Session | undefined} session
+ */
+export async function open(browser, device, session) {
+  const context = await browser.newContext({
+    viewport: device.viewport,
+    colorScheme: device.scheme,
+    locale: device.locale,
+    deviceScaleFactor: 2,
+    reducedMotion: 'reduce',
+    ...(session === undefined ? {} : { storageState: session }),
+  });
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    // Being told that one is not paired is no mistake of the page.
+    if (message.type() === 'error' && !/status of 401/.test(message.text())) complaints.push(message.text());
+  });
+  return { context, page, complaints };
+}
+
+/**
+ * Pairs with the address that `edgeward pair` shows and returns the session for further pages.
+ *
+ * @param {Page} page
+ * @param {string} url
+ * @param {string} name
+ */
+export async function pair(page, url, name) {
+  await page.goto(url);
+  await page.locator('input[autocomplete=nickname]').fill(name);
+  await page.locator('button.primary').click();
+  await page.locator('main h2').first().waitFor();
+  if (page.url().includes('k=')) throw new Error('the code stayed in the address');
+  return page.context().storageState();
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/**
+ * What axe-core finds against WCAG 2.2 AA, in one line each.
+ *
+ * @param {Page} page
+ * @returns {Promise<string[]>}
+ */
+export async function axe(page) {
+  await page.evaluate(`${AXE};0`);
+  return page.evaluate(async () => {
+    /** @type {typeof import('axe-core')} */
+    const axeCore = Reflect.get(window, 'axe');
+    const { violations } = await axeCore.run({
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return violations.map(({ id, help, nodes }) => `${id}: ${help} (${nodes.map((node) => node.target).join(', ')})`);
+  });
+}
+
+/**
+ * What axe does not look at: small targets and text, and what is cut off or sticks out.
+ *
+ * @param {Page} page
+ * @returns {Promise<string[]>}
+ */
+export function measure(page) {
+  return page.evaluate(() => {
+    const SMALLEST_TARGET = 44;
+    const SMALLEST_TEXT = 11;
+    /** @type {string[]} */
+    const found = [];
+    /** @param {Element} element */
+    const shown = (element) => element.checkVisibility() && element.closest('.hidden') === null;
+    /** @param {Element} element */
+    const describe = (element) => `${element.tagName.toLowerCase()} “${(element.textContent ?? '').trim().slice(0, 40)}”`;
+    const isPhone = innerWidth < 600;
+
+    if (document.documentElement.scrollWidth > innerWidth) {
+      found.push(`the page is ${document.documentElement.scrollWidth} wide, the screen ${innerWidth}`);
+    }
+    for (const element of document.querySelectorAll('button, a, select, summary, input:not([type=checkbox])')) {
+      const { width, height } = element.getBoundingClientRect();
+      // A link inside of a sentence or heading is as high as its line (WCAG 2.5.8 excepts it).
+      const inline = getComputedStyle(element).display === 'inline';
+      if (isPhone && shown(element) && !inline && (height < SMALLEST_TARGET || width < SMALLEST_TARGET)) {
+        found.push(`${describe(element)} is ${Math.round(width)} by ${Math.round(height)}`);
+      }
+    }
+    for (const element of document.querySelectorAll('h1, h2, h3, p, span, button, a, td, th, dd, dt, code, text')) {
+      if (!shown(element) || (element.textContent ?? '').trim() === '') continue;
+      const scale =
+        element instanceof SVGGraphicsElement ? (element.getScreenCTM()?.a ?? 1) : 1;
+      const size = Number.parseFloat(getComputedStyle(element).fontSize) * scale;
+      if (size < SMALLEST_TEXT) found.push(`${describe(element)} has text of ${size.toFixed(1)} px`);
+      const box = element.getBoundingClientRect();
+      const scrolls = element.closest('.scroll, .pane, dialog') !== null;
+      if (!scrolls && box.width > 1 && (box.left < -1 || box.right > innerWidth + 1)) {
+        found.push(`${describe(element)} reaches from ${Math.round(box.left)} to ${Math.round(box.right)}`);
+      }
+    }
+    return found;
+  });
+}
