@@ -18,7 +18,7 @@ use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::frame::tcp;
 use firewall_common::wire::mqtt::{Event, Sender, Stream};
 
-use crate::bytes::{Skb, copy};
+use crate::bytes::{Skb, copy, opaque};
 use crate::edge::{self, Use};
 use crate::hook::{Answer, Stop};
 use crate::scratch::{Scratch, WINDOW};
@@ -191,12 +191,14 @@ unsafe extern "C" fn round(_index: u32, walk: *mut c_void) -> i64 {
         return 1;
     }
     let sender = if scratch.client != 0 { Sender::Client } else { Sender::Server };
-    let mut i = 0_usize;
-    while i < WINDOW {
-        if i as u32 >= length {
+    let mut i = 0;
+    while i < u64::from(length) {
+        // Hidden, so that LLVM keeps the check: the verifier of Linux 6.1 does not compare `i` with `length`.
+        let at = opaque(i);
+        if at >= WINDOW as u64 {
             break;
         }
-        let byte = scratch.window[i];
+        let byte = scratch.window[at as usize];
         i += 1;
         scratch.at += 1;
         let event = scratch.stream.step(byte, sender, &scratch.config.key.0);
@@ -230,7 +232,7 @@ fn event_of(scratch: &mut Scratch, event: Event) -> i64 {
     match result {
         Ok(()) => 0,
         Err(reason) => {
-            unsafe { aya_ebpf::bpf_printk!(b"stop %d at %d client %d inspect %d", reason as u32, scratch.at, scratch.client as u32, scratch.flow.inspect as u32) };
+            unsafe { aya_ebpf::bpf_printk!(c"stop %d at %d client %d inspect %d", reason as u32, scratch.at, scratch.client as u32, scratch.flow.inspect as u32) };
             scratch.stop = reason as u8;
             1
         }
