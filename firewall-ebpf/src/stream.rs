@@ -232,7 +232,6 @@ fn event_of(scratch: &mut Scratch, event: Event) -> i64 {
     match result {
         Ok(()) => 0,
         Err(reason) => {
-            unsafe { aya_ebpf::bpf_printk!(c"stop %d at %d client %d inspect %d", reason as u32, scratch.at, scratch.client as u32, scratch.flow.inspect as u32) };
             scratch.stop = reason as u8;
             1
         }
