@@ -14,7 +14,6 @@ mod observe;
 mod ports;
 
 // What is done about it.
-mod automata;
 mod tables;
 
 // What is shown.

@@ -16,7 +16,7 @@ use std::{io, path::PathBuf};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{MapError, ProgramArray, RingBuf},
+    maps::{MapData, MapError, ProgramArray, RingBuf},
     programs::{Program, ProgramError, TestRun, TestRunOptions},
     util::KernelVersion,
 };
@@ -59,6 +59,8 @@ pub struct Kernel {
     pins: Pins,
     /// Where the program array of these programs is pinned.
     stages: PathBuf,
+    /// Held in case somebody removes the pin.
+    _array: ProgramArray<MapData>,
     holder: attach::Holder,
 }
 
@@ -86,9 +88,9 @@ impl Kernel {
         for hook in Hook::ALL {
             load_program(attach::program(&mut ebpf, hook.program())?, hook.program())?;
         }
-        fill_stages(&mut ebpf)?;
+        let array = fill_stages(&mut ebpf)?;
         let maps = Maps::take(&mut ebpf)?;
-        Ok((Self { ebpf, pins, stages, holder: attach::Holder::of_this_kernel() }, maps))
+        Ok((Self { ebpf, pins, stages, _array: array, holder: attach::Holder::of_this_kernel() }, maps))
     }
 
     /// The reading end of the ring buffer; there is one.
@@ -147,7 +149,7 @@ impl Kernel {
 /// The program array through which a hook's entry reaches its later stages.
 const STAGES: &str = "STAGES";
 
-fn fill_stages(ebpf: &mut Ebpf) -> Result<(), KernelError> {
+fn fill_stages(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>, KernelError> {
     let wrong = |source| KernelError::Map { name: STAGES, source };
     let mut stages = ProgramArray::try_from(maps::take(ebpf, STAGES)?).map_err(wrong)?;
     for &(name, slot) in stage::PROGRAMS {
@@ -156,7 +158,7 @@ fn fill_stages(ebpf: &mut Ebpf) -> Result<(), KernelError> {
         let fd = program.fd().map_err(|source| KernelError::Program { name, source })?;
         stages.set(slot, fd, 0).map_err(wrong)?;
     }
-    Ok(())
+    Ok(stages)
 }
 
 fn load_program(program: &mut Program, name: &'static str) -> Result<(), KernelError> {

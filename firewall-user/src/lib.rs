@@ -11,6 +11,7 @@ pub mod config;
 pub mod duration;
 
 // The box: interfaces, nftables, kernel programs.
+pub mod automata;
 pub mod clock;
 pub mod guard;
 pub mod kernel;

@@ -16,8 +16,8 @@ use firewall_common::{
 use graph::command::{Command, RuleSpec};
 use zerocopy::IntoBytes;
 
-use super::automata::{Automata, Written};
 use crate::{
+    automata::{Automata, Written},
     config,
     kernel::{KernelError, Maps},
 };

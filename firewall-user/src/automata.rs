@@ -16,29 +16,30 @@ use crate::kernel::{KernelError, Maps};
 
 /// The start states of one edge and all that belongs to them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Written {
-    pub(super) publish: u32,
-    pub(super) subscribe: u32,
-    pub(super) connect: u32,
+pub struct Written {
+    /// 0 matches nothing.
+    pub publish: u32,
+    pub subscribe: u32,
+    pub connect: u32,
     states: Vec<u32>,
     steps: Vec<StepKey>,
 }
 
 /// Gives out state numbers.
 #[derive(Debug)]
-pub(super) struct Automata {
+pub struct Automata {
     next: u32,
 }
 
 impl Automata {
     /// Begins after every number that the pinned maps still use.
-    pub(super) fn after(maps: &Maps) -> Result<Self, KernelError> {
+    pub fn after(maps: &Maps) -> Result<Self, KernelError> {
         let last = maps.states.keys()?.into_iter().max().unwrap_or(0);
         Ok(Self { next: last + 1 })
     }
 
     /// Compiles and writes the message rules of one edge. `None`: they are too complex, nothing was written.
-    pub(super) fn write(
+    pub fn write(
         &mut self,
         maps: &mut Maps,
         key: &HashKeyBytes,
@@ -89,7 +90,7 @@ fn write_one(
 
 impl Written {
     /// Removes all of it from the kernel.
-    pub(super) fn remove(&self, maps: &mut Maps) -> Result<(), KernelError> {
+    pub fn remove(&self, maps: &mut Maps) -> Result<(), KernelError> {
         for step in &self.steps {
             maps.automaton.remove(step)?;
         }
@@ -99,11 +100,13 @@ impl Written {
         Ok(())
     }
 
-    pub(super) fn states(&self) -> &[u32] {
+    /// The numbers of its states.
+    pub fn states(&self) -> &[u32] {
         &self.states
     }
 
-    pub(super) fn steps(&self) -> &[StepKey] {
+    /// The keys of its steps.
+    pub fn steps(&self) -> &[StepKey] {
         &self.steps
     }
 }
