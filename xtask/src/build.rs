@@ -113,11 +113,19 @@ pub(crate) fn page_packages() -> Result<()> {
     let installed = web().join("node_modules/.package-lock.json");
     if modified(&installed) < modified(&lock) || modified(&installed).is_none() {
         eprintln!("build: packages of the page");
-        shell::run(
-            setup::node_path(&mut shell::command("npm"))
-                .args(["ci", "--prefer-offline", "--no-audit", "--no-fund"])
-                .current_dir(web()),
-        )?;
+        let npm = |verb: &[&str]| {
+            shell::run(
+                setup::node_path(&mut shell::command("npm"))
+                    .args(verb)
+                    .args(["--prefer-offline", "--no-audit", "--no-fund"])
+                    .current_dir(web()),
+            )
+        };
+        // A registry that mirrors the packages of one platform only makes lock files that `ci` finds incomplete; then
+        // `install` takes the locked versions all the same.
+        if npm(&["ci"]).is_err() {
+            npm(&["install", "--no-save"])?;
+        }
     }
     Ok(())
 }
