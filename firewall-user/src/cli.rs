@@ -32,7 +32,7 @@ use crate::{
 /// Exit code for a bad configuration (`EX_USAGE`).
 const BAD_CONFIGURATION: u8 = 64;
 
-/// Learns who talks to whom at an IoT site, and lets nothing new through until someone allows it.
+/// Learns who talks to whom at a site, and lets nothing new through until someone allows it.
 #[derive(Debug, Parser)]
 #[command(name = "edgeward", version, propagate_version = true)]
 pub struct Cli {

@@ -189,7 +189,7 @@ impl Config {
             match fs::read_to_string(&file) {
                 Ok(text) => read::apply(&mut config, &file, &text, &mut mistakes),
                 Err(error) => {
-                    mistakes.push(Mistake { file, line: None, message: format!("cannot be read: {error}") })
+                    mistakes.push(Mistake { file, line: None, message: format!("cannot be read: {error}") });
                 }
             }
         }

@@ -78,7 +78,7 @@ pub async fn run(config: Config, mode: Option<config::SiteMode>) -> Result<()> {
         Instance::claim(&config.state.runtime_dir, interfaces.protect.iter().chain(&interfaces.uplink))?;
     let pins = Pins::open(&config.state.bpffs)?;
     guard_of(&config).load()?;
-    protect(config, mode, ports, pins).await.inspect_err(|_| {
+    Box::pin(protect(config, mode, ports, pins)).await.inspect_err(|_| {
         tracing::warn!(
             "The guard stays: nothing new passes the protected interfaces until Edgeward runs, or `edgeward unload` removes it"
         );
@@ -164,7 +164,7 @@ async fn protect(config: Config, mode: Option<config::SiteMode>, mut ports: Port
                 daemon.graph.handle_timeout(clock.now());
                 daemon.carry_out(Urgency::Fact).await?;
             }
-            Ok(()) = guarding.changed() => daemon.guard_fault = guarding.borrow_and_update().clone(),
+            Ok(()) = guarding.changed() => daemon.guard_fault.clone_from(&guarding.borrow_and_update()),
             ended = &mut writing => return Err(why_ended(ended)),
         }
         if std::mem::take(&mut daemon.status_changed) {

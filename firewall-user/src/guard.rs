@@ -5,6 +5,7 @@
 //! are loaded before everything else, stay when the daemon ends, and are removed by `edgeward unload` only.
 
 use std::{
+    fmt::Write as _,
     io::Write,
     process::{Command, Stdio},
 };
@@ -37,9 +38,8 @@ impl Guard<'_> {
         for interface in self.protect {
             // VLAN interfaces on top of the port carry its frames as well.
             for name in [format!("{interface}"), format!("{interface}.*")] {
-                lan.push_str(&format!(
-                    "    iifname \"{name}\" meta mark & {judged:#010x} == 0 counter drop\n"
-                ));
+                let _infallible =
+                    writeln!(lan, "    iifname \"{name}\" meta mark & {judged:#010x} == 0 counter drop");
             }
         }
         let mut uplink = String::new();

@@ -4,7 +4,7 @@
 //! tokens only hashes are kept, so who reads the state file cannot use the page. Random bytes and time come in as
 //! arguments.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write};
 
 use dashboard::rpc::{PairingCode, Refusal, Session, Visitor};
 use graph::Now;
@@ -155,7 +155,10 @@ fn hash(secret: &str) -> Hash {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -163,7 +166,11 @@ mod tests {
     use super::*;
 
     fn at(seconds: u64) -> Now {
-        Now { boot_ns: seconds * 1_000_000_000, unix: 1_000 + seconds as i64, ..Now::default() }
+        Now {
+            boot_ns: seconds * 1_000_000_000,
+            unix: 1_000 + i64::try_from(seconds).unwrap(),
+            ..Now::default()
+        }
     }
 
     fn refused<T: std::fmt::Debug>(result: Result<T, Refusal>) -> String {

@@ -163,7 +163,7 @@ async fn ask(
     request: Request,
     by: String,
 ) -> Result<serde_json::Value, Refusal> {
-    let ending = |_| Refusal { code: "unavailable".to_owned(), message: "the daemon is ending".to_owned() };
+    let ending = |()| Refusal { code: "unavailable".to_owned(), message: "the daemon is ending".to_owned() };
     let (answer, wait) = oneshot::channel();
     asked.send(Asked { request, by, answer }).await.map_err(|_| ending(()))?;
     wait.await.map_err(|_| ending(()))?

@@ -44,9 +44,9 @@ fn syn(from: End, to: End) -> Vec<u8> {
 
 #[test]
 fn a_stranger_is_noted_and_only_essentials_of_it_pass() {
-    let Some(mut bench) = Bench::new() else { return };
-    assert_eq!(bench.from_device(&frames::arp(frames::DEVICE, [0; 4], frames::DEVICE_IP)), PASSED);
-    let blocked = bench.from_device(&syn(device(4000), outside(443)));
+    let Some(mut bench) = Bench::empty() else { return };
+    assert_eq!(bench.device_sends(&frames::arp(frames::DEVICE, [0; 4], frames::DEVICE_IP)), PASSED);
+    let blocked = bench.device_sends(&syn(device(4000), outside(443)));
     assert_eq!(blocked, Outcome::Dropped(Reason::PrincipalNew));
     let key = LinkKey { ifindex: LAN, mac: frames::DEVICE, vlan: 0 };
     assert_eq!(bench.maps.strangers.get(&key).unwrap().map(|stranger| stranger.frames), Some(2));
@@ -55,8 +55,8 @@ fn a_stranger_is_noted_and_only_essentials_of_it_pass() {
 #[test]
 fn a_learning_device_passes_and_tells_what_it_does() {
     let Some(mut bench) = Bench::with_devices(Mode::Learning, Mode::Learning) else { return };
-    assert_eq!(bench.from_device(&syn(device(4000), outside(443))), PASSED);
-    assert_eq!(bench.from_device(&syn(device(4001), other(80))), PASSED);
+    assert_eq!(bench.device_sends(&syn(device(4000), outside(443))), PASSED);
+    assert_eq!(bench.device_sends(&syn(device(4001), other(80))), PASSED);
     let seen = bench.observed(Kind::Transport);
     assert_eq!(seen.len(), 2, "{seen:?}");
     for (_, verdict, reason, _) in seen {
@@ -69,18 +69,18 @@ fn an_enforcing_device_has_what_is_in_its_model_and_nothing_else() {
     let Some(mut bench) = Bench::with_devices(Mode::Enforcing, Mode::Enforcing) else { return };
     bench.edge(tcp_edge(DEVICE, OTHER, 80), rule_of(16, RuleState::Learned));
     bench.edge(tcp_edge(DEVICE, OTHER, 81), rule_of(17, RuleState::Denied));
-    assert_eq!(bench.from_device(&syn(device(4000), other(80))), PASSED);
+    assert_eq!(bench.device_sends(&syn(device(4000), other(80))), PASSED);
     for (port, reason) in [(81, Reason::EdgeDenied), (82, Reason::EdgeUnknown)] {
-        let blocked = bench.from_device(&syn(device(4000), other(port)));
+        let blocked = bench.device_sends(&syn(device(4000), other(port)));
         assert_eq!(blocked, Outcome::Dropped(reason), "port {port}");
     }
     let udp = frames::datagram(device(4000), other(80), b"x");
     assert_eq!(
-        bench.from_device(&udp),
+        bench.device_sends(&udp),
         Outcome::Dropped(Reason::EdgeUnknown),
         "the protocol is part of the edge"
     );
-    let back = bench.from_device(&syn(other(4000), device(80)));
+    let back = bench.device_sends(&syn(other(4000), device(80)));
     assert_eq!(back, Outcome::Dropped(Reason::EdgeUnknown), "an edge has a direction");
 }
 
@@ -89,9 +89,9 @@ fn quarantine_comes_before_everything() {
     let Some(mut bench) = Bench::with_devices(Mode::Enforcing, Mode::Enforcing) else { return };
     bench.edge(tcp_edge(DEVICE, OTHER, 80), rule_of(16, RuleState::Allowed));
     bench.principal(OTHER, Mode::Quarantine);
-    assert_eq!(bench.from_device(&syn(device(4000), other(80))), Outcome::Dropped(Reason::Quarantine));
+    assert_eq!(bench.device_sends(&syn(device(4000), other(80))), Outcome::Dropped(Reason::Quarantine));
     let arp = frames::arp(frames::OTHER, frames::OTHER_IP, frames::DEVICE_IP);
-    assert_eq!(bench.from_device(&arp), Outcome::Dropped(Reason::Quarantine));
+    assert_eq!(bench.device_sends(&arp), Outcome::Dropped(Reason::Quarantine));
     assert_eq!(bench.run_xdp(&arp), Outcome::Dropped(Reason::Quarantine));
 }
 
@@ -99,20 +99,20 @@ fn quarantine_comes_before_everything() {
 fn an_address_or_mac_of_another_gains_nothing() {
     let Some(mut bench) = Bench::with_devices(Mode::Learning, Mode::Learning) else { return };
     let borrowed = End { ip: frames::OTHER_IP, ..device(4000) };
-    assert_eq!(bench.from_device(&syn(borrowed, outside(443))), Outcome::Dropped(Reason::SpoofIp));
+    assert_eq!(bench.device_sends(&syn(borrowed, outside(443))), Outcome::Dropped(Reason::SpoofIp));
     let elsewhere = End { ip: [172, 30, 0, 1], ..device(4000) };
-    assert_eq!(bench.from_device(&syn(elsewhere, outside(443))), Outcome::Dropped(Reason::SpoofIp));
+    assert_eq!(bench.device_sends(&syn(elsewhere, outside(443))), Outcome::Dropped(Reason::SpoofIp));
     let the_box = End { ip: [10, 9, 0, 1], ..device(4000) };
-    assert_eq!(bench.from_device(&syn(the_box, outside(443))), Outcome::Dropped(Reason::SpoofIp));
+    assert_eq!(bench.device_sends(&syn(the_box, outside(443))), Outcome::Dropped(Reason::SpoofIp));
     let arp = frames::arp(frames::DEVICE, frames::OTHER_IP, [10, 9, 0, 1]);
-    assert_eq!(bench.from_device(&arp), Outcome::Dropped(Reason::SpoofIp));
+    assert_eq!(bench.device_sends(&arp), Outcome::Dropped(Reason::SpoofIp));
     let port = bench.other_port;
     let moved = bench.run(Hook::LanIngress, port, &syn(device(4000), outside(443)));
     assert_eq!(moved, Outcome::Dropped(Reason::SpoofMac));
     let renamed = End { mac: [2, 0, 0, 0, 0, 0x99], ..device(4000) };
-    assert!(matches!(bench.from_device(&syn(renamed, outside(443))), Outcome::Dropped(_)));
+    assert!(matches!(bench.device_sends(&syn(renamed, outside(443))), Outcome::Dropped(_)));
     let delivered = frames::segment(End { mac: frames::BOX, ..other(4000) }, device(80), 1, 0, SYN, &[]);
-    assert_eq!(bench.to_device(&delivered), Outcome::Dropped(Reason::SpoofIp));
+    assert_eq!(bench.device_gets(&delivered), Outcome::Dropped(Reason::SpoofIp));
     let uplink = bench.uplink;
     assert_eq!(bench.run(Hook::Uplink, uplink, &delivered), Outcome::Dropped(Reason::SpoofIp));
 }
@@ -122,15 +122,15 @@ fn a_rule_ends_with_its_time_and_with_its_uses() {
     let Some(mut bench) = Bench::with_devices(Mode::Enforcing, Mode::Enforcing) else { return };
     let over = Rule { deadline: 1, ..rule_of(16, RuleState::Allowed) };
     bench.edge(tcp_edge(DEVICE, OTHER, 80), over);
-    assert_eq!(bench.from_device(&syn(device(4000), other(80))), Outcome::Dropped(Reason::EdgeUnknown));
+    assert_eq!(bench.device_sends(&syn(device(4000), other(80))), Outcome::Dropped(Reason::EdgeUnknown));
 
     let counted = Rule { counted: 1, ..rule_of(17, RuleState::Allowed) };
     bench.edge(tcp_edge(DEVICE, OTHER, 81), counted);
     bench.maps.uses.put(&RuleId(17), &2).unwrap();
-    assert_eq!(bench.from_device(&syn(device(4000), other(81))), PASSED);
-    assert_eq!(bench.from_device(&syn(device(4000), other(81))), PASSED, "a repeated SYN is the same use");
-    assert_eq!(bench.from_device(&syn(device(4001), other(81))), PASSED);
-    assert_eq!(bench.from_device(&syn(device(4002), other(81))), Outcome::Dropped(Reason::EdgeUnknown));
+    assert_eq!(bench.device_sends(&syn(device(4000), other(81))), PASSED);
+    assert_eq!(bench.device_sends(&syn(device(4000), other(81))), PASSED, "a repeated SYN is the same use");
+    assert_eq!(bench.device_sends(&syn(device(4001), other(81))), PASSED);
+    assert_eq!(bench.device_sends(&syn(device(4002), other(81))), Outcome::Dropped(Reason::EdgeUnknown));
     assert_eq!(bench.maps.uses.get(&RuleId(17)).unwrap(), Some(0));
 }
 
@@ -138,11 +138,11 @@ fn a_rule_ends_with_its_time_and_with_its_uses() {
 fn monitor_drops_nothing_and_says_what_it_would() {
     let Some(mut bench) = Bench::with_devices(Mode::Enforcing, Mode::Enforcing) else { return };
     bench.set_monitor(true);
-    assert_eq!(bench.from_device(&syn(device(4000), other(80))), PASSED);
+    assert_eq!(bench.device_sends(&syn(device(4000), other(80))), PASSED);
     let [(_, verdict, reason, _)] = &bench.observed(Kind::Transport)[..] else { panic!("one edge") };
     assert_eq!((*verdict, *reason), (Some(Verdict::Audit), Some(Reason::EdgeUnknown)));
     bench.set_monitor(false);
-    assert!(matches!(bench.from_device(&syn(device(4001), other(80))), Outcome::Dropped(_)));
+    assert!(matches!(bench.device_sends(&syn(device(4001), other(80))), Outcome::Dropped(_)));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn what_no_parser_understands_has_a_name_and_does_not_pass() {
         ("three VLAN tags", eth(0x8100, &three_tags), Reason::VlanDepth),
     ];
     for (what, frame, reason) in cases {
-        assert_eq!(bench.from_device(&frame), Outcome::Dropped(reason), "{what}");
+        assert_eq!(bench.device_sends(&frame), Outcome::Dropped(reason), "{what}");
         assert_eq!(bench.run_xdp(&frame), Outcome::Dropped(reason), "{what}, XDP");
     }
     // A test run at TC takes no frame that ends within its IP header; XDP does.
@@ -176,7 +176,7 @@ fn what_no_parser_understands_has_a_name_and_does_not_pass() {
     }
     let lldp = eth(0x88cc, &[0; 46]);
     bench.principal(DEVICE, Mode::Enforcing);
-    assert_eq!(bench.from_device(&lldp), Outcome::Dropped(Reason::Ethertype));
+    assert_eq!(bench.device_sends(&lldp), Outcome::Dropped(Reason::Ethertype));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn noise_never_passes() {
         let length = 40 + usize::from(byte());
         let noise: Vec<u8> = (0..length).map(|_| byte()).collect();
         let frame = frames::ethernet(frames::BOX, frames::DEVICE, ethertype, &noise);
-        assert!(matches!(bench.from_device(&frame), Outcome::Dropped(_)), "{frame:02x?}");
+        assert!(matches!(bench.device_sends(&frame), Outcome::Dropped(_)), "{frame:02x?}");
         let xdp = bench.run_xdp(&frame);
         assert!(matches!(xdp, Outcome::Dropped(_) | Outcome::Passed { .. }));
     }
@@ -207,7 +207,7 @@ fn the_gate_marks_what_is_in_order_and_delivery_is_judged() {
     let uplink = bench.uplink;
     let incoming = syn(End { mac: frames::BOX, ..outside(5000) }, device(80));
     assert_eq!(bench.run(Hook::Uplink, uplink, &incoming), Outcome::Passed { mark: GATED });
-    assert_eq!(bench.to_device(&incoming), Outcome::Dropped(Reason::EdgeUnknown));
+    assert_eq!(bench.device_gets(&incoming), Outcome::Dropped(Reason::EdgeUnknown));
     let lan = bench.run(Hook::LanIngress, uplink, &incoming);
     assert_eq!(lan, Outcome::Dropped(Reason::PortUnknown), "a program at a port of another role");
 }
@@ -225,7 +225,7 @@ impl Connection {
     fn to_broker(bench: &mut Bench) -> Self {
         static PORT: AtomicU16 = AtomicU16::new(20_000);
         let (client, server) = (device(PORT.fetch_add(1, Ordering::Relaxed)), other(1883));
-        let step = |bench: &mut Bench, frame: Vec<u8>| assert_eq!(bench.from_device(&frame), PASSED);
+        let step = |bench: &mut Bench, frame: Vec<u8>| assert_eq!(bench.device_sends(&frame), PASSED);
         step(bench, frames::segment(client, server, 1_000, 0, SYN, &[]));
         step(bench, frames::segment(server, client, 9_000, 1_001, SYN | ACK, &[]));
         step(bench, frames::segment(client, server, 1_001, 9_001, ACK, &[]));
@@ -234,7 +234,7 @@ impl Connection {
 
     fn say(&mut self, bench: &mut Bench, data: &[u8]) -> Outcome {
         let frame = frames::segment(self.client, self.server, self.next[0], self.next[1], PSH | ACK, data);
-        let outcome = bench.from_device(&frame);
+        let outcome = bench.device_sends(&frame);
         if outcome == PASSED {
             self.next[0] += data.len() as u32;
         }
@@ -244,7 +244,7 @@ impl Connection {
     fn answer(&mut self, bench: &mut Bench, data: &[u8]) -> Outcome {
         let frame = frames::segment(self.server, self.client, self.next[1], self.next[0], PSH | ACK, data);
         self.next[1] += data.len() as u32;
-        bench.from_device(&frame)
+        bench.device_sends(&frame)
     }
 }
 
@@ -358,11 +358,11 @@ fn only_the_next_bytes_of_an_inspected_stream_pass() {
         PSH | ACK,
         &data,
     );
-    assert_eq!(bench.from_device(&ahead), Outcome::Dropped(Reason::StreamOrder));
+    assert_eq!(bench.device_sends(&ahead), Outcome::Dropped(Reason::StreamOrder));
     let joined = frames::segment(device(4444), other(1883), 77, 88, PSH | ACK, &data);
-    assert_eq!(bench.from_device(&joined), Outcome::Dropped(Reason::Midstream));
+    assert_eq!(bench.device_sends(&joined), Outcome::Dropped(Reason::Midstream));
     let reset = frames::segment(device(4445), other(1883), 77, 88, RST, &[]);
-    assert!(matches!(bench.from_device(&reset), Outcome::Dropped(_)));
+    assert!(matches!(bench.device_sends(&reset), Outcome::Dropped(_)));
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn everyone_is_a_destination_like_any_other() {
     let Some(mut bench) = Bench::with_devices(Mode::Enforcing, Mode::Enforcing) else { return };
     let everyone = End { mac: [0xff; 6], ip: [255; 4], port: 9 };
     let shout = frames::datagram(device(4000), everyone, b"hello");
-    assert_eq!(bench.from_device(&shout), Outcome::Dropped(Reason::EdgeUnknown));
+    assert_eq!(bench.device_sends(&shout), Outcome::Dropped(Reason::EdgeUnknown));
     let [(edge, ..)] = &bench.observed(Kind::Transport)[..] else { panic!("one edge") };
     assert_eq!(edge.dst, PrincipalId::EVERYONE);
 }

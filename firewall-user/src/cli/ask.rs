@@ -51,7 +51,7 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
         Command::Confirm => ask.show(Request::Confirm, print::status).await,
         Command::Decisions(DecisionCommand::List { limit }) => {
             ask.show(Request::Decisions { limit }, |decisions: &Vec<view::Decision>| {
-                print::decisions(decisions)
+                print::decisions(decisions);
             })
             .await
         }
@@ -89,14 +89,18 @@ impl Ask {
         print: impl FnOnce(&T),
     ) -> Result<()> {
         let answer: T = self.client.call(request).await?;
-        if self.json { print_json(&answer) } else { Ok(print(&answer)) }
+        if self.json {
+            return print_json(&answer);
+        }
+        print(&answer);
+        Ok(())
     }
 
     async fn principals(&mut self, command: PrincipalCommand) -> Result<()> {
         match command {
             PrincipalCommand::List => {
                 self.show(Request::Principals, |principals: &Vec<view::Principal>| {
-                    print::principals(principals)
+                    print::principals(principals);
                 })
                 .await
             }
@@ -127,7 +131,11 @@ impl Ask {
             LearnCommand::Status => {
                 let mut principals: Vec<view::Principal> = self.client.call(Request::Principals).await?;
                 principals.retain(|principal| principal.learning.is_some());
-                if self.json { print_json(&principals) } else { Ok(print::learning(&principals)) }
+                if self.json {
+                    return print_json(&principals);
+                }
+                print::learning(&principals);
+                Ok(())
             }
             LearnCommand::Start { principal, lifetime } => {
                 let seconds = lifetime.map(seconds).transpose()?;
@@ -188,7 +196,11 @@ impl Ask {
         match (mode, principal) {
             (None, _) => {
                 let status: view::Status = self.client.call(Request::Status).await?;
-                if self.json { print_json(&status.mode) } else { Ok(println!("{}", status.mode)) }
+                if self.json {
+                    return print_json(&status.mode);
+                }
+                println!("{}", status.mode);
+                Ok(())
             }
             (Some(mode), None) => self.show(Request::SiteMode { mode }, print::status).await,
             (Some(mode), Some(principal)) => {
@@ -215,14 +227,16 @@ impl Ask {
         for seen in &past {
             self.print_observation(seen)?;
         }
-        while follow {
+        if !follow {
+            return Ok(());
+        }
+        loop {
             if let Event::Observation(seen) = self.client.next_event().await?
                 && is_wanted(&seen)
             {
                 self.print_observation(&seen)?;
             }
         }
-        Ok(())
     }
 
     fn print_observation(&self, seen: &view::Observation) -> Result<()> {

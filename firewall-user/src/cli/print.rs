@@ -1,5 +1,7 @@
 //! View models for people. Names that nobody confirmed stand in quotes; text from the wire is made harmless.
 
+use std::fmt::Write;
+
 use dashboard::{rpc::Decided, view};
 use graph::principal::harmless;
 
@@ -299,7 +301,7 @@ impl<const N: usize> Table<N> {
         for row in self.rows.iter().filter(|row| row.iter().any(|cell| !cell.is_empty())) {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(widths) {
-                line.push_str(&format!("{cell:width$}  "));
+                let _infallible = write!(line, "{cell:width$}  ");
             }
             text.push_str(line.trim_end());
             text.push('\n');

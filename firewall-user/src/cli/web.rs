@@ -29,7 +29,7 @@ const FIRST_PASSED: RawFd = 3;
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Address and port [default: 127.0.0.1:8480]; a listener that is handed over (LISTEN_FDS) comes first
+    /// Address and port [default: 127.0.0.1:8480]; a listener that is handed over (`LISTEN_FDS`) comes first
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
 }

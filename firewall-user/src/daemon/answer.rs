@@ -220,6 +220,7 @@ fn patch_of(patch: PrincipalPatch) -> Patch {
     Patch { name, kind, room, description }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn refused(refused: Refused) -> Refusal {
     Refusal { code: refused.code().to_owned(), message: refused.to_string() }
 }

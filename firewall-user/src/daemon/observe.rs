@@ -48,16 +48,13 @@ impl Observer {
         match bell.ring {
             ring if ring == Ring::Observed as u8 => {
                 if let Some(value) = tables.maps.observed.get(&bell.key)? {
-                    self.tell(bell.key, value, graph, now);
+                    self.tell(&bell.key, &value, graph, now);
                 }
             }
             ring if ring == Ring::Stranger as u8 => {
-                let [a, b, c, d, e, f, ..] = bell.key.addr.0;
-                let key = LinkKey {
-                    ifindex: bell.key.edge.src.0,
-                    mac: [a, b, c, d, e, f],
-                    vlan: bell.key.edge.port,
-                };
+                let mut mac = [0; 6];
+                mac.copy_from_slice(&bell.key.addr.0[..6]);
+                let key = LinkKey { ifindex: bell.key.edge.src.0, mac, vlan: bell.key.edge.port };
                 tell_stranger(key, ports, graph, now);
             }
             ring if ring == Ring::Bound as u8 => graph.handle_bound(bell.key.edge.src, bell.key.addr, now),
@@ -80,7 +77,7 @@ impl Observer {
         let observed = tables.maps.observed.entries()?;
         for (key, value) in &observed {
             if self.told.get(&bytes(key)) != Some(&value.count) {
-                self.tell(*key, *value, graph, now);
+                self.tell(key, value, graph, now);
             }
         }
         self.read_bindings(tables, graph, now)?;
@@ -117,16 +114,16 @@ impl Observer {
         Ok(())
     }
 
-    fn tell(&mut self, key: ObservedKey, value: Observed, graph: &mut Graph, now: Now) {
-        self.told.insert(bytes(&key), value.count);
-        graph.handle_observed(&Fact { key, value }, now);
+    fn tell(&mut self, key: &ObservedKey, value: &Observed, graph: &mut Graph, now: Now) {
+        self.told.insert(bytes(key), value.count);
+        graph.handle_observed(&Fact { key: *key, value: *value }, now);
     }
 
     fn read_bindings(&mut self, tables: &Tables, graph: &mut Graph, now: Now) -> Result<(), KernelError> {
         let bindings = tables.maps.bindings.entries()?;
         let mut bound = HashMap::with_capacity(bindings.len());
         for (AddrKey { addr, link }, binding) in bindings {
-            let Some(principal) = tables.principal_of(&binding.owner) else { continue };
+            let Some(principal) = tables.principal_of(binding.owner) else { continue };
             let key = bytes(&AddrKey { addr, link });
             if self.bound.get(&key) != Some(&principal) {
                 graph.handle_bound(principal, addr, now);

@@ -3,7 +3,7 @@
 //! What was written is remembered, so that start states can be changed in place and, after a restart, everything that
 //! the model does not hold can be swept out of the pinned maps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use firewall_common::{
     abi::{
@@ -33,7 +33,7 @@ pub(super) struct Tables {
     hosts: HashMap<Key, PrincipalId>,
     principals: HashMap<u32, Principal>,
     rules: HashMap<u32, Rule>,
-    uses: HashMap<u32, ()>,
+    uses: HashSet<u32>,
 }
 
 /// The bytes of a map's key: the kernel's own notion of the same key.
@@ -81,7 +81,7 @@ impl Tables {
             hosts: HashMap::new(),
             principals: HashMap::new(),
             rules: HashMap::new(),
-            uses: HashMap::new(),
+            uses: HashSet::new(),
         })
     }
 
@@ -145,12 +145,12 @@ impl Tables {
                 self.maps.rules.remove(&id)?;
             }
             Command::PutUses { id, uses } => {
-                self.uses.insert(id.0, ());
+                self.uses.insert(id.0);
                 self.maps.uses.put(&id, &u64::from(uses))?;
             }
             Command::LimitUses { id, at_most } => {
                 let held = self.maps.uses.get(&id)?.unwrap_or(u64::MAX);
-                self.uses.insert(id.0, ());
+                self.uses.insert(id.0);
                 self.maps.uses.put(&id, &held.min(u64::from(at_most)))?;
             }
             Command::RemoveUses { id } => {
@@ -198,13 +198,13 @@ impl Tables {
     }
 
     /// Who lives behind a MAC, as the model has it.
-    pub(super) fn principal_of(&self, mac: &MacKey) -> Option<PrincipalId> {
-        self.macs.get(&bytes(mac)).map(|home| home.principal)
+    pub(super) fn principal_of(&self, mac: MacKey) -> Option<PrincipalId> {
+        self.macs.get(&bytes(&mac)).map(|home| home.principal)
     }
 
     /// The rules of which the kernel counts the uses.
     pub(super) fn counted_rules(&self) -> Vec<RuleId> {
-        self.uses.keys().map(|&id| RuleId(id)).collect()
+        self.uses.iter().map(|&id| RuleId(id)).collect()
     }
 
     /// Removes from the pinned maps what the model does not hold. Everything that it does hold was written before.
@@ -221,7 +221,7 @@ impl Tables {
             }
         }
         for key in maps.uses.keys()? {
-            if !self.uses.contains_key(&key.0) {
+            if !self.uses.contains(&key.0) {
                 maps.uses.remove(&key)?;
             }
         }
@@ -240,15 +240,13 @@ impl Tables {
                 maps.principals.put(id, &NOBODY)?;
             }
         }
-        let steps: std::collections::HashSet<Key> =
-            self.topics.values().flat_map(Written::steps).map(bytes).collect();
+        let steps: HashSet<Key> = self.topics.values().flat_map(Written::steps).map(bytes).collect();
         for key in maps.automaton.keys()? {
             if !steps.contains(&bytes(&key)) {
                 maps.automaton.remove(&key)?;
             }
         }
-        let states: std::collections::HashSet<u32> =
-            self.topics.values().flat_map(Written::states).copied().collect();
+        let states: HashSet<u32> = self.topics.values().flat_map(Written::states).copied().collect();
         for key in maps.states.keys()? {
             if !states.contains(&key) {
                 maps.states.remove(&key)?;

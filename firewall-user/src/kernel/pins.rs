@@ -8,6 +8,7 @@
 //! A pinned link holds its program, and that holds its maps: with the daemon dead everything goes on.
 
 use std::{
+    fmt::Write,
     fs::{self, File},
     io,
     os::unix::fs::DirBuilderExt,
@@ -61,7 +62,7 @@ impl Pins {
             if byte.is_ascii_alphanumeric() || byte == b'_' {
                 file.push(char::from(byte));
             } else {
-                file.push_str(&format!("%{byte:02x}"));
+                let _infallible = write!(file, "%{byte:02x}");
             }
         }
         self.links().join(format!("{file}-{hook}"))

@@ -42,7 +42,7 @@ pub struct Changes {
 impl Changes {
     pub fn listen() -> io::Result<Self> {
         let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
-        let socket = open(SockFlag::SOCK_NONBLOCK, groups as u32)?;
+        let socket = open(SockFlag::SOCK_NONBLOCK, groups.cast_unsigned())?;
         // SAFETY: the descriptor is owned, so it stays open as long as its registration.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE)? };
         Ok(Self { socket })
@@ -116,7 +116,7 @@ fn split_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 }
 
 fn refusal(body: &[u8]) -> io::Error {
-    let code = u32_at(body, 0).map_or(libc::EPROTO, |code| (code as i32).wrapping_neg());
+    let code = u32_at(body, 0).map_or(libc::EPROTO, |code| code.cast_signed().wrapping_neg());
     io::Error::from_raw_os_error(code)
 }
 

@@ -93,11 +93,11 @@ proptest! {
 
     /// After a cut at any byte the file is either usable and holds a state that it once had, or is set aside whole.
     #[test]
-    fn a_file_cut_at_any_byte_loses_nothing_that_is_left(at in 0.0..1.0_f64) {
+    fn a_file_cut_at_any_byte_loses_nothing_that_is_left(permille in 0_u64..1_000) {
         let folder = tempfile::tempdir().unwrap();
         let path = filled(folder.path());
         let whole = fs::metadata(&path).unwrap().len();
-        let cut = (whole as f64 * at) as u64;
+        let cut = whole * permille / 1_000;
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(cut).unwrap();
         let left = fs::read(&path).unwrap();
 
@@ -113,11 +113,11 @@ proptest! {
 
     /// Bytes that changed on the disk are never taken for a state that was not written.
     #[test]
-    fn a_changed_byte_is_never_a_new_state(at in 0.0..1.0_f64, byte: u8) {
+    fn a_changed_byte_is_never_a_new_state(permille in 0_u64..1_000, byte: u8) {
         let folder = tempfile::tempdir().unwrap();
         let path = filled(folder.path());
         let file = fs::OpenOptions::new().write(true).read(true).open(&path).unwrap();
-        let offset = (file.metadata().unwrap().len() as f64 * at) as u64;
+        let offset = file.metadata().unwrap().len() * permille / 1_000;
         file.write_at(&[byte], offset).unwrap();
         drop(file);
 

@@ -96,7 +96,7 @@ pub(crate) enum Outcome {
 impl Bench {
     /// A bench with nothing but the box on it. Without root or programs it says so, and fails where every test is
     /// expected to run.
-    pub(crate) fn new() -> Option<Turn> {
+    pub(crate) fn empty() -> Option<Turn> {
         let missing = if !nix::unistd::geteuid().is_root() {
             "it needs root; `cargo xtask test` runs it so"
         } else if !is_built_in() {
@@ -191,14 +191,14 @@ impl Bench {
 
     /// Registers two devices in these modes and lets them announce their addresses.
     pub(crate) fn with_devices(device: Mode, other: Mode) -> Option<Turn> {
-        let mut bench = Self::new()?;
+        let mut bench = Self::empty()?;
         for (mac, ip, id, mode) in [
             (frames::DEVICE, frames::DEVICE_IP, DEVICE, device),
             (frames::OTHER, frames::OTHER_IP, OTHER, other),
         ] {
             bench.device(mac, LAN, id);
             bench.principal(id, mode);
-            let announced = bench.from_device(&frames::arp(mac, ip, [10, 9, 0, 1]));
+            let announced = bench.device_sends(&frames::arp(mac, ip, [10, 9, 0, 1]));
             assert_eq!(announced, Outcome::Passed { mark: JUDGED });
         }
         Some(bench)
@@ -242,11 +242,11 @@ impl Bench {
         self.maps.edges.put(&key, &edge).unwrap();
     }
 
-    pub(crate) fn from_device(&mut self, frame: &[u8]) -> Outcome {
+    pub(crate) fn device_sends(&mut self, frame: &[u8]) -> Outcome {
         self.run(Hook::LanIngress, LAN, frame)
     }
 
-    pub(crate) fn to_device(&mut self, frame: &[u8]) -> Outcome {
+    pub(crate) fn device_gets(&mut self, frame: &[u8]) -> Outcome {
         self.run(Hook::LanEgress, LAN, frame)
     }
 
