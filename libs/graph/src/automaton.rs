@@ -15,7 +15,7 @@ use crate::filter::{Filter, Part};
 use crate::operation::{Client, Object, Operation, Verb};
 
 /// Most states of the automata of one transport.
-pub const STATES_CAP: usize = 2_048;
+pub const STATES_CAP: usize = 1_024;
 
 /// A message rule.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,9 @@ pub enum Part<'a> {
 #[serde(try_from = "String", into = "String")]
 pub struct Filter(String);
 
+/// Most levels of a filter: each one may cost a state of an automaton.
+pub const LEVELS_CAP: usize = 32;
+
 /// Not a topic filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
@@ -24,6 +27,8 @@ pub enum FilterError {
     Empty,
     #[error("a topic may have 256 bytes, not more")]
     TooLong,
+    #[error("a topic may have 32 levels, not more")]
+    TooDeep,
     #[error("a topic cannot contain the character U+0000")]
     Nul,
     #[error("`+` and `#` must stand alone between slashes, and `#` at the end")]
@@ -42,6 +47,9 @@ impl TryFrom<String> for Filter {
         }
         if text.contains('\0') {
             return Err(FilterError::Nul);
+        }
+        if text.split('/').count() > LEVELS_CAP {
+            return Err(FilterError::TooDeep);
         }
         let mut levels = text.split('/').peekable();
         while let Some(level) = levels.next() {
@@ -234,6 +242,7 @@ pub(crate) mod tests {
             assert_eq!(Filter::try_from(wrong), Err(error), "{wrong:?}");
         }
         assert_eq!(Filter::try_from("x".repeat(257)), Err(FilterError::TooLong));
+        assert_eq!(Filter::try_from("/".repeat(LEVELS_CAP)), Err(FilterError::TooDeep));
     }
 
     #[test]

@@ -5,24 +5,34 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use firewall_common::abi::{Addr, Observed, ObservedKey, PrincipalId};
 use firewall_common::precedence::Mode;
 
-use crate::command::{Alarm, Command, Event};
-use crate::decision::{Author, Decision, DecisionId, Refused, What};
-use crate::edge::{Edge, EdgeId, Path, State, Stream};
+use crate::command::{Alarm, Command};
+use crate::decision::{Decision, DecisionId, Refused};
+use crate::edge::{Edge, EdgeId, State};
 use crate::ledger::Head;
 use crate::principal::{Principal, parse_address, parse_mac};
-use crate::record::{Record, Site};
+use crate::record::Site;
 use crate::settings::Settings;
 use crate::time::{Deadline, Left, Now};
 
+// What comes in.
 mod facts;
-mod judge;
-mod kernel;
+mod modes;
 mod people;
 mod principals;
 mod restore;
 mod site;
-mod stopped;
 mod time;
+
+// What follows from it.
+mod grow;
+mod judge;
+mod room;
+mod stopped;
+
+// What goes out.
+mod index;
+mod keep;
+mod kernel;
 
 /// Most edges.
 pub const EDGES_CAP: usize = firewall_common::abi::capacity::EDGES as usize - EdgeId::FIRST as usize;
@@ -104,7 +114,7 @@ pub struct Graph {
     principals: BTreeMap<PrincipalId, Principal>,
     edges: BTreeMap<EdgeId, Edge>,
     decisions: BTreeMap<DecisionId, Decision>,
-    index: Index,
+    index: index::Index,
     /// Prefixes of the protected links.
     networks: Vec<Network>,
     /// Interface numbers by name.
@@ -117,27 +127,11 @@ pub struct Graph {
     saved: BTreeMap<EdgeId, u64>,
     /// Counted permissions that did not let a try pass.
     asked_uses: BTreeSet<EdgeId>,
-    /// Alarms that were raised and not answered by a person yet.
-    alarms: BTreeSet<(Alarm, PrincipalId)>,
+    /// Boot-time nanoseconds at which an alarm was raised last.
+    alarms: BTreeMap<(Alarm, PrincipalId), u64>,
     next_edge: u32,
     next_principal: u32,
     commands: VecDeque<Command>,
-}
-
-/// Ways to find things.
-#[derive(Debug, Default)]
-struct Index {
-    edges: BTreeMap<Path, EdgeId>,
-    from: BTreeMap<PrincipalId, BTreeSet<EdgeId>>,
-    to: BTreeMap<PrincipalId, BTreeSet<EdgeId>>,
-    /// Edges with a decision that can end by itself.
-    temporary: BTreeSet<EdgeId>,
-    /// By MAC and VLAN.
-    macs: BTreeMap<([u8; 6], u16), PrincipalId>,
-    /// Addresses that mean an outside host.
-    hosts: BTreeMap<[u8; 16], PrincipalId>,
-    /// Addresses that devices hold.
-    bound: BTreeMap<[u8; 16], PrincipalId>,
 }
 
 impl Graph {
@@ -145,20 +139,20 @@ impl Graph {
     pub fn new(settings: Settings, now: Now) -> Self {
         let site =
             Site { mode: settings.site_mode, confirm: None, pause: None, born: now, ledger: Head::default() };
-        let mut graph = Self::empty(settings, site, now);
+        let mut graph = Self::empty(settings, site);
         graph.save_site();
         graph.tell_everything(now);
         graph
     }
 
-    fn empty(settings: Settings, site: Site, now: Now) -> Self {
+    fn empty(settings: Settings, site: Site) -> Self {
         let builtin = [
             (PrincipalId::UNKNOWN, Mode::Outside, "Internet"),
             (PrincipalId::SELF, Mode::System, "Edgeward"),
             (PrincipalId::EVERYONE, Mode::System, "Everyone"),
         ]
         .map(|(id, mode, name)| {
-            (id, Principal { name: Some(name.to_owned()), ..Principal::new(id, mode, now) })
+            (id, Principal { name: Some(name.to_owned()), ..Principal::new(id, mode, site.born) })
         });
         Self {
             settings,
@@ -167,14 +161,14 @@ impl Graph {
             principals: builtin.into_iter().collect(),
             edges: BTreeMap::new(),
             decisions: BTreeMap::new(),
-            index: Index::default(),
+            index: index::Index::default(),
             networks: Vec::new(),
             ports: BTreeMap::new(),
             told: kernel::Told::default(),
             stopped: stopped::Stopped::default(),
             saved: BTreeMap::new(),
             asked_uses: BTreeSet::new(),
-            alarms: BTreeSet::new(),
+            alarms: BTreeMap::new(),
             next_edge: EdgeId::FIRST,
             next_principal: PrincipalId::FIRST,
             commands: VecDeque::new(),
@@ -312,203 +306,12 @@ impl Graph {
         id.copied().ok_or_else(|| format!("no device with the MAC {mac} in VLAN {vlan} has been seen"))
     }
 
-    // What every change does.
-
-    fn touch(&mut self) -> u64 {
-        self.rev += 1;
-        self.rev
-    }
-
-    fn push(&mut self, command: Command) {
-        self.commands.push_back(command);
-    }
-
-    fn notify(&mut self, event: Event) {
-        self.push(Command::Notify(event));
-    }
-
-    fn alarm(&mut self, alarm: Alarm, principal: PrincipalId) {
-        if self.alarms.insert((alarm, principal)) {
-            self.notify(Event::Alarm { alarm, principal: Some(principal) });
-        }
-    }
-
-    fn save_edge(&mut self, id: EdgeId, now: Now) {
-        if let Some(edge) = self.edges.get(&id) {
-            let record = Record::Edge(edge.clone());
-            self.saved.insert(id, now.boot_ns);
-            self.push(Command::Save(Box::new(record)));
-        }
-    }
-
-    fn save_principal(&mut self, id: PrincipalId) {
-        if let Some(principal) = self.principals.get(&id).filter(|principal| !principal.is_builtin()) {
-            let record = Record::Principal(principal.clone());
-            self.push(Command::Save(Box::new(record)));
-        }
-    }
-
-    fn save_site(&mut self) {
-        let record = Record::Site(self.site.clone());
-        self.push(Command::Save(Box::new(record)));
-    }
-
-    /// Writes a decision down: as a record, and as the next entry of the ledger.
-    pub(crate) fn record_decision(&mut self, what: What, author: &Author, now: Now) -> DecisionId {
-        let body = self.ledger_body(&what, author, now);
-        let entry = self.site.ledger.append(&body);
-        let id = DecisionId(entry.number);
-        let decision =
-            Decision { id, at: now.unix, by: author.clone(), what, undone: false, hash: entry.hash };
-        self.push(Command::Save(Box::new(Record::Decision(decision.clone()))));
-        self.decisions.insert(id, decision);
-        if self.decisions.len() > DECISIONS_CAP
-            && let Some((oldest, _)) = self.decisions.pop_first()
-        {
-            self.push(Command::Delete(crate::record::RecordKey::Decision(oldest.0)));
-        }
-        self.save_site();
-        self.push(Command::Ledger(entry));
-        id
-    }
-
-    /// The number that the next decision gets.
-    const fn next_decision(&self) -> DecisionId {
-        DecisionId(self.site.ledger.entries + 1)
-    }
-
-    fn ledger_body(&self, what: &What, author: &Author, now: Now) -> Vec<u8> {
-        #[derive(serde::Serialize)]
-        struct Who {
-            id: u32,
-            title: String,
-        }
-        #[derive(serde::Serialize)]
-        struct Which<'a> {
-            id: u32,
-            plane: &'a str,
-            from: Who,
-            to: Who,
-            verb: &'a str,
-            object: String,
-        }
-        #[derive(serde::Serialize)]
-        struct Body<'a> {
-            at: i64,
-            clock_synchronised: bool,
-            by: &'a str,
-            what: &'a str,
-            detail: String,
-            edge: Option<Which<'a>>,
-            principal: Option<Who>,
-        }
-        let who = |id: PrincipalId| Who {
-            id: id.0,
-            title: self.principals.get(&id).map_or_else(String::new, Principal::title),
-        };
-        let body = Body {
-            at: now.unix,
-            clock_synchronised: now.synchronised,
-            by: author.as_str(),
-            what: what.as_str(),
-            detail: what.detail(),
-            edge: what.edge().map(|edge| Which {
-                id: edge.id.0,
-                plane: edge.path.plane.as_str(),
-                from: who(edge.path.src),
-                to: who(edge.path.dst),
-                verb: edge.path.operation.verb.as_str(),
-                object: edge.path.operation.object_text(),
-            }),
-            principal: what.principal().map(who),
-        };
-        serde_json::to_vec(&body).expect("texts and numbers are always JSON")
-    }
-
-    // Edges in and out of the collections.
-
-    fn insert_edge(&mut self, edge: Edge) {
-        let id = edge.id;
-        self.index.edges.insert(edge.path.clone(), id);
-        self.index.from.entry(edge.path.src).or_default().insert(id);
-        self.index.to.entry(edge.path.dst).or_default().insert(id);
-        self.edges.insert(id, edge);
-    }
-
-    fn take_edge(&mut self, id: EdgeId) -> Option<Edge> {
-        let edge = self.edges.remove(&id)?;
-        self.index.edges.remove(&edge.path);
-        for (index, end) in [(&mut self.index.from, edge.path.src), (&mut self.index.to, edge.path.dst)] {
-            if let Some(ids) = index.get_mut(&end) {
-                ids.remove(&id);
-                if ids.is_empty() {
-                    index.remove(&end);
-                }
-            }
-        }
-        self.index.temporary.remove(&id);
-        Some(edge)
-    }
-
-    /// Removes an edge from kernel, disk and memory.
-    fn drop_edge(&mut self, id: EdgeId, now: Now) {
-        let Some(edge) = self.take_edge(id) else { return };
-        self.saved.remove(&id);
-        self.asked_uses.remove(&id);
-        self.untell_edge(&edge, now);
-        self.push(Command::Delete(crate::record::RecordKey::Edge(id.0)));
-        self.touch();
-        self.notify(Event::EdgeRemoved(id));
-    }
-
-    /// Sets the state of an edge in memory only.
-    fn set_state(&mut self, id: EdgeId, state: State, now: Now) {
-        let rev = self.touch();
-        let Some(edge) = self.edges.get_mut(&id) else { return };
-        let temporary = matches!(&state, State::Allowed(ruling) | State::Denied(ruling)
-            if ruling.lifetime != crate::decision::Lifetime::Always);
-        edge.state = state;
-        edge.since = now.unix;
-        edge.rev = rev;
-        if temporary {
-            self.index.temporary.insert(id);
-        } else {
-            self.index.temporary.remove(&id);
-        }
-    }
-
-    /// The edge with this path.
-    pub(crate) fn edge_with(&self, path: &Path) -> Option<&Edge> {
-        self.index.edges.get(path).and_then(|id| self.edges.get(id))
-    }
-
     pub(crate) fn stopped_since(
         &self,
         id: PrincipalId,
         unix: i64,
     ) -> impl Iterator<Item = crate::explain::Blocked> {
         self.stopped.since(id, unix)
-    }
-
-    pub(crate) fn edges_from(&self, id: PrincipalId) -> impl Iterator<Item = &Edge> {
-        self.index.from.get(&id).into_iter().flatten().filter_map(|id| self.edges.get(id))
-    }
-
-    pub(crate) fn edges_to(&self, id: PrincipalId) -> impl Iterator<Item = &Edge> {
-        self.index.to.get(&id).into_iter().flatten().filter_map(|id| self.edges.get(id))
-    }
-
-    /// Edges of both directions.
-    fn edges_of(&self, id: PrincipalId) -> Vec<EdgeId> {
-        let ids = [&self.index.from, &self.index.to].into_iter().filter_map(|index| index.get(&id));
-        ids.flatten().copied().collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// The message edges inside a stream.
-    fn messages(&self, stream: Stream) -> impl Iterator<Item = &Edge> {
-        self.edges_from(stream.src).filter(move |edge| {
-            edge.path.dst == stream.dst && !edge.is_transport() && edge.path.stream() == Some(stream)
-        })
     }
 }
 

@@ -2,28 +2,19 @@
 
 use firewall_common::abi::{Addr, Kind, OBJECT_CAP, PrincipalId};
 use firewall_common::precedence::{Mode, Outcome};
-use firewall_common::reason::{Reason, Verdict};
+use firewall_common::reason::Reason;
 
 use super::stopped::Seen;
-use super::{EDGES_CAP, Fact, Graph, HOSTS_CAP, Network, OUTSIDE_CAP, same_name};
-use crate::command::{Alarm, Command, Event, Observation};
-use crate::decision::{Author, What};
+use super::{Fact, Graph, Network, same_name};
+use crate::command::{Alarm, Event, Observation};
 use crate::edge::{Edge, EdgeId, Path, State};
-use crate::learning::{Learning, generalised};
+use crate::learning::Learning;
 use crate::operation::{Operation, Plane};
 use crate::principal::{ADDRESSES_CAP, Hint, Place, Principal};
 use crate::time::Now;
 
-/// An edge whose tries grow is saved at most this often.
-const SAVE_EVERY_NS: u64 = 60_000_000_000;
 /// The time of the last sign of life is saved at most this often, in seconds.
 const SEEN_EVERY: i64 = 3_600;
-/// A device that nobody has accepted makes room for another after this many silent seconds.
-const SILENT_AFTER: i64 = 600;
-/// From a decision until the kernel knows it, at most.
-const IN_FLIGHT_NS: u64 = 1_000_000_000;
-/// How much more the box may learn than a device.
-const SELF_FACTOR: usize = 4;
 
 /// Where a destination is.
 enum Target {
@@ -53,12 +44,12 @@ impl Graph {
                     home.ifindex = place.ifindex;
                     self.tell_place(&place, id);
                 }
-                Some(_) | None => self.alarm(Alarm::SpoofMac, id),
+                Some(_) | None => self.alarm(Alarm::SpoofMac, id, now),
             }
             return;
         }
         let Some(id) = self.room_for_device(&place.port, now) else {
-            self.overflow(PrincipalId::UNKNOWN, 1);
+            self.overflow(PrincipalId::UNKNOWN, 1, now);
             return;
         };
         let mode = if self.in_first_run(now) { Mode::Learning } else { Mode::New };
@@ -91,13 +82,15 @@ impl Graph {
         let Some(source) = self.principals.get_mut(&src) else { return };
         let seen = now.unix_at(fact.value.last);
         let due = !source.is_builtin() && seen - source.last_seen > SEEN_EVERY;
-        source.last_seen = source.last_seen.max(seen);
+        if !source.is_builtin() {
+            source.last_seen = source.last_seen.max(seen);
+        }
         if due {
             self.save_principal(src);
         }
         let object = fact.value.object.get(..usize::from(fact.value.object_len)).unwrap_or_default();
         match kind {
-            Kind::DhcpName => self.hear_name(src, object),
+            Kind::DhcpName => self.hear_name(src, object, now),
             Kind::Overflow => self.hear_overflow(src, fact, now),
             Kind::Transport | Kind::Link | Kind::MqttConnect | Kind::MqttPublish | Kind::MqttSubscribe => {
                 let cut = usize::from(fact.value.object_len) > OBJECT_CAP;
@@ -129,7 +122,6 @@ impl Graph {
             && let Some(principal) = self.principals.get_mut(&before)
         {
             principal.addresses.retain(|known| *known != addr);
-            self.save_principal(before);
         }
         let rev = self.rev + 1;
         let Some(principal) = self.principals.get_mut(&id) else { return };
@@ -146,7 +138,7 @@ impl Graph {
         {
             self.index.bound.remove(&gone.0);
         }
-        self.save_principal(id);
+        // Not saved: the kernel's bindings are the truth, and a device may change addresses as often as it likes.
         self.notify(Event::PrincipalChanged(id));
     }
 
@@ -262,7 +254,7 @@ impl Graph {
             Outcome::Stop(_) => {
                 if let Some(addr) = new_host {
                     if self.pending_from(src) >= self.settings.pending_per_source {
-                        return self.overflow(src, 1);
+                        return self.overflow(src, 1, now);
                     }
                     let Some(host) = self.new_host(src, addr, now) else { return };
                     path.dst = host;
@@ -292,184 +284,6 @@ impl Graph {
         addr.is_link_local() || self.networks.iter().any(|network| network.contains(addr))
     }
 
-    /// The edge becomes part of its source's model.
-    fn learn(&mut self, path: Path, fact: &Fact, now: Now) {
-        let src = path.src;
-        let full = self.edges_from(src).filter(|edge| edge.state == State::Learned).count()
-            >= self.settings.learn_edges * if src == PrincipalId::SELF { SELF_FACTOR } else { 1 };
-        if full || !self.room_for_edge(now) {
-            self.stop_learning(src, now);
-            return self.pend(path, fact, now);
-        }
-        let id = self.edge_at(path, now);
-        self.set_state(id, State::Learned, now);
-        self.count(id, fact, now);
-        let stream = self.edges.get(&id).and_then(|edge| edge.path.stream());
-        if stream.is_some_and(|stream| self.topics(stream, now).compile(1).is_err()) {
-            self.set_state(id, State::Pending, now);
-            self.stop_learning(src, now);
-            self.save_edge(id, now);
-            return self.notify(Event::EdgePending(id));
-        }
-        if let Some(principal) = self.principals.get_mut(&src)
-            && let Some(learning) = &mut principal.learning
-        {
-            learning.last_new = now;
-        }
-        self.save_principal(src);
-        self.learned_more(src, now);
-        if !self.generalise(id, now) {
-            self.save_edge(id, now);
-            self.tell_edge(id, now);
-            self.notify(Event::EdgeChanged(id));
-        }
-    }
-
-    /// Replaces siblings that differ in one number, id or date by one edge with `+` there; whether it did.
-    fn generalise(&mut self, id: EdgeId, now: Now) -> bool {
-        let Some(edge) = self.edges.get(&id) else { return false };
-        if self.is_dangerous(edge.path.src) || self.is_dangerous(edge.path.dst) {
-            return false;
-        }
-        let siblings: Vec<&Edge> = self
-            .edges_from(edge.path.src)
-            .filter(|other| {
-                other.path.dst == edge.path.dst && other.state == State::Learned && !other.decided
-            })
-            .collect();
-        let operations: Vec<(EdgeId, &Operation)> =
-            siblings.iter().map(|edge| (edge.id, &edge.path.operation)).collect();
-        let Some((operation, replaced)) = generalised(&edge.path.operation, &operations) else {
-            return false;
-        };
-        let path = Path { operation, ..edge.path.clone() };
-        let tries = siblings.iter().filter(|edge| replaced.contains(&edge.id)).map(|edge| edge.tries).sum();
-        if self.leads_to_danger(&path) || self.index.edges.contains_key(&path) {
-            return false;
-        }
-        let general = self.edge_at(path, now);
-        self.set_state(general, State::Learned, now);
-        if let Some(edge) = self.edges.get_mut(&general) {
-            edge.tries = tries;
-            edge.first_seen = Some(now.unix);
-            edge.last_seen = Some(now.unix);
-        }
-        self.save_edge(general, now);
-        self.tell_edge(general, now);
-        for old in replaced {
-            self.drop_edge(old, now);
-        }
-        if !self.generalise(general, now) {
-            self.notify(Event::EdgeChanged(general));
-        }
-        true
-    }
-
-    /// The edge waits for a decision.
-    fn pend(&mut self, path: Path, fact: &Fact, now: Now) {
-        let known = self.index.edges.get(&path).copied();
-        if known.is_none()
-            && (self.pending_from(path.src) >= self.settings.pending_per_source || !self.room_for_edge(now))
-        {
-            self.collect_outside(path.dst, now);
-            return self.overflow(path.src, 1);
-        }
-        let id = self.edge_at(path, now);
-        let new = known.is_none() || self.edges.get(&id).is_some_and(|edge| edge.state != State::Pending);
-        self.count(id, fact, now);
-        if new {
-            self.make_pending(id, now);
-        }
-    }
-
-    pub(super) fn make_pending(&mut self, id: EdgeId, now: Now) {
-        let Some(edge) = self.edges.get(&id) else { return };
-        let path = edge.path.clone();
-        let violated = self.violated(&path, now);
-        self.set_state(id, State::Pending, now);
-        if let Some(edge) = self.edges.get_mut(&id) {
-            edge.violated = Some(violated);
-        }
-        self.tell_edge(id, now);
-        self.mark(path.operation.verb, &path.operation.object, path.src, path.dst);
-        self.save_edge(id, now);
-        self.notify(Event::EdgePending(id));
-    }
-
-    fn pending_from(&self, src: PrincipalId) -> usize {
-        self.edges_from(src).filter(|edge| edge.state == State::Pending).count()
-    }
-
-    /// The edge with this path; a new one is pending until something else is said.
-    pub(super) fn edge_at(&mut self, path: Path, now: Now) -> EdgeId {
-        if let Some(id) = self.index.edges.get(&path) {
-            return *id;
-        }
-        let id = EdgeId(self.next_edge);
-        self.next_edge += 1;
-        let rev = self.touch();
-        self.insert_edge(Edge {
-            id,
-            path,
-            state: State::Pending,
-            since: now.unix,
-            reason: None,
-            verdict: None,
-            violated: None,
-            decided: false,
-            tries: 0,
-            first_seen: None,
-            last_seen: None,
-            tallies: Vec::new(),
-            rev,
-        });
-        id
-    }
-
-    fn count(&mut self, id: EdgeId, fact: &Fact, now: Now) {
-        let Some(edge) = self.edges.get_mut(&id) else { return };
-        let new = edge.count(fact.key.object, &fact.value);
-        let (first, last) = (now.unix_at(fact.value.first), now.unix_at(fact.value.last));
-        edge.first_seen = Some(edge.first_seen.map_or(first, |known| known.min(first)));
-        edge.last_seen = Some(edge.last_seen.map_or(last, |known| known.max(last)));
-        edge.verdict = Verdict::from_code(fact.value.verdict);
-        edge.reason = Reason::from_code(fact.value.reason);
-        if new == 0 {
-            return;
-        }
-        let observation = Observation {
-            at: last,
-            verdict: edge.verdict,
-            reason: edge.reason,
-            edge: Some(id),
-            src: edge.path.src,
-            dst: edge.path.dst,
-            verb: Some(edge.path.operation.verb),
-            object: edge.path.operation.object_text(),
-            count: new,
-        };
-        let settled = edge.state != State::Learned;
-        self.notify(Event::Observation(observation));
-        let due = self.saved.get(&id).is_some_and(|at| now.boot_ns.saturating_sub(*at) >= SAVE_EVERY_NS);
-        if due {
-            self.save_edge(id, now);
-        }
-        if settled && self.saved.contains_key(&id) {
-            self.notify(Event::EdgeChanged(id));
-        }
-    }
-
-    /// A counted permission did not let a try pass, so its uses are gone: once the kernel says so too, the edge is
-    /// pending. A try just after the decision may have come before the kernel knew it.
-    fn maybe_used_up(&mut self, id: EdgeId, fact: &Fact) {
-        let Some(State::Allowed(ruling)) = self.edges.get(&id).map(|edge| &edge.state) else { return };
-        let stopped = Verdict::from_code(fact.value.verdict) != Some(Verdict::Forwarded);
-        let later = fact.value.last > ruling.at.boot_ns.saturating_add(IN_FLIGHT_NS);
-        if ruling.uses_left.is_some() && stopped && later {
-            self.asked_uses.insert(id);
-        }
-    }
-
     fn note(
         &mut self,
         fact: &Fact,
@@ -490,7 +304,7 @@ impl Graph {
         }
     }
 
-    fn hear_name(&mut self, src: PrincipalId, object: &[u8]) {
+    fn hear_name(&mut self, src: PrincipalId, object: &[u8], now: Now) {
         let hint = Hint::from_wire(object);
         let alike = hint.as_ref().is_some_and(|hint| {
             self.principals.values().any(|other| {
@@ -513,7 +327,7 @@ impl Graph {
         self.save_principal(src);
         self.notify(Event::PrincipalChanged(src));
         if alike {
-            self.alarm(Alarm::NameAlike, src);
+            self.alarm(Alarm::NameAlike, src, now);
         }
     }
 
@@ -523,131 +337,7 @@ impl Graph {
         let seen = Seen { fact, at, src, dst, verb: None, object };
         let count = self.stopped.add(&seen);
         if count > 0 {
-            self.overflow(src, count);
-        }
-    }
-
-    pub(super) fn overflow(&mut self, id: PrincipalId, count: u64) {
-        if let Some(principal) = self.principals.get_mut(&id) {
-            principal.overflow = principal.overflow.saturating_add(count);
-        }
-        self.alarm(Alarm::Overflow, id);
-    }
-
-    fn stop_learning(&mut self, id: PrincipalId, now: Now) {
-        if !self.learns(id) {
-            return self.overflow(id, 1);
-        }
-        self.change_mode(id, Mode::Enforcing, now);
-        if let Some(principal) = self.principals.get_mut(&id) {
-            let learning = principal.learning.get_or_insert_with(|| Learning::begin(now, None));
-            learning.capped = true;
-            learning.enforces = None;
-            learning.ends = None;
-        }
-        self.save_principal(id);
-        let what = What::Mode {
-            principal: id,
-            from: Mode::Learning,
-            to: Mode::Enforcing,
-            why: "scan: a cap was reached".into(),
-        };
-        self.record_decision(what, &Author::firewall(), now);
-        self.alarm(Alarm::Scan, id);
-    }
-
-    // Room.
-
-    fn room_for_device(&mut self, port: &str, now: Now) -> Option<PrincipalId> {
-        let here = |principal: &&Principal| principal.places.iter().any(|place| place.port == port);
-        if self.principals.values().filter(here).count() >= self.settings.principals_per_port {
-            let ignored = |principal: &&Principal| {
-                principal.mode == Mode::New
-                    && principal.name.is_none()
-                    && principal.last_seen.saturating_add(SILENT_AFTER) < now.unix
-                    && principal.learning.is_none()
-            };
-            let candidates = self.principals.values().filter(here).filter(ignored);
-            let oldest = candidates.min_by_key(|principal| principal.last_seen)?.id;
-            if self.edges_of(oldest).iter().any(|id| self.edges.get(id).is_some_and(|edge| edge.decided)) {
-                return None;
-            }
-            self.remove_principal(oldest, now);
-        }
-        self.free_number()
-    }
-
-    fn new_host(&mut self, src: PrincipalId, addr: Addr, now: Now) -> Option<PrincipalId> {
-        let outside = self.principals.values().filter(|principal| principal.is_outside()).count();
-        let learns = self.learns(src);
-        let known = self
-            .edges_from(src)
-            .filter(|edge| self.principals.get(&edge.path.dst).is_some_and(Principal::is_outside))
-            .map(|edge| edge.path.dst)
-            .collect::<std::collections::BTreeSet<_>>()
-            .len();
-        if learns && known >= self.settings.learn_destinations {
-            self.stop_learning(src, now);
-            return None;
-        }
-        let room = outside < OUTSIDE_CAP && self.index.hosts.len() < HOSTS_CAP;
-        let Some(id) = room.then(|| self.free_number()).flatten() else {
-            self.overflow(src, 1);
-            return None;
-        };
-        let mut principal = Principal::new(id, Mode::Outside, now);
-        principal.addresses.push(addr);
-        principal.rev = self.touch();
-        self.index.hosts.insert(addr.0, id);
-        self.principals.insert(id, principal);
-        self.save_principal(id);
-        self.tell_principal(id, now);
-        self.push(Command::PutHost { addr, id });
-        self.notify(Event::PrincipalAdded(id));
-        Some(id)
-    }
-
-    fn free_number(&mut self) -> Option<PrincipalId> {
-        let numbers = PrincipalId::LIMIT - PrincipalId::FIRST;
-        let from = self.next_principal - PrincipalId::FIRST;
-        let free = (0..numbers)
-            .map(|step| PrincipalId(PrincipalId::FIRST + (from + step) % numbers))
-            .find(|id| !self.principals.contains_key(id))?;
-        self.next_principal = PrincipalId::FIRST + (free.0 + 1 - PrincipalId::FIRST) % numbers;
-        Some(free)
-    }
-
-    /// Whether there is room for one more edge; what has lapsed makes room.
-    pub(super) fn room_for_edge(&mut self, now: Now) -> bool {
-        if self.edges.len() < EDGES_CAP {
-            return true;
-        }
-        let lapsed = self.edges.values().filter(|edge| edge.state == State::Lapsed);
-        let Some(oldest) = lapsed.min_by_key(|edge| edge.since).map(|edge| edge.id) else { return false };
-        self.drop_edge(oldest, now);
-        true
-    }
-
-    /// Removes an outside host that nothing leads to any more.
-    pub(super) fn collect_outside(&mut self, id: PrincipalId, now: Now) {
-        let unused = self.principals.get(&id).is_some_and(|principal| {
-            principal.mode == Mode::Outside && !principal.is_builtin() && principal.name.is_none()
-        });
-        if unused && self.edges_of(id).is_empty() {
-            self.remove_principal(id, now);
-        }
-    }
-
-    fn remove_host(&mut self, id: PrincipalId, addr: Addr, now: Now) {
-        self.index.hosts.remove(&addr.0);
-        self.push(Command::RemoveHost { addr });
-        if let Some(principal) = self.principals.get_mut(&id) {
-            principal.addresses.retain(|known| *known != addr);
-            if principal.addresses.is_empty() {
-                self.remove_principal(id, now);
-            } else {
-                self.save_principal(id);
-            }
+            self.overflow(src, count, now);
         }
     }
 }

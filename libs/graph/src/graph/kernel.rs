@@ -129,6 +129,13 @@ impl Graph {
         }
     }
 
+    /// Forgets which deadline the kernel was told: a new decision has its own, however close.
+    pub(super) fn forget_deadline(&mut self, id: EdgeId) {
+        if let Some(have) = self.told.edges.get_mut(&id) {
+            have.deadline = u64::MAX;
+        }
+    }
+
     /// Removes an edge from the kernel, whether or not it still is in the model.
     pub(super) fn untell_edge(&mut self, edge: &Edge, now: Now) {
         let Some(have) = self.told.edges.remove(&edge.id) else { return };
@@ -197,7 +204,7 @@ impl Graph {
             // Without guards the rules fit, or they would not be in the model: so everything is guarded.
             topics.publish.retain(|rule| rule.rule != EdgeId::GUARD);
             topics.guard(everything().into_iter().map(Pattern::Filter));
-            self.alarm(Alarm::RulesTooComplex, stream.src);
+            self.alarm(Alarm::RulesTooComplex, stream.src, now);
         }
         if self.told.topics.get(&stream) != Some(&topics) {
             self.told.topics.insert(stream, topics.clone());

@@ -249,6 +249,7 @@ impl Graph {
             Answer::Deny => (State::Denied(ruling), What::Deny { before, created, lifetime }),
         };
         self.asked_uses.remove(&id);
+        self.forget_deadline(id);
         self.set_state(id, state, now);
         if let Some(edge) = self.edges.get_mut(&id) {
             edge.decided = true;

@@ -1,22 +1,17 @@
 //! What people say about principals.
 
 use firewall_common::abi::PrincipalId;
-use firewall_common::precedence::{Mode, Outcome, RuleState};
+use firewall_common::precedence::Mode;
 
 use super::{Graph, Patch, builtin_by_name, same_name};
 use crate::command::{Command, Event};
 use crate::decision::{Author, DecisionId, Refused, What};
 use crate::edge::{Edge, EdgeId, Path, State};
-use crate::learning::Learning;
 use crate::principal::{
     DESCRIPTION_CAP, Kind, NAME_CAP, PLACES_CAP, Principal, Source, harmless, parse_address, parse_mac,
 };
 use crate::record::RecordKey;
 use crate::time::{Deadline, Now};
-
-/// Longest pause, and longest learning that a person sets, in seconds.
-const PAUSE_MAX: u32 = 43_200;
-const LEARN_MAX: u32 = 90 * 86_400;
 
 impl Graph {
     /// Sets name, kind, room or description.
@@ -80,99 +75,6 @@ impl Graph {
         Ok(decision)
     }
 
-    /// `new`, `learning`, `enforcing`, `guest` or `quarantine`; for an outside host `quarantine` or `outside`.
-    pub fn set_mode(
-        &mut self,
-        id: PrincipalId,
-        mode: Mode,
-        author: &Author,
-        now: Now,
-    ) -> Result<DecisionId, Refused> {
-        let principal = self.own(id)?;
-        let possible: &[Mode] = if principal.is_device() {
-            &[Mode::New, Mode::Learning, Mode::Enforcing, Mode::Guest, Mode::Quarantine]
-        } else {
-            &[Mode::Outside, Mode::Quarantine]
-        };
-        if !possible.contains(&mode) {
-            let names: Vec<&str> = possible.iter().map(|mode| mode.as_str()).collect();
-            return Err(Refused::Invalid(format!("{} can be {}", principal.title(), names.join(", "))));
-        }
-        if principal.mode == mode && mode != Mode::Learning {
-            return Err(Refused::Conflict(format!("{} is {} already", principal.title(), mode.as_str())));
-        }
-        Ok(self.person_mode(id, mode, None, author, now))
-    }
-
-    /// Lets a principal learn (again), or all accepted devices; ends by itself after `seconds`, or by evidence.
-    pub fn learn_start(
-        &mut self,
-        id: Option<PrincipalId>,
-        seconds: Option<u32>,
-        author: &Author,
-        now: Now,
-    ) -> Result<Vec<DecisionId>, Refused> {
-        if seconds.is_some_and(|seconds| seconds == 0 || seconds > LEARN_MAX) {
-            return Err(Refused::Invalid("Learning lasts at least a second and at most 90 days".to_owned()));
-        }
-        let who = self.devices(id, |mode| matches!(mode, Mode::Learning | Mode::Ready | Mode::Enforcing))?;
-        let ends = seconds.map(|seconds| Deadline::after(now, seconds.into()));
-        Ok(who.into_iter().map(|id| self.person_mode(id, Mode::Learning, ends, author, now)).collect())
-    }
-
-    /// Ends learning and enforces now; without a principal for all that learn.
-    pub fn learn_finish(
-        &mut self,
-        id: Option<PrincipalId>,
-        author: &Author,
-        now: Now,
-    ) -> Result<Vec<DecisionId>, Refused> {
-        let who = self.devices(id, |mode| matches!(mode, Mode::Learning | Mode::Ready))?;
-        if let Some(principal) =
-            id.and_then(|id| self.principals.get(&id)).filter(|principal| !principal.learns())
-        {
-            return Err(Refused::Conflict(format!("{} is not learning", principal.title())));
-        }
-        Ok(who.into_iter().map(|id| self.person_mode(id, Mode::Enforcing, None, author, now)).collect())
-    }
-
-    /// Drops nothing of a principal, or at the whole site, for so many seconds; 0 ends it.
-    pub fn pause(
-        &mut self,
-        id: Option<PrincipalId>,
-        seconds: u32,
-        author: &Author,
-        now: Now,
-    ) -> Result<DecisionId, Refused> {
-        if seconds > PAUSE_MAX {
-            return Err(Refused::Invalid("A pause lasts at most 12 hours".to_owned()));
-        }
-        let pause = (seconds > 0).then(|| Deadline::after(now, seconds.into()));
-        if let Some(id) = id {
-            self.own(id)?;
-            let rev = self.touch();
-            if let Some(principal) = self.principals.get_mut(&id) {
-                principal.pause = pause;
-                principal.rev = rev;
-            }
-        } else {
-            self.touch();
-            self.site.pause = pause;
-        }
-        let what = What::Pause { principal: id.map(|id| id.0), seconds };
-        // Ending a pause closes: the kernel comes first.
-        if pause.is_none() {
-            self.tell_pause(id, now);
-        }
-        if let Some(id) = id {
-            self.save_principal(id);
-        }
-        let decision = self.record_decision(what, author, now);
-        self.tell_pause(id, now);
-        self.notify(id.map_or(Event::Status, Event::PrincipalChanged));
-        Ok(decision)
-    }
-
     /// Makes `from` part of `into`: its places, addresses and edges.
     pub fn merge(
         &mut self,
@@ -233,171 +135,6 @@ impl Graph {
         Ok(self.record_decision(What::Forget { principal: id, title }, author, now))
     }
 
-    pub(super) fn undo_mode(
-        &mut self,
-        id: DecisionId,
-        principal: PrincipalId,
-        from: Mode,
-        to: Mode,
-        author: &Author,
-        now: Now,
-    ) -> Result<DecisionId, Refused> {
-        let current = self.own(principal)?;
-        if current.mode != to {
-            return Err(Refused::Conflict(format!("{} is {} now", current.title(), current.mode.as_str())));
-        }
-        let back = if from == Mode::Ready { Mode::Learning } else { from };
-        self.person_mode(principal, back, None, author, now);
-        Ok(self.mark_undone(id, None, author, now))
-    }
-
-    pub(super) fn undo_pause(
-        &mut self,
-        id: DecisionId,
-        principal: Option<u32>,
-        author: &Author,
-        now: Now,
-    ) -> Result<DecisionId, Refused> {
-        self.pause(principal.map(PrincipalId), 0, author, now)?;
-        Ok(self.mark_undone(id, None, author, now))
-    }
-
-    pub(super) fn end_pause(&mut self, id: PrincipalId, now: Now) {
-        let rev = self.touch();
-        if let Some(principal) = self.principals.get_mut(&id) {
-            principal.pause = None;
-            principal.rev = rev;
-        }
-        self.tell_principal(id, now);
-        self.save_principal(id);
-        self.notify(Event::PrincipalChanged(id));
-    }
-
-    fn tell_pause(&mut self, id: Option<PrincipalId>, now: Now) {
-        match id {
-            Some(id) => self.tell_principal(id, now),
-            None => self.tell_site(now),
-        }
-    }
-
-    /// A mode that a person chose, with its entry in the ledger.
-    fn person_mode(
-        &mut self,
-        id: PrincipalId,
-        to: Mode,
-        ends: Option<Deadline>,
-        author: &Author,
-        now: Now,
-    ) -> DecisionId {
-        let from = self.principals.get(&id).map_or(to, |principal| principal.mode);
-        let why =
-            ends.map_or_else(|| "a person chose it".to_owned(), |ends| format!("for {} s", ends.seconds));
-        let what = What::Mode { principal: id, from, to, why };
-        self.alarms.retain(|(_, principal)| *principal != id);
-        self.put_mode(id, to, ends, now);
-        if strictness(to) < strictness(from) {
-            self.save_principal(id);
-            let decision = self.record_decision(what, author, now);
-            self.tell_mode(id, now);
-            decision
-        } else {
-            self.tell_mode(id, now);
-            self.save_principal(id);
-            self.record_decision(what, author, now)
-        }
-    }
-
-    /// A mode that time or a cap brings: never a weaker one.
-    pub(super) fn change_mode(&mut self, id: PrincipalId, to: Mode, now: Now) {
-        self.put_mode(id, to, None, now);
-        self.tell_mode(id, now);
-        self.save_principal(id);
-    }
-
-    fn put_mode(&mut self, id: PrincipalId, to: Mode, ends: Option<Deadline>, now: Now) {
-        let rev = self.touch();
-        let notice = self.principals.get(&id).and_then(|principal| self.notice(principal, now));
-        let Some(principal) = self.principals.get_mut(&id) else { return };
-        principal.mode = to;
-        principal.since = now.unix;
-        principal.rev = rev;
-        match to {
-            Mode::Learning => principal.learning = Some(Learning::begin(now, ends)),
-            Mode::Ready => {
-                if let Some(learning) = &mut principal.learning {
-                    learning.enforces = notice;
-                }
-            }
-            Mode::New | Mode::Enforcing | Mode::Guest | Mode::Quarantine | Mode::Outside | Mode::System => {
-                principal.learning = None;
-            }
-        }
-    }
-
-    /// Tells the kernel a mode, and settles what depends on it.
-    pub(super) fn tell_mode(&mut self, id: PrincipalId, now: Now) {
-        self.tell_principal(id, now);
-        for edge in self.edges_of(id) {
-            self.tell_edge(edge, now);
-        }
-        self.rejudge(self.edges_of(id), now);
-        self.mark_principal(id);
-        self.flush(now);
-        self.notify(Event::PrincipalChanged(id));
-    }
-
-    fn tell_kind(&mut self, id: PrincipalId, now: Now) {
-        self.tell_principal(id, now);
-        self.question_learned(now);
-        self.mark_principal(id);
-        // Messages to a broker depend on what its subscribers are.
-        self.rejudge(self.edges.keys().copied().collect(), now);
-        self.flush(now);
-    }
-
-    /// What waits for a decision may need none any more, or for another reason.
-    fn rejudge(&mut self, edges: Vec<EdgeId>, now: Now) {
-        for edge in edges {
-            let Some(pending) = self.edges.get(&edge).filter(|edge| edge.state == State::Pending) else {
-                continue;
-            };
-            let (path, before) = (pending.path.clone(), pending.violated);
-            match self.judge(&path, now).row.outcome {
-                Outcome::Pass | Outcome::Learn => self.drop_edge(edge, now),
-                Outcome::Stop(_) => {
-                    let violated = Some(self.violated(&path, now));
-                    if violated != before {
-                        let rev = self.touch();
-                        if let Some(edge) = self.edges.get_mut(&edge) {
-                            edge.violated = violated;
-                            edge.rev = rev;
-                        }
-                        self.save_edge(edge, now);
-                        self.notify(Event::EdgeChanged(edge));
-                    }
-                }
-            }
-        }
-    }
-
-    /// What was learned, and by what is known now leads to something dangerous, is asked about again while its source
-    /// learns; later the owner has seen it.
-    fn question_learned(&mut self, now: Now) {
-        let stops = |edge: &&Edge| {
-            let row = self.row(edge.path.src, edge.path.dst, RuleState::Guarded);
-            matches!(row.outcome, Outcome::Stop(_)) && self.leads_to_danger(&edge.path)
-        };
-        let learned = |edge: &&Edge| edge.state == State::Learned && self.learns(edge.path.src);
-        let ids: Vec<EdgeId> =
-            self.edges.values().filter(learned).filter(stops).map(|edge| edge.id).collect();
-        for id in ids {
-            if let Some(edge) = self.edges.get_mut(&id) {
-                edge.decided = true;
-            }
-            self.make_pending(id, now);
-        }
-    }
-
     /// Removes a principal from kernel, disk and memory.
     pub(super) fn remove_principal(&mut self, id: PrincipalId, now: Now) {
         let edges = self.edges_of(id);
@@ -417,7 +154,7 @@ impl Graph {
         }
         self.untell_principal(id);
         self.stopped.forget(id);
-        self.alarms.retain(|(_, principal)| *principal != id);
+        self.alarms.retain(|(_, principal), _| *principal != id);
         self.touch();
         self.push(Command::Delete(RecordKey::Principal(id.0)));
         self.notify(Event::PrincipalRemoved(id));
@@ -446,7 +183,7 @@ impl Graph {
             return self.notify(Event::EdgeRemoved(id));
         }
         if let Some(other) = other {
-            self.drop_edge(other, now);
+            self.erase_edge(other, now);
         }
         edge.path = path;
         let state = edge.state.clone();
@@ -458,7 +195,7 @@ impl Graph {
     }
 
     /// A principal that people may change.
-    fn own(&self, id: PrincipalId) -> Result<&Principal, Refused> {
+    pub(super) fn own(&self, id: PrincipalId) -> Result<&Principal, Refused> {
         match self.principals.get(&id) {
             None => Err(Refused::NotFound(format!("There is no principal {}", id.0))),
             Some(principal) if principal.is_builtin() => Err(Refused::Invalid(format!(
@@ -467,23 +204,6 @@ impl Graph {
             ))),
             Some(principal) => Ok(principal),
         }
-    }
-
-    fn devices(
-        &self,
-        id: Option<PrincipalId>,
-        all: impl Fn(Mode) -> bool,
-    ) -> Result<Vec<PrincipalId>, Refused> {
-        let Some(id) = id else {
-            let devices =
-                self.principals.values().filter(|principal| principal.is_device() && all(principal.mode));
-            return Ok(devices.map(|principal| principal.id).collect());
-        };
-        let principal = self.own(id)?;
-        if !principal.is_device() {
-            return Err(Refused::Invalid(format!("{} is outside; only devices learn", principal.title())));
-        }
-        Ok(vec![id])
     }
 
     pub(crate) fn checked_name(&self, id: PrincipalId, name: &str) -> Result<Option<String>, Refused> {
@@ -507,16 +227,5 @@ impl Graph {
             }
             None => Ok(Some(name)),
         }
-    }
-}
-
-/// How much a mode keeps from passing.
-const fn strictness(mode: Mode) -> u8 {
-    match mode {
-        Mode::Learning | Mode::Ready | Mode::Outside | Mode::System => 0,
-        Mode::Guest => 1,
-        Mode::Enforcing => 2,
-        Mode::New => 3,
-        Mode::Quarantine => 4,
     }
 }

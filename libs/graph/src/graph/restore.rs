@@ -34,7 +34,7 @@ impl Graph {
                 Record::Decision(record) => decisions.push(record),
             }
         }
-        let mut graph = Self::empty(settings, site.ok_or(RestoreError::NoSite)?, now);
+        let mut graph = Self::empty(settings, site.ok_or(RestoreError::NoSite)?);
         for principal in principals {
             graph.restore_principal(principal)?;
         }

@@ -19,6 +19,7 @@ use crate::time::{BootId, Now};
 mod decisions;
 mod exchange;
 mod guards;
+mod hostile;
 mod learning;
 mod model;
 mod principals;
@@ -237,6 +238,57 @@ impl Site {
     fn finish(&mut self, id: PrincipalId) {
         self.graph.learn_finish(Some(id), &owner(), self.now).unwrap();
         self.execute();
+    }
+
+    /// What holds at any time.
+    fn check(&self) {
+        let Graph { edges, principals, index, settings, .. } = &self.graph;
+        assert!(edges.len() <= super::EDGES_CAP && principals.len() <= PrincipalId::LIMIT as usize);
+        assert_eq!(index.edges.len(), edges.len());
+        assert_eq!(index.from.values().map(std::collections::BTreeSet::len).sum::<usize>(), edges.len());
+        assert_eq!(index.to.values().map(std::collections::BTreeSet::len).sum::<usize>(), edges.len());
+        for edge in edges.values() {
+            assert_eq!(index.edges.get(&edge.path), Some(&edge.id));
+            assert!(
+                index.from[&edge.path.src].contains(&edge.id) && index.to[&edge.path.dst].contains(&edge.id)
+            );
+            assert!(principals.contains_key(&edge.path.src) && principals.contains_key(&edge.path.dst));
+            // The kernel holds what the model says, and nothing else.
+            let held = if edge.is_transport() {
+                self.kernel.edges.get(&edge_key(edge.path.transport()))
+            } else {
+                self.kernel.rules.get(&edge.id.0)
+            };
+            let standing = self.graph.standing(edge, self.now).map(|standing| standing.state);
+            let alive = held.filter(|rule| rule.deadline == 0 || rule.deadline > self.now.boot_ns);
+            assert_eq!(alive.map(|rule| rule.state), standing, "{edge:?}");
+        }
+        let rules = self.kernel.edges.len() + self.kernel.rules.len() - 1;
+        assert!(rules <= edges.len());
+        for id in principals.keys() {
+            // What people undo may come on top.
+            let of = |state: &crate::edge::State| {
+                let own = edges.values().filter(|edge| edge.path.src == *id && !edge.decided);
+                own.filter(|edge| edge.state == *state).count()
+            };
+            assert!(
+                of(&crate::edge::State::Pending) <= settings.pending_per_source + self.graph.decisions.len()
+            );
+            assert!(of(&crate::edge::State::Learned) <= settings.learn_edges * 4);
+        }
+        for (addr, id) in &index.hosts {
+            assert_eq!(self.kernel.hosts.get(addr), Some(id));
+            assert!(principals.contains_key(id));
+        }
+        assert_eq!(self.kernel.hosts.len(), index.hosts.len());
+        assert_eq!(self.kernel.macs.len(), index.macs.len());
+        for id in self.disk.keys() {
+            match id {
+                RecordKey::Edge(id) => assert!(edges.contains_key(&EdgeId(*id))),
+                RecordKey::Principal(id) => assert!(principals.contains_key(&PrincipalId(*id))),
+                RecordKey::Site | RecordKey::Decision(_) => {}
+            }
+        }
     }
 
     fn alarms(&self) -> Vec<Alarm> {

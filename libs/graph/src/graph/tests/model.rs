@@ -173,6 +173,9 @@ proptest! {
                     }
                 }
             }
+            site.graph.handle_timeout(site.now);
+            site.execute();
+            site.check();
             // Decisions that are over are gone for good: what was learned before them does not come back.
             for entry in &mut said {
                 let over = |said: &Said| {
@@ -181,6 +184,12 @@ proptest! {
                 *entry = entry.filter(|said| !over(said));
             }
         }
+        let (edges, principals) = (site.graph.edges.clone(), site.graph.principals.clone());
+        let decisions = site.graph.decisions.clone();
+        site.restart(boot);
+        prop_assert_eq!(&site.graph.edges, &edges);
+        prop_assert_eq!(&site.graph.principals, &principals);
+        prop_assert_eq!(&site.graph.decisions, &decisions);
         let head = site.graph.site().ledger;
         prop_assert_eq!(crate::ledger::verify(site.ledger.iter(), Some(head)), Ok(head));
     }

@@ -1,0 +1,115 @@
+//! Edges in and out of the collections.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firewall_common::abi::PrincipalId;
+
+use super::Graph;
+use crate::command::{Command, Event};
+use crate::decision::Lifetime;
+use crate::edge::{Edge, EdgeId, Path, State, Stream};
+use crate::record::RecordKey;
+use crate::time::Now;
+
+/// Ways to find things.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) edges: BTreeMap<Path, EdgeId>,
+    pub(super) from: BTreeMap<PrincipalId, BTreeSet<EdgeId>>,
+    pub(super) to: BTreeMap<PrincipalId, BTreeSet<EdgeId>>,
+    /// Edges with a decision that can end by itself.
+    pub(super) temporary: BTreeSet<EdgeId>,
+    /// By MAC and VLAN.
+    pub(super) macs: BTreeMap<([u8; 6], u16), PrincipalId>,
+    /// Addresses that mean an outside host.
+    pub(super) hosts: BTreeMap<[u8; 16], PrincipalId>,
+    /// Addresses that devices hold.
+    pub(super) bound: BTreeMap<[u8; 16], PrincipalId>,
+}
+
+impl Graph {
+    pub(super) fn insert_edge(&mut self, edge: Edge) {
+        let id = edge.id;
+        self.index.edges.insert(edge.path.clone(), id);
+        self.index.from.entry(edge.path.src).or_default().insert(id);
+        self.index.to.entry(edge.path.dst).or_default().insert(id);
+        self.edges.insert(id, edge);
+    }
+
+    pub(super) fn take_edge(&mut self, id: EdgeId) -> Option<Edge> {
+        let edge = self.edges.remove(&id)?;
+        self.index.edges.remove(&edge.path);
+        for (index, end) in [(&mut self.index.from, edge.path.src), (&mut self.index.to, edge.path.dst)] {
+            if let Some(ids) = index.get_mut(&end) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    index.remove(&end);
+                }
+            }
+        }
+        self.index.temporary.remove(&id);
+        Some(edge)
+    }
+
+    /// Removes an edge from kernel, disk and memory, and outside hosts that nothing leads to then.
+    pub(super) fn drop_edge(&mut self, id: EdgeId, now: Now) {
+        if let Some(edge) = self.erase_edge(id, now) {
+            self.collect_outside(edge.path.src, now);
+            self.collect_outside(edge.path.dst, now);
+        }
+    }
+
+    /// Removes an edge from kernel, disk and memory.
+    pub(super) fn erase_edge(&mut self, id: EdgeId, now: Now) -> Option<Edge> {
+        let edge = self.take_edge(id)?;
+        self.saved.remove(&id);
+        self.asked_uses.remove(&id);
+        self.untell_edge(&edge, now);
+        self.push(Command::Delete(RecordKey::Edge(id.0)));
+        self.touch();
+        self.notify(Event::EdgeRemoved(id));
+        Some(edge)
+    }
+
+    /// Sets the state of an edge in memory only.
+    pub(super) fn set_state(&mut self, id: EdgeId, state: State, now: Now) {
+        let rev = self.touch();
+        let Some(edge) = self.edges.get_mut(&id) else { return };
+        let temporary = matches!(&state, State::Allowed(ruling) | State::Denied(ruling)
+            if ruling.lifetime != Lifetime::Always);
+        edge.state = state;
+        edge.since = now.unix;
+        edge.rev = rev;
+        if temporary {
+            self.index.temporary.insert(id);
+        } else {
+            self.index.temporary.remove(&id);
+        }
+    }
+
+    /// The edge with this path.
+    pub(crate) fn edge_with(&self, path: &Path) -> Option<&Edge> {
+        self.index.edges.get(path).and_then(|id| self.edges.get(id))
+    }
+
+    pub(crate) fn edges_from(&self, id: PrincipalId) -> impl Iterator<Item = &Edge> {
+        self.index.from.get(&id).into_iter().flatten().filter_map(|id| self.edges.get(id))
+    }
+
+    pub(crate) fn edges_to(&self, id: PrincipalId) -> impl Iterator<Item = &Edge> {
+        self.index.to.get(&id).into_iter().flatten().filter_map(|id| self.edges.get(id))
+    }
+
+    /// Edges of both directions.
+    pub(super) fn edges_of(&self, id: PrincipalId) -> Vec<EdgeId> {
+        let ids = [&self.index.from, &self.index.to].into_iter().filter_map(|index| index.get(&id));
+        ids.flatten().copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The message edges inside a stream.
+    pub(super) fn messages(&self, stream: Stream) -> impl Iterator<Item = &Edge> {
+        self.edges_from(stream.src).filter(move |edge| {
+            edge.path.dst == stream.dst && !edge.is_transport() && edge.path.stream() == Some(stream)
+        })
+    }
+}

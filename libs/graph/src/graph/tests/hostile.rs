@@ -1,0 +1,178 @@
+//! Random facts and acts, as many as they come: no panic, no cap passed, kernel and disk as the model says.
+
+use super::*;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Act {
+    Stranger(u8),
+    Attempt(u8, u8, u8, u8),
+    Outside(u8, u8),
+    Bind(u8, u8),
+    Mode(u8, u8),
+    Kind(u8, u8),
+    Decide(u8, bool, u8),
+    Remove(u8),
+    Undo(u8),
+    Merge(u8, u8),
+    Forget(u8),
+    Learn(u8),
+    Wait(u16),
+    Networks(bool),
+    Restart(bool),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => (0..6_u8).prop_map(Act::Stranger),
+        20 => any::<(u8, u8, u8, u8)>().prop_map(|(src, dst, kind, object)| Act::Attempt(src, dst, kind, object)),
+        4 => any::<(u8, u8)>().prop_map(|(src, addr)| Act::Outside(src, addr % 16)),
+        1 => any::<(u8, u8)>().prop_map(|(id, addr)| Act::Bind(id, addr % 16)),
+        2 => any::<(u8, u8)>().prop_map(|(id, mode)| Act::Mode(id, mode)),
+        2 => any::<(u8, u8)>().prop_map(|(id, kind)| Act::Kind(id, kind)),
+        6 => any::<(u8, bool, u8)>().prop_map(|(edge, allow, lifetime)| Act::Decide(edge, allow, lifetime)),
+        1 => any::<u8>().prop_map(Act::Remove),
+        2 => any::<u8>().prop_map(Act::Undo),
+        1 => any::<(u8, u8)>().prop_map(|(from, into)| Act::Merge(from, into)),
+        1 => any::<u8>().prop_map(Act::Forget),
+        1 => any::<u8>().prop_map(Act::Learn),
+        2 => (1..4_000_u16).prop_map(Act::Wait),
+        1 => any::<bool>().prop_map(Act::Networks),
+        1 => any::<bool>().prop_map(Act::Restart),
+    ]
+}
+
+const OBJECTS: [&str; 14] = [
+    "lock/front/set",
+    "lock/#",
+    "m/1/w",
+    "m/2/w",
+    "m/3/w",
+    "m/4/w",
+    "#",
+    "$SYS/x",
+    "a//b",
+    "x-1a2b3c",
+    "x-4d5e6f",
+    "x-7g8h9i",
+    "$share/g/lock/#",
+    "+/front/set",
+];
+const MODES: [Mode; 5] = [Mode::New, Mode::Learning, Mode::Enforcing, Mode::Guest, Mode::Quarantine];
+const KINDS: [&str; 4] = ["lock", "hub", "light", ""];
+
+fn pick<T: Copy>(from: &[T], at: u8) -> Option<T> {
+    (!from.is_empty()).then(|| from[usize::from(at) % from.len()])
+}
+
+fn act_on(site: &mut Site, act: &Act, boot: &mut u8) {
+    let ids: Vec<PrincipalId> = site.graph.principals().map(|principal| principal.id).collect();
+    let edges: Vec<EdgeId> = site.graph.edges().map(|edge| edge.id).collect();
+    let decisions: Vec<DecisionId> = site.graph.decisions().map(|decision| decision.id).collect();
+    let id = |at: u8| pick(&ids, at).unwrap_or(PrincipalId::SELF);
+    let now = site.now;
+    match *act {
+        Act::Stranger(number) => {
+            let place = Place { port: "lan0".into(), ifindex: 7, vlan: 0, mac: [2, 0, 0, 0, 0, number] };
+            site.graph.handle_stranger(place, now);
+        }
+        Act::Attempt(src, dst, kind, object) => {
+            let kinds =
+                [Kind::Transport, Kind::MqttConnect, Kind::MqttPublish, Kind::MqttSubscribe, Kind::Transport];
+            let kind = pick(&kinds, kind).unwrap_or(Kind::Transport);
+            let port = if kind == Kind::Transport && object % 3 == 0 { u16::from(object) } else { MQTT };
+            let object = pick(&OBJECTS, object).unwrap_or_default();
+            let object = if kind == Kind::Transport { String::new() } else { object.to_owned() };
+            if src != dst {
+                site.attempt(&Try { src: id(src), dst: Ok(id(dst)), kind, port, object });
+            }
+        }
+        Act::Outside(src, addr) => {
+            site.reach(id(src), [192, 0, 2, addr], 443);
+        }
+        Act::Bind(to, addr) => site.graph.handle_bound(id(to), Addr::from_v4([192, 0, 2, addr]), now),
+        Act::Mode(of, mode) => {
+            let mode = pick(&MODES, mode).unwrap_or(Mode::New);
+            let _refused = site.graph.set_mode(id(of), mode, &owner(), now);
+        }
+        Act::Kind(of, kind) => {
+            let patch = Patch { kind: pick(&KINDS, kind).map(str::to_owned), ..Patch::default() };
+            let _refused = site.graph.set_principal(id(of), &patch, &owner(), now);
+        }
+        Act::Decide(edge, allow, lifetime) => {
+            let lifetimes = [
+                Lifetime::Always,
+                Lifetime::Once,
+                Lifetime::Uses(2),
+                Lifetime::For(60),
+                Lifetime::Until(now.unix + 500),
+                Lifetime::UntilRestart,
+            ];
+            if let (Some(edge), Some(lifetime)) = (pick(&edges, edge), pick(&lifetimes, lifetime)) {
+                let answer = if allow { Answer::Allow } else { Answer::Deny };
+                let _refused = site.graph.decide(edge, answer, lifetime, &owner(), None, now);
+            }
+        }
+        Act::Remove(edge) => {
+            if let Some(edge) = pick(&edges, edge) {
+                site.graph.remove_edge(edge, &owner(), now).unwrap();
+            }
+        }
+        Act::Undo(decision) => {
+            if let Some(decision) = pick(&decisions, decision) {
+                let _refused = site.graph.undo(decision, &owner(), now);
+            }
+        }
+        Act::Merge(from, into) => {
+            let _refused = site.graph.merge(id(from), id(into), &owner(), now);
+        }
+        Act::Forget(of) => {
+            let _refused = site.graph.forget(id(of), &owner(), now);
+        }
+        Act::Learn(of) => {
+            let _refused = site.graph.learn_start(Some(id(of)), None, &owner(), now);
+        }
+        Act::Wait(seconds) => site.pass(seconds.into()),
+        Act::Networks(all) => {
+            let prefix = if all { 96 + 24 } else { 96 + 29 };
+            let network = super::super::Network { addr: Addr::from_v4([192, 0, 2, 0]), prefix };
+            site.graph.handle_networks(vec![network], now);
+        }
+        Act::Restart(box_too) => {
+            *boot += u8::from(box_too);
+            site.restart(*boot);
+        }
+    }
+    site.graph.handle_timeout(site.now);
+    site.execute();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn whatever_comes_the_kernel_holds_what_the_model_says(acts in proptest::collection::vec(act(), 1..120)) {
+        let mut site = Site::new(Settings {
+            site_mode: crate::decision::SiteMode::Enforce,
+            first_run: 2_000,
+            learn_edges: 12,
+            learn_destinations: 4,
+            pending_per_source: 6,
+            learn_min: 3_000,
+            learn_quiet: 500,
+            ready_notice: 1_000,
+            principals_per_port: 5,
+            ..Settings::default()
+        });
+        let mut boot = 1;
+        for number in 1..=3 {
+            site.device(number);
+        }
+        for act in &acts {
+            act_on(&mut site, act, &mut boot);
+            site.check();
+        }
+        let head = site.graph.site().ledger;
+        prop_assert_eq!(crate::ledger::verify(site.ledger.iter(), Some(head)), Ok(head));
+    }
+}
