@@ -15,8 +15,8 @@ pub const SCHEMA: u32 = 1;
 /// [`Reason::ObjectCap`](crate::reason::Reason::ObjectCap).
 pub const OBJECT_CAP: usize = 256;
 
-/// Most addresses that one MAC may hold.
-pub const ADDRESSES_PER_MAC: u64 = 16;
+/// Most addresses that one principal may hold; one more takes the place of the oldest.
+pub const ADDRESSES_EACH: usize = 16;
 
 macro_rules! wire_type {
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $($body:tt)* }) => {
@@ -241,8 +241,10 @@ pub mod counter {
     pub const DROPPED: u32 = 16;
     /// Room for reasons.
     pub const REASONS: u32 = 48;
+    /// First slot of `resets[reason]`, whose sum is [`RESET`].
+    pub const RESETS: u32 = DROPPED + REASONS;
     /// Slots per hook.
-    pub const SLOTS: u32 = DROPPED + REASONS;
+    pub const SLOTS: u32 = RESETS + REASONS;
 }
 
 wire_type! {
@@ -358,6 +360,14 @@ wire_type! {
         /// 1: given by a DHCP server; 0: claimed by ARP, ND or use.
         pub leased: u8,
         pub _pad: [u8; 7],
+    }
+}
+
+wire_type! {
+    /// `ADDRESSES`: array by [`PrincipalId`]: what it has bound, the newest at `Usage::addresses - 1`, modulo the length.
+    /// Written by the kernel.
+    pub struct Addresses {
+        pub keys: [AddrKey; ADDRESSES_EACH],
     }
 }
 
@@ -604,6 +614,7 @@ wire_type! {
     /// `USAGE`: array by [`PrincipalId`]: what it holds of the shared tables. Written by the kernel.
     pub struct Usage {
         pub flows: u64,
+        /// Bindings ever made.
         pub addresses: u64,
         /// Entries of `OBSERVED` ever made; what the daemon removed is in `DRAINED`, an array of `u64` that the daemon
         /// writes.
@@ -617,7 +628,7 @@ macro_rules! sizes {
 }
 sizes! {
     Port = 8, Config = 48, Principal = 16, MacKey = 8, MacHome = 8, LinkKey = 12, Stranger = 24, AddrKey = 20,
-    Binding = 24, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 32, StepKey = 16, State = 8, FlowKey = 40,
+    Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 32, StepKey = 16, State = 8, FlowKey = 40,
     Flow = 56, StreamKey = 44, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
     BudgetKey = 12, Budget = 16, Usage = 32,
 }
@@ -648,6 +659,8 @@ capacities! {
     STRANGERS = "STRANGERS": LinkKey => Stranger, 1024;
     /// Addresses held by devices.
     BINDINGS = "BINDINGS": AddrKey => Binding, 8192;
+    /// By number.
+    ADDRESSES = "ADDRESSES": u32 => Addresses, 4096;
     /// The box's own addresses and those of outside hosts.
     HOSTS = "HOSTS": AddrKey => PrincipalId, 8192;
     /// On-link prefixes.

@@ -271,11 +271,16 @@ fn opens(scratch: &mut Scratch, essential: Essential) -> Result<Answer, Reason> 
 }
 
 /// Takes the frame from its sender's budget.
-#[inline(never)]
+#[inline(always)]
 pub fn spend(scratch: &mut Scratch, essential: Essential) -> Result<Answer, Reason> {
+    take(scratch, essential, u64::from(scratch.end))
+}
+
+/// Takes bytes from the sender's budget.
+#[inline(never)]
+pub fn take(scratch: &mut Scratch, essential: Essential, bytes: u64) -> Result<Answer, Reason> {
     let ifindex = if scratch.src == PrincipalId::UNKNOWN { scratch.ifindex } else { 0 };
     let key = BudgetKey { principal: scratch.src, ifindex, essential: essential as u32 };
-    let bytes = u64::from(scratch.end);
     if let Some(budget) = BUDGETS.get_ptr_mut(key) {
         // SAFETY: the entry stays mapped while the program runs. Two CPUs at once may lose one another's update: a
         // budget bounds, it does not account.

@@ -16,13 +16,14 @@ use firewall_common::abi::{
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::Bytes;
+use firewall_common::wire::essential::{Essential, OPENING};
 use firewall_common::wire::frame::{proto, tcp};
 
 use crate::bytes::{Skb, copy, is_present};
 use crate::edge::{self, Use};
 use crate::hook::{Answer, Next, Permit, Stop, stopped};
 use crate::scratch::Scratch;
-use crate::{atomic, observe, stream};
+use crate::{atomic, essential, observe, stream};
 
 /// Written by the kernel.
 #[map]
@@ -157,6 +158,7 @@ fn open(scratch: &mut Scratch) -> Result<(), Stop> {
     if inspect != Inspect::Opaque && scratch.frame.payload_len != 0 {
         return Err(Reason::Malformed.into());
     }
+    essential::take(scratch, Essential::Opening, OPENING)?;
     scratch.flow = fresh(scratch, key, inspect);
     keep(scratch)
 }

@@ -7,7 +7,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use firewall_common::abi::{EdgeKey, Kind, PrincipalId, Role, counter, stage};
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
-use firewall_common::wire::frame::{self, Frame};
+use firewall_common::wire::frame::{self, Frame, proto, tcp};
 
 use crate::bytes::{Skb, Xdp};
 use crate::edge::{self, Use};
@@ -151,8 +151,9 @@ fn conclude(ctx: &TcContext, scratch: &mut Scratch, result: Result<Next, Stop>) 
             }
             TC_ACT_SHOT
         }
-        Err(Stop { reason: _, answer: Answer::ResetBoth }) => {
+        Err(Stop { reason, answer: Answer::ResetBoth }) => {
             observe::count(scratch.hook, counter::RESET);
+            observe::count(scratch.hook, counter::RESETS + reason as u32);
             tell(ctx, scratch, Answer::ResetBoth);
             TC_ACT_SHOT
         }
@@ -256,7 +257,10 @@ fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
         scratch.audit = 1;
     }
     if edge::quarantined(scratch.src, scratch.dst) {
-        return Err(Reason::Quarantine.into());
+        // Running connections end at both ends.
+        let running = scratch.frame.proto == proto::TCP && !scratch.frame.has(tcp::RST);
+        let answer = if running { Answer::ResetBoth } else { Answer::Silent };
+        return Err(Stop { reason: Reason::Quarantine, answer });
     }
     match essential::judge(skb, scratch)? {
         Essential::Yes => return Ok(Next::Pass(Permit::Judged)),
@@ -360,9 +364,6 @@ fn in_order(xdp: &Xdp, scratch: &mut Scratch) -> Result<(), Reason> {
     let principal = who::registered(scratch)?;
     if edge::paused(principal, scratch.now) {
         scratch.audit = 1;
-    }
-    if edge::quarantined(principal, principal) {
-        return Err(Reason::Quarantine);
     }
     Ok(())
 }

@@ -40,8 +40,9 @@ static STATES: HashMap<u32, State> = HashMap::with_max_entries(capacity::STATES,
 #[map]
 static ALIASES: LruHashMap<AliasKey, Alias> = LruHashMap::with_max_entries(capacity::ALIASES, 0);
 
-/// Rounds of the loop over one segment: a segment of 64 KiB that is all headers takes fewer.
-const ROUNDS: u32 = 1 << 16;
+/// Rounds of the loop over one segment: 64 KiB of headers take half of them, the rest is for objects. What is left over
+/// is too much work for one segment ([`Reason::WorkCap`]).
+const ROUNDS: u32 = 8_192;
 /// Largest topic alias that a client may use.
 const ALIAS_MAX: u16 = 64;
 
@@ -56,8 +57,10 @@ pub fn open(scratch: &mut Scratch) -> Result<(), Reason> {
     // SAFETY: as above.
     atomic::add(unsafe { &raw mut (*usage).streams }, 1);
     scratch.stream = Stream::NEW;
+    let [low, high] = scratch.flow.next;
     let mut dir = 0;
     while dir < 2 {
+        scratch.stream.belong_to(scratch.flow.id, if dir == 0 { low } else { high });
         scratch.stream_key = flow::stream_key(&scratch.flow_key, dir);
         if STREAMS.insert(&scratch.stream_key, &scratch.stream, BPF_NOEXIST as u64).is_err() {
             // The caller forgets the connection, which closes what was opened here.
@@ -82,8 +85,6 @@ pub fn close(flow: &FlowKey, src: PrincipalId) {
 /// Judges the segment at hand; `entry` is its connection.
 #[inline(always)]
 pub fn inspect(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(), Stop> {
-    // SAFETY: the slot stays mapped while the program runs; the number is checked under the direction's lock.
-    let next = unsafe { &raw mut (*entry).next[usize::from(scratch.dir & 1)] };
     if scratch.frame.flags & (tcp::SYN | tcp::URG) != 0 {
         return Err(Stop { reason: Reason::Malformed, answer: Answer::ResetBoth });
     }
@@ -95,12 +96,12 @@ pub fn inspect(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(),
     let Some(stream) = STREAMS.get_ptr_mut(&scratch.stream_key) else {
         return Err(Stop { reason: Reason::Midstream, answer: Answer::ResetBoth });
     };
-    // SAFETY: as above.
+    // SAFETY: the slot stays mapped while the program runs.
     let lock = unsafe { &raw mut (*stream).lock };
     if !atomic::try_lock(lock) {
         return Err(Reason::Busy.into());
     }
-    let result = in_sequence(skb, scratch, stream, next);
+    let result = in_sequence(skb, scratch, stream);
     atomic::unlock(lock);
     settle(scratch, entry);
     result
@@ -119,14 +120,16 @@ fn settle(scratch: &Scratch, entry: *mut Flow) {
 
 /// Judges the segment under the direction's lock.
 #[inline(always)]
-fn in_sequence(skb: &Skb, scratch: &mut Scratch, stream: *mut Stream, next: *mut u32) -> Result<(), Stop> {
-    // SAFETY: the lock is held, so nobody else writes the number.
-    if scratch.frame.seq != unsafe { *next } {
+fn in_sequence(skb: &Skb, scratch: &mut Scratch, stream: *mut Stream) -> Result<(), Stop> {
+    // SAFETY: the lock is held, so the state is at rest, unless the slot has changed hands: then it has another owner.
+    scratch.stream = unsafe { *stream };
+    if !scratch.stream.belongs_to(scratch.flow.id) {
+        return Err(Stop { reason: Reason::Midstream, answer: Answer::ResetBoth });
+    }
+    if scratch.frame.seq != scratch.stream.next {
         return Err(Reason::StreamOrder.into());
     }
     if scratch.frame.payload_len != 0 {
-        // SAFETY: the lock is held, so the state is at rest.
-        scratch.stream = unsafe { *stream };
         scratch.at = scratch.frame.payload;
         scratch.end = scratch.frame.payload + scratch.frame.payload_len;
         scratch.stop = 0;
@@ -141,12 +144,11 @@ fn in_sequence(skb: &Skb, scratch: &mut Scratch, stream: *mut Stream, next: *mut
             let reason = Reason::from_code(scratch.stop).unwrap_or(Reason::Malformed);
             return Err(Stop { reason, answer: Answer::ResetBoth });
         }
-        scratch.stream.lock = 1;
-        // SAFETY: the lock is held.
-        unsafe { *stream = scratch.stream };
     }
+    scratch.stream.next = scratch.frame.seq.wrapping_add(scratch.frame.seq_len());
+    scratch.stream.lock = 1;
     // SAFETY: the lock is held.
-    unsafe { *next = scratch.frame.seq.wrapping_add(scratch.frame.seq_len()) };
+    unsafe { *stream = scratch.stream };
     Ok(())
 }
 

@@ -2,9 +2,10 @@
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{HashMap, LpmTrie, lpm_trie::Key};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, lpm_trie::Key};
 use firewall_common::abi::{
-    self, Addr, AddrKey, Binding, LinkKey, MacHome, MacKey, NetworkKey, PrincipalId, Ring, Stranger, capacity,
+    self, Addr, AddrKey, Addresses, Binding, LinkKey, MacHome, MacKey, NetworkKey, PrincipalId, Ring,
+    Stranger, capacity,
 };
 use firewall_common::reason::Reason;
 
@@ -24,6 +25,10 @@ static STRANGERS: HashMap<LinkKey, Stranger> = HashMap::with_max_entries(capacit
 /// Written by the kernel.
 #[map]
 static BINDINGS: HashMap<AddrKey, Binding> = HashMap::with_max_entries(capacity::BINDINGS, 0);
+
+/// Written by the kernel.
+#[map]
+static ADDRESSES: Array<Addresses> = Array::with_max_entries(capacity::ADDRESSES, 0);
 
 /// Written by the daemon.
 #[map]
@@ -112,13 +117,6 @@ pub fn claim(scratch: &mut Scratch, principal: PrincipalId, addr: &Addr) -> Resu
         // Bound once it is registered; until then only essentials pass anyway.
         return Ok(());
     }
-    let Some(usage) = observe::usage(principal) else { return Err(Reason::Quota) };
-    // SAFETY: an array entry is always mapped.
-    if unsafe { (*usage).addresses } >= abi::ADDRESSES_PER_MAC {
-        return Err(Reason::Quota);
-    }
-    // SAFETY: as above.
-    atomic::add(unsafe { &raw mut (*usage).addresses }, 1);
     bind(scratch, principal, key, owner, 0)
 }
 
@@ -152,11 +150,37 @@ fn bind(
     owner: MacKey,
     leased: u8,
 ) -> Result<(), Reason> {
+    make_room(principal, key, owner)?;
     let binding = Binding { seen: scratch.now, owner, leased, _pad: [0; 7] };
     if BINDINGS.insert(key, binding, BPF_ANY as u64).is_err() {
         return Err(Reason::TableFull);
     }
     observe::notify(scratch, Ring::Bound, notice(key.addr, principal, 0));
+    Ok(())
+}
+
+/// Notes the new address of a principal; beyond [`abi::ADDRESSES_EACH`] its oldest one becomes free.
+#[inline(always)]
+fn make_room(principal: PrincipalId, key: AddrKey, owner: MacKey) -> Result<(), Reason> {
+    let Some(usage) = observe::usage(principal) else { return Err(Reason::Quota) };
+    let Some(addresses) = ADDRESSES.get_ptr_mut(principal.0) else { return Err(Reason::Quota) };
+    // SAFETY: array entries are always mapped. Two CPUs at once may note one address too many or too few, which the
+    // next round mends.
+    let (usage, addresses) = unsafe { (&mut *usage, &mut *addresses) };
+    let made = usage.addresses as usize;
+    let slot = &mut addresses.keys[made & (abi::ADDRESSES_EACH - 1)];
+    let oldest = *slot;
+    *slot = key;
+    atomic::add(&raw mut usage.addresses, 1);
+    if made < abi::ADDRESSES_EACH {
+        return Ok(());
+    }
+    // SAFETY: the value is copied at once.
+    if let Some(binding) = unsafe { BINDINGS.get(oldest) }.copied() {
+        if binding.owner.mac == owner.mac && binding.owner.vlan == owner.vlan {
+            let _ = BINDINGS.remove(oldest);
+        }
+    }
     Ok(())
 }
 

@@ -24,6 +24,8 @@ pub enum Essential {
     Ntp = 9,
     /// Our own answers to refused datagrams.
     Answer = 10,
+    /// Not an essential but bounded in the same way: new connections on allowed edges, [`OPENING`] bytes each.
+    Opening = 11,
 }
 
 impl Essential {
@@ -39,12 +41,14 @@ impl Essential {
         Self::Dns,
         Self::Ntp,
         Self::Answer,
+        Self::Opening,
     ];
 
     /// Bytes per second that one sender may use; eight times as much at once.
     pub const fn rate(self) -> u64 {
         match self {
             Self::Dns => 32_768,
+            Self::Opening => 16_384,
             Self::Eapol | Self::Dhcp => 8_192,
             Self::Arp | Self::Neighbour | Self::IcmpError | Self::Echo | Self::Answer => 4_096,
             Self::Group | Self::Ntp => 2_048,
@@ -56,6 +60,10 @@ impl Essential {
         self.rate() * 8
     }
 }
+
+/// What a new connection takes from its sender's budget: 256 a second, 2,048 at once, so that one sender cannot push the
+/// half-open connections of others out of their table.
+pub const OPENING: u64 = 64;
 
 /// Longest echo that a device needs to be found alive; longer ones carry something else.
 pub const ECHO_PAYLOAD: u32 = 64;

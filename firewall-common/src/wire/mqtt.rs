@@ -71,20 +71,25 @@ const CONNECT: u8 = 1;
 const PUBLISH: u8 = 3;
 const SUBSCRIBE: u8 = 8;
 
-/// One direction of a connection. The first three fields belong to the caller.
+/// One direction of a connection. The public fields belong to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Stream {
     /// Held by the CPU that judges this direction; 0 is free.
     pub lock: u64,
+    /// Number of the connection, here and at the end: a slot that was given to another connection while a CPU still wrote
+    /// the state of the old one has two numbers, or a foreign one.
+    pub owner: u64,
     /// Rule that the last object was judged by; 0 is none.
     pub rule: u32,
     /// State of the automaton over the levels of the current object.
     pub automaton: u32,
-    level: Hasher,
-    whole: Hasher,
+    /// Sequence number of the next byte.
+    pub next: u32,
     /// Bytes of the packet that have not come yet.
     remaining: u32,
+    level: Hasher,
+    whole: Hasher,
     /// Bytes of the current field that have not come yet.
     field: u32,
     /// Bytes of the properties that have not come yet.
@@ -121,16 +126,19 @@ pub struct Stream {
     levels: u16,
     /// Objects of the current packet that have ended.
     objects: u16,
-    pad: [u8; 2],
+    pad: [u8; 6],
     object: [u8; OBJECT_CAP],
+    owner_again: u64,
 }
 
 impl Stream {
     /// A direction of which nothing has been seen.
     pub const NEW: Self = Self {
         lock: 0,
+        owner: 0,
         rule: 0,
         automaton: 0,
+        next: 0,
         level: Hasher::ZERO,
         whole: Hasher::ZERO,
         remaining: 0,
@@ -156,9 +164,24 @@ impl Stream {
         level_len: 0,
         levels: 0,
         objects: 0,
-        pad: [0; 2],
+        pad: [0; 6],
         object: [0; OBJECT_CAP],
+        owner_again: 0,
     };
+
+    /// Makes the state that of this connection, whose next byte has this sequence number.
+    #[inline(always)]
+    pub fn belong_to(&mut self, owner: u64, next: u32) {
+        self.owner = owner;
+        self.owner_again = owner;
+        self.next = next;
+    }
+
+    /// Whether the whole state is that of this connection.
+    #[inline(always)]
+    pub const fn belongs_to(&self, owner: u64) -> bool {
+        self.owner == owner && self.owner_again == owner
+    }
 
     /// Keyed hash of the level that ended; `+` and `#` of a filter are told by [`Stream::wildcard`].
     #[inline(always)]
