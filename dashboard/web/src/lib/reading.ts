@@ -83,8 +83,8 @@ const SWITCHED: ReadonlySet<string> = new Set([
   'controller',
   'machine',
 ]);
-/** Kinds that take messages without doing something because of them. */
-const PLAIN: ReadonlySet<string> = new Set(['hub', 'router', 'storage', 'computer', 'phone', 'printer', 'server', 'box']);
+/** Kinds whose messages are known to change how they work, but not what they do to the home. */
+const SET_UP: ReadonlySet<string> = new Set(['camera', 'speaker', 'sensor', 'meter', 'battery', 'inverter', 'fridge']);
 
 /** Who would receive a message and matters most. */
 function receiver(edge: Edge): End | undefined {
@@ -135,8 +135,7 @@ function setting(target: Who): Action {
   if (GUARDED.has(kind)) return 'control';
   if (SWITCHED.has(kind)) return 'switch';
   if (target.is === 'server') return 'send';
-  if (PLAIN.has(kind)) return 'message';
-  return 'settings';
+  return SET_UP.has(kind) ? 'settings' : 'message';
 }
 
 function connecting(object: string, to: Who): Action {

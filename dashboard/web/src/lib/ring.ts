@@ -40,7 +40,7 @@ export interface Ring {
 /** More are unreadable; the rest is in the table. */
 const MOST_NODES = 40;
 /** Room for labels beside, and above and below the ellipse. */
-const MARGIN = { x: 172, y: 74 };
+const MARGIN = { x: 184, y: 74 };
 const SMALLEST_RADIUS = 90;
 /** From the edge of a node. */
 const GAP = 27;

@@ -211,10 +211,15 @@ export class Site {
         break;
       case 'edge.changed':
       case 'edge.decided':
-      case 'edge.expired':
-        this.#takeEdge(event.data, this.waiting.has(event.data.id) && event.data.state === 'pending');
+      case 'edge.expired': {
+        const isPending = event.data.state === 'pending';
+        const waited = this.waiting.has(event.data.id);
+        this.#takeEdge(event.data, waited && isPending);
+        // An undo may have made it wait again; only the list of what waits tells that from a decision that is over.
+        if (isPending && !waited) void this.#reloadWaiting();
         if (event.event !== 'edge.changed') void this.#reloadDecisions();
         break;
+      }
       case 'edge.removed':
         this.#dropEdge(event.data.id);
         break;

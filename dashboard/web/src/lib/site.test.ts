@@ -81,6 +81,13 @@ describe('the site', () => {
     expect(site.inbox).toHaveLength(1);
   });
 
+  it('asks again what someone else has undone', async () => {
+    site.handle({ event: 'edge.decided', data: edge({ rev: 6, state: 'denied' }) });
+    answers['/pending'] = () => json([edge({ rev: 7 })]);
+    site.handle({ event: 'edge.decided', data: edge({ rev: 7 }) });
+    await vi.waitFor(() => expect(site.inbox).toHaveLength(1));
+  });
+
   it('says applying until the box has answered, and sends what was shown', async () => {
     asks();
     let answer: (response: Response) => void = () => {};

@@ -62,6 +62,13 @@ describe('the sentence', () => {
     expect(say({ beneficiaries: [] })).toBe('Washing machine wants to send a message to your home hub');
   });
 
+  it('does not claim what a message does to a device that nobody has told us about', () => {
+    const unknown = end(41, 'front-door-lock', 'unknown', false);
+    expect(say({ beneficiaries: [unknown] })).toBe(
+      'Washing machine wants to send a message to “front-door-lock”, through Home hub',
+    );
+  });
+
   it('does not claim what a connection is for', () => {
     expect(say({ verb: 'connect', object: 'tcp/8080', to: lock, beneficiaries: [] })).toBe(
       'Washing machine wants to connect to your front door lock',
