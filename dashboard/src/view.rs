@@ -111,6 +111,8 @@ pub struct Packets {
     pub audit: u64,
     /// By reason.
     pub dropped: BTreeMap<String, u64>,
+    /// By reason; the sum is `reset`.
+    pub resets: BTreeMap<String, u64>,
 }
 
 /// The balance of the ring buffer: produced = delivered + suppressed + lost.

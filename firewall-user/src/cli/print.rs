@@ -1,6 +1,6 @@
 //! View models for people. Names that nobody confirmed stand in quotes; text from the wire is made harmless.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use dashboard::{rpc::Decided, view};
 use graph::principal::harmless;
@@ -53,8 +53,8 @@ pub(super) fn status(status: &view::Status) {
             packets.passed.to_string(),
             packets.audit.to_string(),
             packets.neutralised.to_string(),
-            packets.reset.to_string(),
-            reasons(packets),
+            reasons(&packets.resets),
+            reasons(&packets.dropped),
         ]);
     }
     table.print();
@@ -68,13 +68,12 @@ pub(super) fn status(status: &view::Status) {
     }
 }
 
-fn reasons(packets: &view::Packets) -> String {
-    let total: u64 = packets.dropped.values().sum();
+fn reasons(counts: &BTreeMap<String, u64>) -> String {
+    let total: u64 = counts.values().sum();
     if total == 0 {
         return "0".to_owned();
     }
-    let reasons: Vec<String> =
-        packets.dropped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    let reasons: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     format!("{total} ({})", reasons.join(", "))
 }
 

@@ -191,6 +191,7 @@ pub struct Balance {
     pub events_lost: u64,
     /// By the number of the reason.
     pub dropped: Vec<u64>,
+    pub resets: Vec<u64>,
 }
 
 impl Counters {
@@ -208,6 +209,9 @@ impl Counters {
                 self.map.get(&index, 0).map_err(|source| KernelError::Map { name: COUNTERS, source })?;
             Ok(copies.iter().sum())
         };
+        let by_reason = |first: u32| -> Result<Vec<u64>, KernelError> {
+            (0..counter::REASONS).map(|reason| sum(first + reason)).collect()
+        };
         Ok(Balance {
             seen: sum(counter::SEEN)?,
             passed: sum(counter::PASSED)?,
@@ -217,9 +221,8 @@ impl Counters {
             events_produced: sum(counter::EVENTS_PRODUCED)?,
             events_suppressed: sum(counter::EVENTS_SUPPRESSED)?,
             events_lost: sum(counter::EVENTS_LOST)?,
-            dropped: (0..counter::REASONS)
-                .map(|reason| sum(counter::DROPPED + reason))
-                .collect::<Result<_, _>>()?,
+            dropped: by_reason(counter::DROPPED)?,
+            resets: by_reason(counter::RESETS)?,
         })
     }
 }
