@@ -174,6 +174,7 @@ async fn protect(config: Config, mode: Option<config::SiteMode>, mut ports: Port
 
     tracing::info!("Edgeward ends; what is in force stays in force");
     serving.abort();
+    daemon.graph.handle_shutdown(clock.now());
     daemon.carry_out(Urgency::Decision).await?;
     drop(daemon);
     writing.await.context("The task that writes the state has panicked")??;

@@ -12,6 +12,9 @@ use crate::kernel::{Balance, Hook, KernelError};
 /// Share of a table in percent above which `status` warns.
 const FULL_PERCENT: u64 = 80;
 
+/// Tables that are full by design and forget what was not used for longest.
+const EVICTING: [&str; 1] = ["HALF_OPEN"];
+
 pub(super) fn status(
     tables: &Tables,
     ports: &Ports,
@@ -36,7 +39,7 @@ pub(super) fn status(
     for port in ports.standing().filter(|port| port.since.is_none()) {
         faults.push(format!("{} does not exist at the moment; nothing passes there", port.name));
     }
-    for map in &maps {
+    for map in maps.iter().filter(|map| !EVICTING.contains(&map.name)) {
         if map.entries * 100 >= map.capacity * FULL_PERCENT {
             faults.push(format!(
                 "the table {} is {} % full; remove what is no longer needed",
@@ -118,8 +121,19 @@ fn number(hook: Hook) -> u32 {
 }
 
 fn view_of(balance: &Balance) -> view::Packets {
-    let dropped = balance
-        .dropped
+    view::Packets {
+        seen: balance.seen,
+        passed: balance.passed,
+        neutralised: balance.neutralised,
+        reset: balance.reset,
+        audit: balance.audit,
+        dropped: by_reason(&balance.dropped),
+        resets: by_reason(&balance.resets),
+    }
+}
+
+fn by_reason(counts: &[u64]) -> BTreeMap<String, u64> {
+    counts
         .iter()
         .enumerate()
         .filter(|(_, count)| **count > 0)
@@ -128,13 +142,5 @@ fn view_of(balance: &Balance) -> view::Packets {
             // A number without a name is of a newer kernel program; it must not vanish from the balance.
             (reason.map_or_else(|| format!("reason {code}"), |reason| reason.as_str().to_owned()), count)
         })
-        .collect();
-    view::Packets {
-        seen: balance.seen,
-        passed: balance.passed,
-        neutralised: balance.neutralised,
-        reset: balance.reset,
-        audit: balance.audit,
-        dropped,
-    }
+        .collect()
 }

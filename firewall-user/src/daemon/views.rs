@@ -1,5 +1,7 @@
 //! From the graph to the view models that `--json` prints and the page shows.
 
+use std::collections::HashMap;
+
 use dashboard::view;
 use firewall_common::abi::PrincipalId;
 use graph::{
@@ -40,8 +42,8 @@ impl Views<'_> {
 
     /// An edge as it is now.
     pub(super) fn edge(self, edge: &Edge) -> view::Edge {
-        let explanation = self.graph.explain(edge.id, self.now);
         let ruling = edge.state.ruling();
+        let is_open = matches!(edge.state, State::Pending | State::Lapsed);
         view::Edge {
             id: edge.id.0,
             plane: edge.path.plane.as_str().to_owned(),
@@ -57,16 +59,9 @@ impl Views<'_> {
             lifetime: ruling.map(|ruling| ruling.lifetime.as_str().to_owned()),
             uses: ruling.and_then(|ruling| ruling.uses_left).map(u64::from),
             reason: edge.reason.map(|reason| reason.as_str().to_owned()),
-            violated: explanation
-                .as_ref()
-                .and_then(|explanation| explanation.violated)
-                .or(edge.violated)
-                .map(|property| property.as_str().to_owned()),
-            // What nobody can explain is not harmless.
-            risk: explanation.as_ref().map_or("high", |explanation| explanation.risk.as_str()).to_owned(),
-            beneficiaries: explanation
-                .map(|explanation| explanation.beneficiaries.iter().map(|&id| self.end(id)).collect())
-                .unwrap_or_default(),
+            violated: edge.violated.filter(|_| is_open).map(|property| property.as_str().to_owned()),
+            risk: self.graph.risk(edge, self.now).as_str().to_owned(),
+            beneficiaries: self.graph.beneficiaries(&edge.path).into_iter().map(|id| self.end(id)).collect(),
             tries: edge.tries,
             first_seen: edge.first_seen,
             last_seen: edge.last_seen,
@@ -104,7 +99,7 @@ impl Views<'_> {
         })
     }
 
-    pub(super) fn principal(self, principal: &Principal) -> view::Principal {
+    fn principal(self, principal: &Principal, counts: EdgeCounts) -> view::Principal {
         let place = principal.places.first();
         view::Principal {
             id: principal.id.0,
@@ -124,17 +119,17 @@ impl Views<'_> {
             addresses: principal.addresses.iter().map(|&addr| show_address(addr)).collect(),
             first_seen: principal.first_seen,
             last_seen: principal.last_seen,
-            edges: edge_counts(self.graph.edge_counts(Some(principal.id))),
-            learning: principal.learning.as_ref().map(|learning| self.learning(principal.id, learning)),
+            edges: edge_counts(counts),
+            learning: principal.learning.as_ref().map(|learning| self.learning(learning, counts)),
             rev: principal.rev,
         }
     }
 
-    fn learning(self, id: PrincipalId, learning: &Learning) -> view::Learning {
+    fn learning(self, learning: &Learning, counts: EdgeCounts) -> view::Learning {
         let settings = self.graph.settings();
         view::Learning {
             since: learning.since.unix,
-            habits: self.graph.edge_counts(Some(id)).learned,
+            habits: counts.learned,
             last_new_at: (learning.last_new != learning.since).then_some(learning.last_new.unix),
             percent: learning.percent(settings, self.now),
             at_least_seconds: learning.at_least_seconds(settings, self.now),
@@ -144,11 +139,21 @@ impl Views<'_> {
     }
 
     pub(super) fn principals(self) -> Vec<view::Principal> {
-        self.graph.principals().map(|principal| self.principal(principal)).collect()
+        // One walk over the edges for all of them.
+        let mut counts: HashMap<PrincipalId, EdgeCounts> = HashMap::new();
+        for edge in self.graph.edges() {
+            let ends = [edge.path.src, edge.path.dst];
+            for id in &ends[..if ends[0] == ends[1] { 1 } else { 2 }] {
+                count(counts.entry(*id).or_default(), &edge.state);
+            }
+        }
+        let counted = |id| counts.get(&id).copied().unwrap_or_default();
+        self.graph.principals().map(|principal| self.principal(principal, counted(principal.id))).collect()
     }
 
     pub(super) fn principal_by_id(self, id: PrincipalId) -> Option<view::Principal> {
-        self.graph.principal(id).map(|principal| self.principal(principal))
+        let counts = self.graph.edge_counts(Some(id));
+        self.graph.principal(id).map(|principal| self.principal(principal, counts))
     }
 
     pub(super) fn decision(self, decision: &Decision) -> view::Decision {
@@ -224,7 +229,20 @@ impl Views<'_> {
     }
 }
 
+fn count(counts: &mut EdgeCounts, state: &State) {
+    match state {
+        State::Learned => counts.learned += 1,
+        State::Allowed(_) => counts.allowed += 1,
+        State::Denied(_) => counts.denied += 1,
+        State::Pending => counts.pending += 1,
+        State::Lapsed => {}
+    }
+}
+
 pub(super) fn edge_counts(counts: EdgeCounts) -> view::EdgeCounts {
     let EdgeCounts { learned, allowed, denied, pending } = counts;
     view::EdgeCounts { learned, allowed, denied, pending }
 }
+
+#[cfg(test)]
+mod tests;

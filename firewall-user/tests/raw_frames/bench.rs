@@ -90,7 +90,7 @@ pub(crate) enum Outcome {
     },
     Dropped(Reason),
     /// Both ends were reset.
-    Reset,
+    Reset(Reason),
 }
 
 impl Bench {
@@ -272,16 +272,20 @@ impl Bench {
     /// One frame is counted once, and as what became of it.
     fn outcome(&self, hook: Hook, before: &Balance, passed: bool, mark: u32, out: &[u8]) -> Outcome {
         let after = self.balance(hook);
-        let dropped: Vec<u64> =
-            after.dropped.iter().zip(&before.dropped).map(|(after, before)| after - before).collect();
+        let reason = |after: &[u64], before: &[u64]| {
+            let code = after.iter().zip(before).position(|(after, before)| after > before).unwrap();
+            Reason::from_code(code as u8).unwrap()
+        };
+        let total = |counts: &[u64]| counts.iter().sum::<u64>();
         let counted = [
             after.passed - before.passed,
             after.reset - before.reset,
             after.neutralised - before.neutralised,
-            dropped.iter().sum(),
+            total(&after.dropped) - total(&before.dropped),
         ];
         assert_eq!(after.seen - before.seen, counted.iter().sum::<u64>(), "the balance of {hook:?}");
         assert_eq!(counted.iter().sum::<u64>(), 1, "{counted:?}");
+        assert_eq!(after.reset, total(&after.resets), "every reset has a reason");
         match counted {
             [1, ..] => {
                 assert!(passed);
@@ -293,12 +297,11 @@ impl Bench {
                     passed && out[TCP_FLAGS] & frames::RST != 0 && out.len() == TCP_FLAGS + 7,
                     "{out:02x?}"
                 );
-                Outcome::Reset
+                Outcome::Reset(reason(&after.resets, &before.resets))
             }
             _ => {
                 assert!(!passed);
-                let code = dropped.iter().position(|&count| count > 0).unwrap();
-                Outcome::Dropped(Reason::from_code(code as u8).unwrap())
+                Outcome::Dropped(reason(&after.dropped, &before.dropped))
             }
         }
     }

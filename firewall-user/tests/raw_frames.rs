@@ -2,9 +2,9 @@
 //!
 //! Every frame that the bench runs is also checked against the hook's balance: counted once, as what became of it.
 
-#[path = "verdicts/bench.rs"]
+#[path = "raw_frames/bench.rs"]
 mod bench;
-#[path = "verdicts/frames.rs"]
+#[path = "raw_frames/frames.rs"]
 mod frames;
 
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -24,6 +24,8 @@ use graph::{
 use bench::{Bench, DEVICE, GATED, JUDGED, LAN, OTHER, Outcome, Turn, rule_of, tcp_edge};
 use frames::{ACK, End, PSH, RST, SYN, mqtt};
 
+/// What becomes of a message that is not in the model.
+const REFUSED: Outcome = Outcome::Reset(Reason::EdgeUnknown);
 const PASSED: Outcome = Outcome::Passed { mark: JUDGED };
 
 fn device(port: u16) -> End {
@@ -89,10 +91,10 @@ fn quarantine_comes_before_everything() {
     let Some(mut bench) = Bench::with_devices(Mode::Enforcing, Mode::Enforcing) else { return };
     bench.edge(tcp_edge(DEVICE, OTHER, 80), rule_of(16, RuleState::Allowed));
     bench.principal(OTHER, Mode::Quarantine);
-    assert_eq!(bench.device_sends(&syn(device(4000), other(80))), Outcome::Dropped(Reason::Quarantine));
+    let reset = bench.device_sends(&syn(device(4000), other(80)));
+    assert_eq!(reset, Outcome::Reset(Reason::Quarantine));
     let arp = frames::arp(frames::OTHER, frames::OTHER_IP, frames::DEVICE_IP);
     assert_eq!(bench.device_sends(&arp), Outcome::Dropped(Reason::Quarantine));
-    assert_eq!(bench.run_xdp(&arp), Outcome::Dropped(Reason::Quarantine));
 }
 
 #[test]
@@ -282,7 +284,7 @@ fn a_topic_of_the_model_passes_and_another_ends_the_connection() {
     let Some(mut bench) = broker_bench() else { return };
     let mut connection = connected(&mut bench);
     assert_eq!(connection.say(&mut bench, &mqtt::publish("site/washer/temp", b"21")), PASSED);
-    assert_eq!(connection.say(&mut bench, &mqtt::publish("lock/front/set", b"open")), Outcome::Reset);
+    assert_eq!(connection.say(&mut bench, &mqtt::publish("lock/front/set", b"open")), REFUSED);
     let [(edge, verdict, reason, object)] = &bench.observed(Kind::MqttPublish)[..] else {
         panic!("one message")
     };
@@ -295,7 +297,10 @@ fn a_topic_of_the_model_passes_and_another_ends_the_connection() {
 fn the_more_specific_filter_wins() {
     let Some(mut bench) = broker_bench() else { return };
     let mut connection = connected(&mut bench);
-    assert_eq!(connection.say(&mut bench, &mqtt::publish("site/washer/door", b"open")), Outcome::Reset);
+    assert_eq!(
+        connection.say(&mut bench, &mqtt::publish("site/washer/door", b"open")),
+        Outcome::Reset(Reason::EdgeDenied)
+    );
     let [(_, _, reason, _)] = &bench.observed(Kind::MqttPublish)[..] else { panic!("one message") };
     assert_eq!(*reason, Some(Reason::EdgeDenied));
 }
@@ -312,14 +317,14 @@ fn splitting_and_packing_change_nothing() {
         PASSED
     );
     let hidden = [good.clone(), mqtt::PINGREQ.to_vec(), bad.clone()].concat();
-    assert_eq!(packed.say(&mut bench, &hidden), Outcome::Reset, "one segment");
+    assert_eq!(packed.say(&mut bench, &hidden), REFUSED, "one segment");
 
     let mut split = connected(&mut bench);
     for byte in &good {
         assert_eq!(split.say(&mut bench, &[*byte]), PASSED);
     }
     let outcomes: Vec<Outcome> = bad.iter().map(|byte| split.say(&mut bench, &[*byte])).collect();
-    let reset = outcomes.iter().position(|outcome| *outcome == Outcome::Reset).expect("the topic ends it");
+    let reset = outcomes.iter().position(|outcome| *outcome == REFUSED).expect("the topic ends it");
     let end_of_topic = 2 + 2 + "lock/front/set".len();
     assert!(reset < end_of_topic, "byte {reset} of a topic that ends before byte {end_of_topic}");
 }
@@ -328,12 +333,12 @@ fn splitting_and_packing_change_nothing() {
 fn another_client_id_and_another_filter_are_refused() {
     let Some(mut bench) = broker_bench() else { return };
     let mut posing = Connection::to_broker(&mut bench);
-    assert_eq!(posing.say(&mut bench, &mqtt::connect("lock")), Outcome::Reset);
+    assert_eq!(posing.say(&mut bench, &mqtt::connect("lock")), REFUSED);
     assert_eq!(bench.observed(Kind::MqttConnect)[0].3, "lock");
 
     let mut listening = connected(&mut bench);
     assert_eq!(listening.say(&mut bench, &mqtt::subscribe("site/washer/cmd")), PASSED);
-    assert_eq!(listening.say(&mut bench, &mqtt::subscribe("site/#")), Outcome::Reset);
+    assert_eq!(listening.say(&mut bench, &mqtt::subscribe("site/#")), REFUSED);
     assert_eq!(bench.observed(Kind::MqttSubscribe)[0].3, "site/#");
 }
 
