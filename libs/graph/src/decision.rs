@@ -95,8 +95,11 @@ pub struct Author(String);
 impl Author {
     /// Names a person; made harmless to show.
     pub fn person(name: &str) -> Self {
-        let name = harmless(name, 64);
-        Self(if name.is_empty() { "unknown".to_owned() } else { name })
+        match harmless(name, 64).as_str() {
+            "" => Self("unknown".to_owned()),
+            name if name == Self::firewall().0 => Self(format!("user {name}")),
+            name => Self(name.to_owned()),
+        }
     }
 
     /// The firewall itself.

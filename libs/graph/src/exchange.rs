@@ -118,7 +118,7 @@ impl Graph {
         author: &Author,
         now: Now,
     ) -> Result<ImportReport, Vec<Mistake>> {
-        let changes = self.understand(text)?;
+        let changes = self.understand(text, now)?;
         let mut report = ImportReport::default();
         for (line, change) in &changes {
             if let Some(words) = self.tell_change(change) {
@@ -138,7 +138,7 @@ impl Graph {
         Ok(report)
     }
 
-    fn understand(&self, text: &str) -> Result<Vec<(usize, Change)>, Vec<Mistake>> {
+    fn understand(&self, text: &str, now: Now) -> Result<Vec<(usize, Change)>, Vec<Mistake>> {
         let mistake = |line, message: String| vec![Mistake { line, message }];
         if text.len() > TEXT_CAP {
             return Err(mistake(1, format!("a model has at most {TEXT_CAP} bytes")));
@@ -164,7 +164,7 @@ impl Graph {
         let mut paths = BTreeSet::new();
         for entry in read.edge {
             let line = line_of(text, entry.span().start);
-            match self.edge_change(entry.into_inner(), &names, &mut paths) {
+            match self.edge_change(entry.into_inner(), &names, &mut paths, now) {
                 Ok(change) => changes.push((line, change)),
                 Err(message) => mistakes.push(Mistake { line, message }),
             }
@@ -206,6 +206,7 @@ impl Graph {
         value: toml::Value,
         names: &BTreeMap<String, PrincipalId>,
         paths: &mut BTreeSet<Path>,
+        now: Now,
     ) -> Result<Change, String> {
         let entry: EdgeEntry =
             value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
@@ -225,6 +226,7 @@ impl Graph {
             return Err("the same edge stands twice".to_owned());
         }
         let lifetime = entry.until.map_or(Lifetime::Always, Lifetime::Until);
+        lifetime.check(now).map_err(|refused| refused.to_string())?;
         match (entry.state, entry.until) {
             (StateName::Learned, Some(_)) => Err("what was learned has no `until`".to_owned()),
             (StateName::Learned, None) => Ok(Change::Learn(path)),

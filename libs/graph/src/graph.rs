@@ -117,8 +117,6 @@ pub struct Graph {
     index: index::Index,
     /// Prefixes of the protected links.
     networks: Vec<Network>,
-    /// Interface numbers by name.
-    ports: BTreeMap<String, u32>,
     /// What the kernel was told.
     told: kernel::Told,
     /// What was stopped and is no edge.
@@ -163,7 +161,6 @@ impl Graph {
             decisions: BTreeMap::new(),
             index: index::Index::default(),
             networks: Vec::new(),
-            ports: BTreeMap::new(),
             told: kernel::Told::default(),
             stopped: stopped::Stopped::default(),
             saved: BTreeMap::new(),

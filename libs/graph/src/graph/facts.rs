@@ -1,7 +1,7 @@
 //! What comes from the wire.
 
 use firewall_common::abi::{Addr, Kind, OBJECT_CAP, PrincipalId};
-use firewall_common::precedence::{Mode, Outcome};
+use firewall_common::precedence::{Mode, Outcome, RuleState};
 use firewall_common::reason::Reason;
 
 use super::stopped::Seen;
@@ -31,9 +31,6 @@ impl Graph {
         let individual = place.mac[0] & 1 == 0 && place.mac != [0; 6];
         if !individual {
             return;
-        }
-        if place.ifindex != 0 {
-            self.ports.insert(place.port.clone(), place.ifindex);
         }
         if let Some(&id) = self.index.macs.get(&(place.mac, place.vlan)) {
             let home = self.principals.get_mut(&id).and_then(|principal| {
@@ -144,7 +141,6 @@ impl Graph {
 
     /// A port (re)appeared under this interface number.
     pub fn handle_port(&mut self, name: &str, ifindex: u32, _now: Now) {
-        self.ports.insert(name.to_owned(), ifindex);
         let mut homes = Vec::new();
         for principal in self.principals.values_mut() {
             for place in principal.places.iter_mut().filter(|place| place.port == name) {
@@ -229,7 +225,9 @@ impl Graph {
         let known = judged.edge.filter(|_| new_host.is_none());
         // A decision that waits for the clock lets nothing pass, but nobody is asked again.
         let settled = |edge: &Edge| match edge.state {
-            State::Learned | State::Allowed(_) | State::Denied(_) => true,
+            // Not if what was learned leads to something dangerous by what is known now.
+            State::Learned => judged.state != RuleState::Guarded,
+            State::Allowed(_) | State::Denied(_) => true,
             State::Pending | State::Lapsed => false,
         };
         if let Some(id) = known.filter(|id| self.edges.get(id).is_some_and(settled)) {

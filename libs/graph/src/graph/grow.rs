@@ -9,7 +9,7 @@ use crate::command::{Alarm, Event, Observation};
 use crate::decision::{Author, What};
 use crate::edge::{Edge, EdgeId, Path, State};
 use crate::learning::{Learning, generalised};
-use crate::operation::Operation;
+use crate::operation::{Operation, Verb};
 use crate::time::Now;
 
 /// An edge whose tries grow is saved at most this often.
@@ -23,6 +23,10 @@ impl Graph {
     /// The edge becomes part of its source's model.
     pub(super) fn learn(&mut self, path: Path, fact: &Fact, now: Now) {
         let src = path.src;
+        // Between the kernel's verdict and now, a cap or a person may have ended its learning.
+        if !self.learns(src) && src != PrincipalId::SELF {
+            return self.pend(path, fact, now);
+        }
         let full = self.edges_from(src).filter(|edge| edge.state == State::Learned).count()
             >= self.settings.learn_edges * if src == PrincipalId::SELF { SELF_FACTOR } else { 1 };
         if full || !self.room_for_edge(now) {
@@ -32,7 +36,9 @@ impl Graph {
         let id = self.edge_at(path, now);
         self.set_state(id, State::Learned, now);
         self.count(id, fact, now);
-        let stream = self.edges.get(&id).and_then(|edge| edge.path.stream());
+        let Some(edge) = self.edges.get(&id) else { return };
+        let (broker, is_subscribe) = (edge.path.dst, edge.path.operation.verb == Verb::Subscribe);
+        let stream = edge.path.stream().filter(|_| !edge.is_transport());
         if stream.is_some_and(|stream| self.topics(stream, now).compile(1).is_err()) {
             self.set_state(id, State::Pending, now);
             self.stop_learning(src, now);
@@ -50,6 +56,9 @@ impl Graph {
             self.save_edge(id, now);
             self.tell_edge(id, now);
             self.notify(Event::EdgeChanged(id));
+        }
+        if is_subscribe {
+            self.question_learned(self.index.to_ids(broker), now);
         }
     }
 
@@ -122,6 +131,9 @@ impl Graph {
         self.mark(path.operation.verb, &path.operation.object, path.src, path.dst);
         self.save_edge(id, now);
         self.notify(Event::EdgePending(id));
+        if path.operation.verb == Verb::Subscribe {
+            self.question_learned(self.index.to_ids(path.dst), now);
+        }
     }
 
     pub(super) fn pending_from(&self, src: PrincipalId) -> usize {

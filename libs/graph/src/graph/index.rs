@@ -27,6 +27,13 @@ pub(super) struct Index {
     pub(super) bound: BTreeMap<[u8; 16], PrincipalId>,
 }
 
+impl Index {
+    /// The edges that lead to a principal.
+    pub(super) fn to_ids(&self, id: PrincipalId) -> Vec<EdgeId> {
+        self.to.get(&id).into_iter().flatten().copied().collect()
+    }
+}
+
 impl Graph {
     pub(super) fn insert_edge(&mut self, edge: Edge) {
         let id = edge.id;

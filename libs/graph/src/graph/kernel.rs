@@ -138,6 +138,7 @@ impl Graph {
 
     /// Removes an edge from the kernel, whether or not it still is in the model.
     pub(super) fn untell_edge(&mut self, edge: &Edge, now: Now) {
+        self.mark(edge.path.operation.verb, &edge.path.operation.object, edge.path.src, edge.path.dst);
         let Some(have) = self.told.edges.remove(&edge.id) else { return };
         let stream = edge.path.stream();
         if edge.is_transport() {
@@ -155,7 +156,6 @@ impl Graph {
         if have.counted {
             self.push(Command::RemoveUses { id: edge.id.rule() });
         }
-        self.mark(edge.path.operation.verb, &edge.path.operation.object, edge.path.src, edge.path.dst);
     }
 
     /// Marks the streams whose guards depend on this edge.

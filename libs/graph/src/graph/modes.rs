@@ -2,6 +2,7 @@
 
 use firewall_common::abi::PrincipalId;
 use firewall_common::precedence::{Mode, Outcome, RuleState};
+use firewall_common::reason::Reason;
 
 use super::Graph;
 use crate::command::Event;
@@ -223,10 +224,11 @@ impl Graph {
 
     pub(super) fn tell_kind(&mut self, id: PrincipalId, now: Now) {
         self.tell_principal(id, now);
-        self.question_learned(now);
-        self.mark_principal(id);
         // Messages to a broker depend on what its subscribers are.
-        self.rejudge(self.edges.keys().copied().collect(), now);
+        let all: Vec<EdgeId> = self.edges.keys().copied().collect();
+        self.question_learned(all.clone(), now);
+        self.mark_principal(id);
+        self.rejudge(all, now);
         self.flush(now);
     }
 
@@ -237,8 +239,11 @@ impl Graph {
                 continue;
             };
             let (path, before) = (pending.path.clone(), pending.violated);
+            let new = !pending.decided;
             match self.judge(&path, now).row.outcome {
                 Outcome::Pass | Outcome::Learn => self.drop_edge(edge, now),
+                // What the mode of an end settles needs no card.
+                Outcome::Stop(Reason::Quarantine | Reason::GuestInside) if new => self.drop_edge(edge, now),
                 Outcome::Stop(_) => {
                     let violated = Some(self.violated(&path, now));
                     if violated != before {
@@ -257,14 +262,14 @@ impl Graph {
 
     /// What was learned, and by what is known now leads to something dangerous, is asked about again while its source
     /// learns; later the owner has seen it.
-    fn question_learned(&mut self, now: Now) {
+    pub(super) fn question_learned(&mut self, edges: Vec<EdgeId>, now: Now) {
         let stops = |edge: &&Edge| {
             let row = self.row(edge.path.src, edge.path.dst, RuleState::Guarded);
             matches!(row.outcome, Outcome::Stop(_)) && self.leads_to_danger(&edge.path)
         };
         let learned = |edge: &&Edge| edge.state == State::Learned && self.learns(edge.path.src);
-        let ids: Vec<EdgeId> =
-            self.edges.values().filter(learned).filter(stops).map(|edge| edge.id).collect();
+        let candidates = edges.iter().filter_map(|id| self.edges.get(id));
+        let ids: Vec<EdgeId> = candidates.filter(learned).filter(stops).map(|edge| edge.id).collect();
         for id in ids {
             if let Some(edge) = self.edges.get_mut(&id) {
                 edge.decided = true;

@@ -22,13 +22,10 @@ impl Graph {
                 principal.mode == Mode::New
                     && principal.name.is_none()
                     && principal.last_seen.saturating_add(SILENT_AFTER) < now.unix
-                    && principal.learning.is_none()
+                    && !self.edges_from(principal.id).any(|edge| edge.decided)
             };
             let candidates = self.principals.values().filter(here).filter(ignored);
             let oldest = candidates.min_by_key(|principal| principal.last_seen)?.id;
-            if self.edges_of(oldest).iter().any(|id| self.edges.get(id).is_some_and(|edge| edge.decided)) {
-                return None;
-            }
             self.remove_principal(oldest, now);
         }
         self.free_number()
@@ -45,7 +42,6 @@ impl Graph {
             .len();
         if learns && known >= self.settings.learn_destinations {
             self.stop_learning(src, now);
-            return None;
         }
         let room = outside < OUTSIDE_CAP && self.index.hosts.len() < HOSTS_CAP;
         let Some(id) = room.then(|| self.free_number()).flatten() else {

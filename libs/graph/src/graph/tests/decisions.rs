@@ -278,3 +278,33 @@ fn enforce_reverts_unless_confirmed() {
     assert!(!site.kernel.monitor);
     assert!(matches!(site.graph.confirm(&owner(), site.now), Err(Refused::Conflict(_))));
 }
+
+#[test]
+fn a_decision_soon_after_another_has_its_own_end() {
+    let (mut site, _, _, id) = asked();
+    site.say(id, Answer::Allow, Lifetime::For(60));
+    site.wait(1);
+    site.say(id, Answer::Allow, Lifetime::For(60));
+    let deadlines: Vec<u64> = site.kernel.edges.values().map(|rule| rule.deadline).collect();
+    assert_eq!(deadlines, [site.now.boot_ns + 60 * SECOND]);
+}
+
+#[test]
+fn an_undone_decision_leaves_no_trace_on_the_edge() {
+    let mut site = Site::new(Settings {
+        site_mode: crate::decision::SiteMode::Enforce,
+        first_run: 0,
+        ..Settings::default()
+    });
+    let (hub, battery) = (site.device(1), site.device(2));
+    site.connect(battery, hub);
+    let id = site.id(battery, "connect", "tcp/1883");
+    let allow = site.say(id, Answer::Allow, Lifetime::Always);
+    site.graph.undo(allow, &owner(), site.now).unwrap();
+    for device in [hub, battery] {
+        site.graph.set_mode(device, Mode::Learning, &owner(), site.now).unwrap();
+    }
+    site.execute();
+    assert!(site.connect(battery, hub));
+    assert_eq!(site.state(battery, "connect", "tcp/1883"), "learned");
+}

@@ -61,6 +61,35 @@ fn what_was_learned_before_the_lock_was_known_is_asked_about_again() {
 }
 
 #[test]
+fn what_was_learned_before_the_lock_subscribed_is_asked_about_again() {
+    let (mut site, hub, lock, washer) = with_lock();
+    assert!(site.publish(washer, hub, "lock/front/open"));
+    site.subscribe(lock, hub, "lock/front/open");
+    assert_eq!(site.state(washer, "publish", "lock/front/open"), "pending");
+    site.finish(washer);
+    assert!(!site.publish(washer, hub, "lock/front/open"), "also if it was not tried in between");
+}
+
+#[test]
+fn what_a_reviewed_model_holds_is_asked_about_when_it_learns_again() {
+    let mut site = Site::open();
+    let (hub, lock, washer) = (site.named(1, "Hub", "hub"), site.named(2, "Lock", "other"), site.device(3));
+    site.connect(lock, hub);
+    site.connect(washer, hub);
+    site.publish(washer, hub, "lock/front/open");
+    site.subscribe(lock, hub, "lock/#");
+    site.finish(washer);
+    let patch = Patch { kind: Some("lock".into()), ..Patch::default() };
+    site.graph.set_principal(lock, &patch, &owner(), site.now).unwrap();
+    site.execute();
+    assert!(site.publish(washer, hub, "lock/front/open"), "the owner has seen it at the end of learning");
+    site.graph.learn_start(Some(washer), None, &owner(), site.now).unwrap();
+    site.execute();
+    assert!(!site.publish(washer, hub, "lock/front/open"));
+    assert_eq!(site.state(washer, "publish", "lock/front/open"), "pending");
+}
+
+#[test]
 fn an_unknown_subscriber_is_dangerous_for_what_sets_something() {
     let mut site = Site::open();
     let (hub, thing, washer) = (site.named(1, "Hub", "hub"), site.device(2), site.device(3));

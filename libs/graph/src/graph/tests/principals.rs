@@ -119,6 +119,24 @@ fn a_guest_reaches_the_internet_only_and_asks_nothing() {
 }
 
 #[test]
+fn the_answer_about_a_device_settles_what_waited_for_it() {
+    let mut site = Site::new(Settings {
+        site_mode: crate::decision::SiteMode::Enforce,
+        first_run: 0,
+        ..Settings::default()
+    });
+    let (hub, phone) = (site.device(1), site.device(2));
+    assert!(!site.connect(phone, hub));
+    assert!(!site.reach(phone, [192, 0, 2, 1], 443));
+    assert_eq!(site.graph.edge_counts(None).pending, 2);
+    site.graph.set_mode(phone, Mode::Guest, &owner(), site.now).unwrap();
+    site.execute();
+    assert_eq!(site.graph.edge_counts(None).pending, 0);
+    assert!(site.kernel.hosts.is_empty(), "a host that nothing leads to is forgotten");
+    assert!(site.reach(phone, [192, 0, 2, 1], 443) && !site.connect(phone, hub));
+}
+
+#[test]
 fn a_pause_ends_itself() {
     let mut site = Site::open();
     let washer = site.device(1);
