@@ -88,6 +88,36 @@ export async function pair(page, url, name) {
   return page.context().storageState();
 }
 
+/** What the owner of the demonstration site says about its devices, by the name that they give themselves. */
+const OWNERS_WORDS = [
+  { self: 'front-door-lock', name: 'Front door lock', room: 'Hallway', kind: 'lock' },
+  { self: 'home-hub', name: 'Home hub', room: 'Hallway', kind: 'hub' },
+  { self: 'washing-machine', name: 'Washing machine', room: 'Bathroom', kind: 'washing_machine' },
+];
+
+/**
+ * Names the devices on the page, as their owner would.
+ *
+ * @param {Page} page
+ * @param {string} base
+ */
+export async function nameDevices(page, base) {
+  for (const { self, name, room, kind } of OWNERS_WORDS) {
+    await page.goto(`${base}#/devices`);
+    await page.locator('#devices').waitFor();
+    const device = page.locator('a.card', { hasText: self });
+    if ((await device.count()) === 0) continue;
+    await device.click();
+    const form = page.locator('form');
+    const [nameField, roomField] = [form.locator('input').nth(0), form.locator('input').nth(1)];
+    await nameField.fill(name);
+    await roomField.fill(room);
+    await form.locator('select').selectOption(kind);
+    await form.locator('button').click();
+    await page.locator('h2', { hasText: name }).waitFor();
+  }
+}
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /**

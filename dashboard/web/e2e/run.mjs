@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 
-import { axe, DEVICES, launch, measure, open, pair } from './browser.mjs';
+import { axe, DEVICES, launch, measure, nameDevices, open, pair } from './browser.mjs';
 
 const [url, folder = 'e2e/shots'] = process.argv.slice(2);
 if (url === undefined) {
@@ -48,6 +48,7 @@ for (const device of DEVICES) {
     expect((await page.locator('article').count()) === 0, 'a browser that is not paired sees the pairing page only');
     await look(page, `${device.name}-pair`);
     session = await pair(page, url, 'Test browser');
+    await nameDevices(page, base);
   }
   const go = async (/** @type {string} */ view) => {
     await page.goto(`${base}#/${view}`);

@@ -3,7 +3,7 @@
 
 import process from 'node:process';
 
-import { DEVICES, launch, open, pair } from './browser.mjs';
+import { DEVICES, launch, nameDevices, open, pair } from './browser.mjs';
 
 const [url, file] = process.argv.slice(2);
 const [phone] = DEVICES;
@@ -13,7 +13,10 @@ if (url === undefined || file === undefined || phone === undefined) {
 }
 const browser = await launch();
 const { page } = await open(browser, phone, undefined);
+const base = new URL('/', url).href;
 await pair(page, url, 'Anna');
+await nameDevices(page, base);
+await page.goto(`${base}#/decide`);
 await page.locator('article[data-edge]').first().waitFor({ timeout: 60_000 });
 await page.screenshot({ path: file });
 await browser.close();

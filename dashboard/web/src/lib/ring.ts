@@ -75,8 +75,12 @@ export function layOut(
   const ordered = all.filter((one) => one !== hub).sort(byPlace);
   const drawn = ordered.slice(0, MOST_NODES);
 
+  const servers = drawn.filter((one) => !isDevice(one)).length;
+  // Clockwise; the middle of the Internet's sector is at the left, and without one the first device is at the top.
+  const first = servers === 0 ? -Math.PI / 2 : Math.PI - (Math.PI * (servers - 1)) / drawn.length;
+
   const nodes = drawn.map((one, index) => {
-    const angle = angleOf(index, drawn.length);
+    const angle = first + (2 * Math.PI * index) / drawn.length;
     const x = ellipse.x + ellipse.rx * Math.cos(angle);
     const y = ellipse.y + ellipse.ry * Math.sin(angle);
     return node(one, x, y, ellipse, principals);
@@ -114,9 +118,6 @@ function byPlace(a: Principal, b: Principal): number {
     a.id - b.id
   );
 }
-
-/** Clockwise from the left. */
-const angleOf = (index: number, count: number): number => Math.PI + (2 * Math.PI * (index + 0.5)) / Math.max(count, 1) - 0.35;
 
 function node(one: Principal, x: number, y: number, ellipse: Ellipse, principals: Principals): Node {
   const who = whoIs(one, principals);

@@ -292,9 +292,8 @@ export class Site {
         break;
       case 'problem':
         if (isLoggedOut(failure)) this.#leave(true);
-        else if (failure.problem.code === 'unavailable' && this.daemon.running) {
-          this.daemon = { running: false, since: Math.floor(Date.now() / 1000) };
-        }
+        else if (failure.problem.code !== 'unavailable') this.failure = failure;
+        else if (this.daemon.running) this.daemon = { running: false, since: Math.floor(Date.now() / 1000) };
         break;
       default:
         assertNever(failure);

@@ -265,6 +265,8 @@ export interface Packets {
   neutralised: number;
   passed: number;
   reset: number;
+  /** By reason; the sum is `reset`. */
+  resets: Record<string, number>;
   seen: number;
 }
 

@@ -142,6 +142,8 @@ describe('why it is unusual', () => {
   it('has at most two sentences', () => {
     expect(why({})).toBe("It has never done this before. Washing machines normally don't control locks.");
     expect(why({ violated: 'class.forbidden' })).toBe("Washing machines normally don't control locks.");
+    const unknown = end(41, 'front-door-lock', 'unknown', false);
+    expect(why({ violated: 'class.forbidden', beneficiaries: [unknown] })).toBe(en.unknownTarget);
   });
 
   it('says nothing about a kind that is not known', () => {
@@ -155,9 +157,9 @@ describe('why it is unusual', () => {
 
 describe('facts', () => {
   it('do not say blocked where nothing is blocked', () => {
-    expect(en.facts(1, true, 'today 14:02')).toBe('1 try · blocked so far · first today 14:02');
-    expect(en.facts(3, true, 'today 14:02')).toBe('3 tries · all blocked so far · first today 14:02');
-    expect(en.facts(3, false, 'today 14:02')).not.toContain('all blocked');
+    expect(en.facts(1, true, 'today 14:02')).toBe('1 try · blocked for now · first today 14:02');
+    expect(de.facts(71028, true, 'heute 14:02')).toBe('71.028 Versuche · vorerst blockiert · zuerst heute 14:02');
+    expect(en.facts(3, false, 'today 14:02')).toBe('3 tries · not blocked, only watching now · first today 14:02');
   });
 
   it('tell days by the calendar', () => {

@@ -27,6 +27,8 @@ export interface Words {
   kinds: Kinds;
   violated(code: string | null | undefined, edge: Edge): string;
   classSentence(kind: string, target: string): string | undefined;
+  /** Why it is asked about something that reaches for a device of unknown kind. */
+  unknownTarget: string;
   facts(tries: number, blocked: boolean, first: string): string;
   things(count: number): string;
   mode: Record<PrincipalMode, string>;
@@ -365,6 +367,7 @@ const en: Words = {
         return 'This is not among its habits.';
     }
   },
+  unknownTarget: 'Nobody has said yet what kind of device this is, so whatever is new for it is asked about.',
   classSentence: (kind, target) => {
     const plural = kindText(en, kind)?.[1];
     if (plural === undefined || kind === 'unknown' || kind === 'other') return undefined;
@@ -382,9 +385,8 @@ const en: Words = {
     }
   },
   facts: (tries, blocked, first) => {
-    const count = tries === 1 ? '1 try' : `${tries} tries`;
-    const so = blocked ? (tries === 1 ? 'blocked so far' : 'all blocked so far') : 'not blocked, only watching now';
-    return `${count} · ${so} · first ${first}`;
+    const count = tries === 1 ? '1 try' : `${tries.toLocaleString('en')} tries`;
+    return `${count} · ${blocked ? 'blocked for now' : 'not blocked, only watching now'} · first ${first}`;
   },
   things: (count) => (count === 1 ? '1 thing needs your decision' : `${count} things need your decision`),
   mode: {
@@ -583,7 +585,7 @@ const en: Words = {
         case 'deny':
           return `Blocked: ${from} may not ${does}`;
         case 'undo':
-          return decision.edge ? `Undone: ${from} → ${to}` : 'Undone';
+          return from === '' ? 'Undone' : `Undone: ${from} → ${to}`;
         case 'mode':
           return from === '' ? siteModeText(decision.detail, ['Blocking began', 'Only watching', 'Blocking confirmed']) : `${from}: ${modeText(en, decision.detail)}`;
         case 'pause':
@@ -790,6 +792,7 @@ const de: Words = {
         return 'Das gehört nicht zu seinen Gewohnheiten.';
     }
   },
+  unknownTarget: 'Niemand hat bisher gesagt, was für ein Gerät das ist; deshalb wird bei allem Neuen gefragt.',
   classSentence: (kind, target) => {
     const plural = kindText(de, kind)?.[1];
     if (plural === undefined || kind === 'unknown' || kind === 'other') return undefined;
@@ -807,9 +810,8 @@ const de: Words = {
     }
   },
   facts: (tries, blocked, first) => {
-    const count = tries === 1 ? '1 Versuch' : `${tries} Versuche`;
-    const so = blocked ? (tries === 1 ? 'bisher blockiert' : 'bisher alle blockiert') : 'nicht blockiert, nur beobachtet';
-    return `${count} · ${so} · zuerst ${first}`;
+    const count = tries === 1 ? '1 Versuch' : `${tries.toLocaleString('de')} Versuche`;
+    return `${count} · ${blocked ? 'vorerst blockiert' : 'nicht blockiert, nur beobachtet'} · zuerst ${first}`;
   },
   things: (count) => (count === 1 ? '1 Sache wartet auf Ihre Entscheidung' : `${count} Dinge warten auf Ihre Entscheidung`),
   mode: {
@@ -1008,7 +1010,7 @@ const de: Words = {
         case 'deny':
           return `Blockiert: ${from} darf nicht ${does}`;
         case 'undo':
-          return decision.edge ? `Rückgängig: ${from} → ${to}` : 'Rückgängig';
+          return from === '' ? 'Rückgängig' : `Rückgängig: ${from} → ${to}`;
         case 'mode':
           return from === '' ? siteModeText(decision.detail, ['Blockieren begonnen', 'Nur Beobachtung', 'Blockieren bestätigt']) : `${from}: ${modeText(de, decision.detail)}`;
         case 'pause':
@@ -1126,11 +1128,13 @@ export function kindText(words: Words, kind: string): Kinds[Kind] | undefined {
 
 /** Why it is unusual: the violated property, and what such devices normally do not do. At most two sentences. */
 export function whyUnusual(words: Words, edge: Edge, reading: Reading): string {
+  const isClass = edge.violated === 'class.forbidden';
+  if (isClass && kindOf(reading.target) === 'unknown') return words.unknownTarget;
   const property = words.violated(edge.violated, edge);
   const habit = words.classSentence(kindOf(reading.source), kindOf(reading.target));
   if (habit === undefined) return property;
   // What such devices normally do says why this class is asked about, and says it better.
-  return edge.violated === 'class.forbidden' ? habit : `${property} ${habit}`;
+  return isClass ? habit : `${property} ${habit}`;
 }
 
 /** The operation in the protocol's own text. */
