@@ -58,7 +58,7 @@ impl Graph {
             self.notify(Event::EdgeChanged(id));
         }
         if is_subscribe {
-            self.question_learned(self.index.to_ids(broker), now);
+            self.question_learned(&self.index.to_ids(broker), now);
         }
     }
 
@@ -132,7 +132,7 @@ impl Graph {
         self.save_edge(id, now);
         self.notify(Event::EdgePending(id));
         if path.operation.verb == Verb::Subscribe {
-            self.question_learned(self.index.to_ids(path.dst), now);
+            self.question_learned(&self.index.to_ids(path.dst), now);
         }
     }
 

@@ -226,7 +226,7 @@ impl Graph {
         self.tell_principal(id, now);
         // Messages to a broker depend on what its subscribers are.
         let all: Vec<EdgeId> = self.edges.keys().copied().collect();
-        self.question_learned(all.clone(), now);
+        self.question_learned(&all, now);
         self.mark_principal(id);
         self.rejudge(all, now);
         self.flush(now);
@@ -262,7 +262,7 @@ impl Graph {
 
     /// What was learned, and by what is known now leads to something dangerous, is asked about again while its source
     /// learns; later the owner has seen it.
-    pub(super) fn question_learned(&mut self, edges: Vec<EdgeId>, now: Now) {
+    pub(super) fn question_learned(&mut self, edges: &[EdgeId], now: Now) {
         let stops = |edge: &&Edge| {
             let row = self.row(edge.path.src, edge.path.dst, RuleState::Guarded);
             matches!(row.outcome, Outcome::Stop(_)) && self.leads_to_danger(&edge.path)
