@@ -9,7 +9,8 @@
 //! [`scenario`] plays the two scenarios of the paper on such a site and measures them. Nothing here simulates the path of
 //! data: every answer comes from packets that went through the kernel.
 //!
-//! Everything that a site starts is written down under `/run/edgeward-lab/NAME`, so that [`Site::down`] removes it even
+//! Everything that a site starts is written down under `/run/edgeward-lab/NAME` (or
+//! `/dev/shm`, where `/run` is on a disk), so that [`Site::down`] removes it even
 //! after a crash, by recorded process and namespace, never by program name.
 
 // The site, from the cable up.

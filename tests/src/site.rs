@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 use crate::{
     event,
@@ -16,8 +17,9 @@ use crate::{
     service,
 };
 
-/// Where sites keep their files.
-const SITES: &str = "/run/edgeward-lab";
+/// Where sites keep their files: in memory, so that what is measured is the firewall and not how fast a disk confirms.
+/// `/run` is, on most systems.
+const IN_MEMORY: [&str; 2] = ["/run", "/dev/shm"];
 
 /// How the site is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -492,7 +494,10 @@ fn folder_of(name: &str) -> Result<PathBuf> {
     if name.is_empty() || name.len() > 24 || !name.chars().all(fits) {
         bail!("a site's name is 1 to 24 lower-case letters, digits and hyphens, not {name:?}");
     }
-    Ok(Path::new(SITES).join(name))
+    let is_in_memory =
+        |path: &&&str| statfs(**path).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
+    let base = IN_MEMORY.iter().find(is_in_memory).unwrap_or(&IN_MEMORY[0]);
+    Ok(Path::new(base).join("edgeward-lab").join(name))
 }
 
 fn pins_of(name: &str) -> PathBuf {

@@ -29,20 +29,31 @@ impl<'a> Impostor<'a> {
         Ok(Self { site, stage, witness })
     }
 
+    /// The same client as itself, which shows that the trials below fail for what they pretend and nothing else.
+    fn is_served_as_itself(&self) -> Result<()> {
+        self.try_to_publish(CLIENT, "washer/status", "as itself")?;
+        self.witness.wait_for("washer/status", "as itself")
+    }
+
     /// Tries to publish from the washing machine's place with a real client, and fails if the broker gets it.
     fn gains_nothing(&mut self, client_id: &str, topic: &str, payload: &str) -> Result<()> {
-        let hub = self.site.address(Device::Hub).to_string();
-        // Whether the client notices does not matter; what the broker got does.
-        self.site
-            .namespace(Device::Washer)
-            .command("timeout")
-            .args(["2", "mosquitto_pub", "-h", &hub, "-i", client_id, "-t", topic, "-m", payload])
-            .output()?;
+        self.try_to_publish(client_id, topic, payload)?;
         ensure!(
             self.witness.never_saw(topic, payload)?,
             "{topic} {payload} passed; the firewall's log:\n{}",
             self.stage.firewall.log()
         );
+        Ok(())
+    }
+
+    /// Whether the client notices does not matter; what the broker got does.
+    fn try_to_publish(&self, client_id: &str, topic: &str, payload: &str) -> Result<()> {
+        let hub = self.site.address(Device::Hub).to_string();
+        self.site
+            .namespace(Device::Washer)
+            .command("timeout")
+            .args(["2", "mosquitto_pub", "-h", &hub, "-i", client_id, "-t", topic, "-m", payload])
+            .output()?;
         Ok(())
     }
 
@@ -58,6 +69,8 @@ async fn impostors_gain_nothing(topology: Topology) -> Result<()> {
     let site = Site::temporary(&format!("identity-{topology}"), topology)?;
     let mut impostor = Impostor::at(&site).await?;
     let (own, gateway) = (site.address(Device::Washer), site.gateway(Device::Washer));
+
+    impostor.is_served_as_itself()?;
 
     // Another client identifier, and with it that of the lock.
     impostor.gains_nothing(Device::Lock.host_name(), "lock/front/state", "by client id")?;
