@@ -1,0 +1,226 @@
+//! What a link needs to work: passes without an edge, in its own shape only.
+
+use firewall_common::{
+    abi::{AddrKey, Kind, Role},
+    precedence::{Mode, RuleState},
+    reason::{Reason, Verdict},
+    wire::{
+        essential::Essential,
+        frame::{ethertype, proto},
+    },
+};
+
+use crate::{
+    frame::{self, NETWORK, Segment, TRANSPORT},
+    site::{BOX, Fate, Host, Site, site, transport_edge},
+};
+
+const ROUTER_ADVERTISEMENT: u8 = 134;
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+
+#[track_caller]
+fn falls(site: &mut Site, frame: &[u8], reason: Reason) {
+    assert_eq!(site.from_device(frame).fate, Fate::Dropped(reason));
+}
+
+#[track_caller]
+fn passes(site: &mut Site, frame: &[u8]) {
+    let judged = site.from_device(frame);
+    assert!(judged.is_delivered(), "{:?}", judged.fate);
+}
+
+#[test]
+fn a_stranger_is_noted_and_gets_essentials_only() {
+    let Some(mut site) = site() else { return };
+    let stranger = site.stranger();
+    assert_eq!(site.frames_of_stranger(stranger.mac, 0), None);
+    passes(&mut site, &frame::arp(&stranger, stranger.mac, [0; 4], stranger.v4));
+    passes(&mut site, &frame::ethernet(stranger.mac, BOX.mac, ethertype::EAPOL, &[1, 1, 0, 0]));
+    passes(&mut site, &frame::dhcp(&stranger, 1, 1, stranger.mac, [0; 4], b""));
+    let syn = frame::tcp(&stranger, &BOX, Segment::syn(40_000, 80), &[]);
+    falls(&mut site, &syn, Reason::PrincipalNew);
+    assert_eq!(site.frames_of_stranger(stranger.mac, 0), Some(4));
+    // Not even where everyone else may go.
+    let open = site.device(Mode::Learning);
+    passes(&mut site, &frame::tcp(&open, &BOX, Segment::syn(40_000, 80), &[]));
+}
+
+#[test]
+fn eapol_passes_and_other_ethertypes_are_edges() {
+    let Some(mut site) = site() else { return };
+    let enforcing = site.device(Mode::Enforcing);
+    let lldp = |device: &Host| {
+        frame::ethernet(device.mac, [1, 0x80, 0xc2, 0, 0, 0x0e], 0x88cc, &[2, 7, 4, 0, 0, 0, 0, 0, 1])
+    };
+    passes(&mut site, &frame::ethernet(enforcing.mac, BOX.mac, ethertype::EAPOL, &[1, 1, 0, 0]));
+    falls(&mut site, &lldp(&enforcing), Reason::Ethertype);
+    let noted = site.only_observed(enforcing.id);
+    assert_eq!((noted.kind, noted.edge.port), (Kind::Link, 0x88cc));
+    assert_eq!((noted.verdict, noted.reason), (Verdict::Dropped, Reason::Ethertype));
+    let learning = site.device(Mode::Learning);
+    passes(&mut site, &lldp(&learning));
+    assert_eq!(site.only_observed(learning.id).reason, Reason::Learned);
+}
+
+#[test]
+fn arp_needs_the_right_sender() {
+    let Some(mut site) = site() else { return };
+    let (device, other) = (site.device(Mode::Enforcing), site.device(Mode::Enforcing));
+    passes(&mut site, &frame::arp(&device, device.mac, device.v4, BOX.v4));
+    let held = site.maps.bindings.get(&AddrKey { addr: device.v4(), link: 0 }).unwrap();
+    assert_eq!(held.map(|binding| (binding.owner.mac, binding.leased)), Some((device.mac, 0)));
+
+    falls(&mut site, &frame::arp(&other, other.mac, device.v4, BOX.v4), Reason::SpoofIp);
+    falls(&mut site, &frame::arp(&other, other.mac, BOX.v4, device.v4), Reason::SpoofIp);
+    falls(&mut site, &frame::arp(&other, other.mac, [192, 0, 2, 9], device.v4), Reason::SpoofIp);
+    falls(&mut site, &frame::arp(&other, device.mac, other.v4, BOX.v4), Reason::SpoofMac);
+    passes(&mut site, &frame::arp(&other, other.mac, [0; 4], device.v4));
+    passes(&mut site, &frame::arp(&other, other.mac, other.v4, device.v4));
+
+    let mut wrong = frame::arp(&device, device.mac, device.v4, BOX.v4);
+    wrong[NETWORK + 7] = 3;
+    falls(&mut site, &wrong, Reason::EssentialShape);
+    wrong[NETWORK + 7] = 2;
+    passes(&mut site, &wrong);
+    wrong.truncate(NETWORK + 27);
+    falls(&mut site, &wrong, Reason::EssentialShape);
+}
+
+#[test]
+fn an_essential_has_a_budget() {
+    let Some(mut site) = site() else { return };
+    let (device, other) = (site.device(Mode::Enforcing), site.device(Mode::Enforcing));
+    let probe = frame::arp(&device, device.mac, [0; 4], device.v4);
+    // Twice what the bucket holds; more than the time of the test fills again.
+    for _ in 0..2 * Essential::Arp.burst() / probe.len() as u64 {
+        site.flood(&probe);
+    }
+    falls(&mut site, &probe, Reason::EssentialBudget);
+    passes(&mut site, &frame::ethernet(device.mac, BOX.mac, ethertype::EAPOL, &[1, 1, 0, 0]));
+    passes(&mut site, &frame::arp(&other, other.mac, [0; 4], other.v4));
+}
+
+#[test]
+fn neighbour_discovery_needs_the_right_sender() {
+    let Some(mut site) = site() else { return };
+    let (device, other) = (site.device(Mode::Enforcing), site.device(Mode::Enforcing));
+    let advertise = |host: &Host, hops: u8, target: [u8; 16], mac: [u8; 6]| {
+        frame::neighbour(host, &BOX, ADVERTISEMENT, hops, target, Some((2, mac)))
+    };
+    passes(&mut site, &advertise(&device, 255, device.v6, device.mac));
+    passes(&mut site, &frame::neighbour(&device, &BOX, SOLICITATION, 255, BOX.v6, Some((1, device.mac))));
+    falls(&mut site, &advertise(&device, 64, device.v6, device.mac), Reason::EssentialShape);
+    falls(&mut site, &advertise(&device, 255, device.v6, other.mac), Reason::SpoofMac);
+    falls(&mut site, &advertise(&other, 255, device.v6, other.mac), Reason::SpoofIp);
+    falls(&mut site, &advertise(&other, 255, BOX.v6, other.mac), Reason::SpoofIp);
+    passes(&mut site, &advertise(&other, 255, other.v6, other.mac));
+}
+
+#[test]
+fn routers_are_not_devices() {
+    let Some(mut site) = site() else { return };
+    let device = site.device(Mode::Learning);
+    let advertisement =
+        |from: &Host, to: &Host| frame::neighbour(from, to, ROUTER_ADVERTISEMENT, 255, [0; 16], None);
+    falls(&mut site, &advertisement(&device, &BOX), Reason::EssentialRouter);
+    falls(&mut site, &frame::icmp(&device, &BOX, 5, 1, BOX.v4, &[0; 28]), Reason::EssentialRouter);
+    assert_eq!(site.to_device(&advertisement(&BOX, &device)).fate, Fate::Forwarded);
+}
+
+#[test]
+fn a_lease_binds_its_address_to_the_client() {
+    let Some(mut site) = site() else { return };
+    let (device, other) = (site.device(Mode::Learning), site.device(Mode::Learning));
+    passes(&mut site, &frame::dhcp(&device, 1, 1, device.mac, [0; 4], b"lock"));
+    let noted = site.only_observed(device.id);
+    assert_eq!((noted.kind, noted.object.as_str()), (Kind::DhcpName, "lock"));
+    falls(&mut site, &frame::dhcp(&other, 1, 1, device.mac, [0; 4], b""), Reason::SpoofMac);
+
+    let address = AddrKey { addr: device.v4(), link: 0 };
+    let reply = |kind| frame::dhcp(&BOX, 2, kind, device.mac, device.v4, b"");
+    assert!(site.to_device(&reply(2)).is_delivered());
+    assert!(site.maps.bindings.get(&address).unwrap().is_none(), "an offer gives nothing");
+    assert!(site.to_device(&reply(5)).is_delivered());
+    let held = site.maps.bindings.get(&address).unwrap().expect("an acknowledgement binds");
+    assert_eq!((held.owner.mac, held.leased), (device.mac, 1));
+
+    let port = site.fresh_port();
+    let taken = Host { v4: device.v4, ..other };
+    falls(&mut site, &frame::tcp(&taken, &BOX, Segment::syn(port, 80), &[]), Reason::SpoofIp);
+    passes(&mut site, &frame::tcp(&device, &BOX, Segment::syn(port, 80), &[]));
+}
+
+#[test]
+fn a_rogue_dhcp_server_is_not_heard() {
+    let Some(mut site) = site() else { return };
+    let (rogue, victim) = (site.settled(Mode::Learning), site.device(Mode::Learning));
+    let acknowledgement = frame::dhcp(&rogue, 2, 5, victim.mac, victim.v4, b"");
+    falls(&mut site, &acknowledgement, Reason::DhcpServer);
+    let address = AddrKey { addr: victim.v4(), link: 0 };
+    assert!(site.maps.bindings.get(&address).unwrap().is_none());
+    site.set_port(Role::Lan, true);
+    passes(&mut site, &acknowledgement);
+    assert!(site.maps.bindings.get(&address).unwrap().is_some());
+}
+
+#[test]
+fn dhcp_without_its_shape_falls() {
+    let Some(mut site) = site() else { return };
+    let device = site.device(Mode::Learning);
+    let mut request = frame::dhcp(&device, 1, 1, device.mac, [0; 4], b"");
+    passes(&mut site, &request);
+    request[TRANSPORT + 8 + 236] = 0;
+    falls(&mut site, &request, Reason::EssentialShape);
+}
+
+#[test]
+fn a_short_echo_finds_the_box_and_comes_back() {
+    let Some(mut site) = site() else { return };
+    let device = site.settled(Mode::Enforcing);
+    let echo = |from: &Host, to: &Host, kind, id: u8, length| {
+        frame::icmp(from, to, kind, 0, [0x77, id, 0, 1], &vec![0; length])
+    };
+    let unasked = site.to_device(&echo(&BOX, &device, 0, 9, 8));
+    assert_eq!(unasked.fate, Fate::Dropped(Reason::EdgeUnknown));
+    passes(&mut site, &echo(&device, &BOX, 8, 1, 8));
+    assert!(site.to_device(&echo(&BOX, &device, 0, 1, 8)).is_delivered());
+    falls(&mut site, &echo(&device, &BOX, 8, 2, 65), Reason::EdgeUnknown);
+    let other = site.settled(Mode::Enforcing);
+    falls(&mut site, &echo(&device, &other, 8, 3, 8), Reason::EdgeUnknown);
+}
+
+#[test]
+fn an_icmp_error_must_quote_a_live_connection() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
+    site.edge(&device, &server, 443, RuleState::Allowed);
+    let port = site.fresh_port();
+    let syn = frame::tcp(&device, &server, Segment::syn(port, 443), &[]);
+    let error = |quoted: &[u8]| frame::icmp(&server, &device, 3, 1, [0; 4], &quoted[NETWORK..TRANSPORT + 8]);
+    assert_eq!(site.to_device(&error(&syn)).fate, Fate::Dropped(Reason::IcmpUnrelated));
+    passes(&mut site, &syn);
+    assert!(site.to_device(&error(&syn)).is_delivered());
+    // One that quotes a packet which its receiver never sent.
+    let elsewhere = frame::tcp(&server, &device, Segment::syn(443, port), &[]);
+    assert_eq!(site.to_device(&error(&elsewhere)).fate, Fate::Dropped(Reason::IcmpUnrelated));
+}
+
+#[test]
+fn dns_and_time_are_asked_of_the_box() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
+    for service in [53, 123] {
+        let port = site.fresh_port();
+        passes(&mut site, &frame::udp(&device, &BOX, port, service, b"question"));
+        assert!(site.to_device(&frame::udp(&BOX, &device, service, port, b"answer")).is_delivered());
+        let unasked = frame::udp(&BOX, &device, service, port + 1000, b"answer");
+        assert_eq!(site.to_device(&unasked).fate, Fate::Dropped(Reason::EdgeUnknown));
+        falls(&mut site, &frame::udp(&device, &server, port, service, b"question"), Reason::EdgeUnknown);
+    }
+    let key = transport_edge(&device, &server, 53, proto::UDP);
+    let rule = site.rule(RuleState::Allowed);
+    site.put_edge(key, rule);
+    let port = site.fresh_port();
+    passes(&mut site, &frame::udp(&device, &server, port, 53, b"question"));
+}

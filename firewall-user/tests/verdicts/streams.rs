@@ -1,0 +1,409 @@
+//! What is said in an inspected connection: MQTT, message by message.
+
+use firewall_common::{
+    abi::{EdgeKey, Kind, Rule, RuleId},
+    precedence::{Mode, RuleState},
+    reason::{Reason, Verdict},
+};
+use graph::command::Topics;
+
+use crate::{
+    connection::{
+        Connection,
+        Side::{Client, Server},
+    },
+    frame::ACK,
+    message::{self, CONNACK, PINGREQ, V3_1_1, V5, connect, publish, publish_alias, subscribe},
+    site::{Fate, Host, MQTT_PORT, Site, site},
+};
+
+const ALLOWED: &str = "site/hall/temp";
+const FORBIDDEN: &str = "site/lock/set";
+
+/// A device and a broker, and the rules for what is said between them.
+struct Rig {
+    device: Host,
+    broker: Host,
+    edge: EdgeKey,
+    topics: Topics,
+}
+
+impl Rig {
+    /// The device may connect as `washer`.
+    fn new(site: &mut Site) -> Self {
+        let (device, broker) = (site.settled(Mode::Enforcing), site.settled(Mode::Enforcing));
+        let edge = site.edge(&device, &broker, MQTT_PORT, RuleState::Allowed);
+        let mut rig = Self { device, broker, edge, topics: Topics::default() };
+        let rule = rig.rule(site, RuleState::Allowed);
+        rig.topics.connect.push(message::client("washer", rule, RuleState::Allowed));
+        rig
+    }
+
+    /// The device may publish these and nothing else.
+    fn publishing(site: &mut Site, filters: &[&str]) -> Self {
+        let mut rig = Self::new(site);
+        for filter in filters {
+            rig.publish(site, filter, RuleState::Allowed);
+        }
+        rig
+    }
+
+    fn rule(&self, site: &mut Site, state: RuleState) -> RuleId {
+        let rule = site.rule(state);
+        site.maps.rules.put(&rule.id, &rule).unwrap();
+        rule.id
+    }
+
+    fn publish(&mut self, site: &mut Site, filter: &str, state: RuleState) -> RuleId {
+        let rule = self.rule(site, state);
+        self.topics.publish.push(message::topic(filter, rule, state));
+        rule
+    }
+
+    fn subscribe(&mut self, site: &mut Site, filter: &str, state: RuleState) {
+        let rule = self.rule(site, state);
+        self.topics.subscribe.push(message::topic(filter, rule, state));
+    }
+
+    /// Opens a connection on which nothing was said.
+    fn open(&self, site: &mut Site) -> Connection {
+        site.inspect(self.edge, &self.topics);
+        Connection::open(site, self.device, self.broker, MQTT_PORT)
+    }
+
+    /// Opens a connection on which CONNECT was answered.
+    fn connected(&self, site: &mut Site, version: u8) -> Connection {
+        let mut connection = self.open(site);
+        assert_eq!(connection.say(site, &connect(version, "washer")), Fate::Forwarded);
+        assert_eq!(connection.answer(site, &CONNACK), Fate::Forwarded);
+        connection
+    }
+
+    /// What becomes of a message on a connection of its own.
+    fn says(&self, site: &mut Site, message: &[u8]) -> Fate {
+        self.connected(site, V3_1_1).say(site, message)
+    }
+
+    /// The objects that were noted, with the reason.
+    fn noted(&self, site: &Site) -> Vec<(Kind, String, Verdict, Reason)> {
+        let noted = site.observed(self.device.id);
+        noted.into_iter().map(|entry| (entry.kind, entry.object, entry.verdict, entry.reason)).collect()
+    }
+}
+
+fn refused(topic: &str) -> Vec<(Kind, String, Verdict, Reason)> {
+    vec![(Kind::MqttPublish, topic.to_owned(), Verdict::Reset, Reason::EdgeUnknown)]
+}
+
+#[test]
+fn an_allowed_topic_passes_and_another_ends_the_connection() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.connected(&mut site, V3_1_1);
+    for _ in 0..3 {
+        assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Forwarded);
+    }
+    assert!(site.observed(rig.device.id).is_empty());
+    let message = publish(FORBIDDEN, b"open");
+    let judged = connection.send(&mut site, Client, ACK, &message);
+    connection.assert_both_reset(&mut site, &judged, message.len() as u32);
+    assert_eq!(rig.noted(&site), refused(FORBIDDEN));
+    let noted = site.only_observed(rig.device.id);
+    assert_eq!((noted.edge.dst, noted.edge.port), (rig.broker.id, MQTT_PORT));
+    assert_eq!(connection.say(&mut site, &PINGREQ), Fate::Dropped(Reason::Midstream), "it is over");
+}
+
+#[test]
+fn a_large_payload_is_passed_over() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.connected(&mut site, V3_1_1);
+    // What looks like a message within a payload is none.
+    let payload = publish(FORBIDDEN, b"open").repeat(900);
+    for part in publish(ALLOWED, &payload).chunks(1400) {
+        assert_eq!(connection.say(&mut site, part), Fate::Forwarded);
+    }
+    assert_eq!(connection.say(&mut site, &publish(FORBIDDEN, b"open")), Fate::Reset);
+}
+
+#[test]
+fn one_byte_per_segment_makes_no_difference() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.open(&mut site);
+    for byte in [connect(V3_1_1, "washer"), publish(ALLOWED, b"21")].concat() {
+        assert_eq!(connection.say(&mut site, &[byte]), Fate::Forwarded);
+    }
+    let message = publish(FORBIDDEN, b"open");
+    let topic_ends = 4 + FORBIDDEN.len();
+    for byte in &message[..topic_ends - 1] {
+        assert_eq!(connection.say(&mut site, &[*byte]), Fate::Forwarded);
+    }
+    assert_eq!(connection.say(&mut site, &message[topic_ends - 1..topic_ends]), Fate::Reset);
+    assert_eq!(rig.noted(&site), refused(FORBIDDEN));
+}
+
+#[test]
+fn a_message_cannot_hide_behind_others() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let (good, bad) = (publish(ALLOWED, b"21"), publish(FORBIDDEN, b"open"));
+    let before = [good.repeat(20), PINGREQ.repeat(300), [PINGREQ.to_vec(), good.clone()].concat()];
+    for harmless in before {
+        assert_eq!(rig.says(&mut site, &harmless), Fate::Forwarded);
+        assert_eq!(rig.says(&mut site, &[&harmless[..], &bad].concat()), Fate::Reset);
+    }
+    // Nor across a cut.
+    let mut connection = rig.connected(&mut site, V3_1_1);
+    let both = [good, bad].concat();
+    let (first, second) = both.split_at(25);
+    assert_eq!(connection.say(&mut site, first), Fate::Forwarded);
+    assert_eq!(connection.say(&mut site, second), Fate::Reset);
+}
+
+#[test]
+fn wildcards_match_as_mqtt_says() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &["site/+/temp", "alarm/#", "+/state"]);
+    let passing =
+        ["site/hall/temp", "site//temp", "alarm", "alarm/", "alarm/hall/smoke", "door/state", "/state"];
+    for topic in passing {
+        assert_eq!(rig.says(&mut site, &publish(topic, b"1")), Fate::Forwarded, "{topic}");
+    }
+    let falling = ["site/temp", "site/a/b/temp", "site/hall/temp/", "alarms", "a/door/state", "$sys/state"];
+    for topic in falling {
+        assert_eq!(rig.says(&mut site, &publish(topic, b"1")), Fate::Reset, "{topic}");
+    }
+}
+
+#[test]
+fn the_more_specific_rule_wins() {
+    let Some(mut site) = site() else { return };
+    let mut rig = Rig::publishing(&mut site, &["alarm/#"]);
+    rig.publish(&mut site, "alarm/off", RuleState::Denied);
+    assert_eq!(rig.says(&mut site, &publish("alarm/on", b"1")), Fate::Forwarded);
+    assert_eq!(rig.says(&mut site, &publish("alarm/off", b"1")), Fate::Reset);
+    let noted = (Kind::MqttPublish, "alarm/off".to_owned(), Verdict::Reset, Reason::EdgeDenied);
+    assert_eq!(rig.noted(&site), [noted]);
+}
+
+#[test]
+fn everything_does_not_include_what_begins_with_a_dollar() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &["#"]);
+    assert_eq!(rig.says(&mut site, &publish("any/thing", b"1")), Fate::Forwarded);
+    assert_eq!(rig.says(&mut site, &publish("$SYS/broker", b"1")), Fate::Reset);
+}
+
+#[test]
+fn a_subscription_must_lie_within_what_is_allowed() {
+    let Some(mut site) = site() else { return };
+    let mut rig = Rig::new(&mut site);
+    rig.subscribe(&mut site, "site/#", RuleState::Allowed);
+    for filter in ["site/#", "site/+/temp", "site/hall", "site"] {
+        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), Fate::Forwarded, "{filter}");
+    }
+    for filter in ["#", "+/hall", "sites/#"] {
+        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), Fate::Reset, "{filter}");
+    }
+    assert_eq!(rig.says(&mut site, &subscribe(&["site/a", "site/b"])), Fate::Forwarded);
+    assert_eq!(rig.says(&mut site, &subscribe(&["site/a", "other/b"])), Fate::Reset);
+    let noted = rig.noted(&site);
+    assert!(noted.contains(&(Kind::MqttSubscribe, "#".to_owned(), Verdict::Reset, Reason::EdgeUnknown)));
+
+    let mut rig = Rig::new(&mut site);
+    rig.subscribe(&mut site, "site/#", RuleState::Allowed);
+    rig.subscribe(&mut site, "site/lock/+", RuleState::Denied);
+    assert_eq!(rig.says(&mut site, &subscribe(&["site/hall/#"])), Fate::Forwarded);
+    for filter in ["site/#", "site/+/code", "site/lock/code"] {
+        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), Fate::Reset, "{filter}");
+    }
+}
+
+#[test]
+fn a_client_id_is_part_of_the_edge() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::new(&mut site);
+    let mut own = rig.open(&mut site);
+    assert_eq!(own.say(&mut site, &connect(V3_1_1, "washer")), Fate::Forwarded);
+    for id in ["hub", "washer2", "washe", ""] {
+        let mut taken = rig.open(&mut site);
+        assert_eq!(taken.say(&mut site, &connect(V3_1_1, id)), Fate::Reset, "{id}");
+    }
+    let noted = rig.noted(&site);
+    assert!(noted.contains(&(Kind::MqttConnect, "hub".to_owned(), Verdict::Reset, Reason::EdgeUnknown)));
+}
+
+#[test]
+fn an_alias_is_judged_as_its_topic() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.connected(&mut site, V5);
+    assert_eq!(connection.say(&mut site, &publish_alias(ALLOWED, 1, b"21")), Fate::Forwarded);
+    assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"22")), Fate::Forwarded);
+    assert_eq!(connection.say(&mut site, &publish_alias("", 2, b"23")), Fate::Reset, "never named");
+
+    let mut connection = rig.connected(&mut site, V5);
+    assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"21")), Fate::Reset, "of another connection");
+    let mut connection = rig.connected(&mut site, V5);
+    assert_eq!(connection.say(&mut site, &publish_alias(FORBIDDEN, 1, b"1")), Fate::Reset);
+}
+
+#[test]
+fn an_alias_follows_a_changed_rule() {
+    let Some(mut site) = site() else { return };
+    let mut rig = Rig::new(&mut site);
+    let rule = rig.publish(&mut site, ALLOWED, RuleState::Allowed);
+    let mut connection = rig.connected(&mut site, V5);
+    assert_eq!(connection.say(&mut site, &publish_alias(ALLOWED, 1, b"21")), Fate::Forwarded);
+    assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"22")), Fate::Forwarded);
+    let denied = site.rule(RuleState::Denied);
+    site.maps.rules.put(&rule, &Rule { id: rule, ..denied }).unwrap();
+    assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"23")), Fate::Reset);
+}
+
+#[test]
+fn only_the_next_bytes_pass() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.connected(&mut site, V3_1_1);
+    let good = publish(ALLOWED, b"21");
+    let order = Fate::Dropped(Reason::StreamOrder);
+    let next = connection.segment(Client, ACK);
+    for offset in [1, 1000, u32::MAX, u32::MAX / 2] {
+        let mut elsewhere = next;
+        elsewhere.seq = elsewhere.seq.wrapping_add(offset);
+        assert_eq!(connection.deliver(&mut site, Client, elsewhere, &good).fate, order, "{offset}");
+    }
+    assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
+    // The same segment again, and other bytes in its place.
+    assert_eq!(connection.deliver(&mut site, Client, next, &good).fate, order);
+    assert_eq!(connection.deliver(&mut site, Client, next, &publish(FORBIDDEN, b"open")).fate, order);
+    assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
+}
+
+#[test]
+fn a_dropped_segment_leaves_no_trace() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.connected(&mut site, V3_1_1);
+    let good = publish(ALLOWED, b"21");
+    let (first, second) = good.split_at(9);
+    assert_eq!(connection.say(&mut site, first), Fate::Forwarded);
+    // Had its bytes counted, the rest would be another topic.
+    let mut ahead = connection.segment(Client, ACK);
+    ahead.seq = ahead.seq.wrapping_add(3);
+    let judged = connection.deliver(&mut site, Client, ahead, &second[3..]);
+    assert_eq!(judged.fate, Fate::Dropped(Reason::StreamOrder));
+    assert_eq!(connection.say(&mut site, second), Fate::Forwarded);
+    assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
+}
+
+#[test]
+fn another_protocol_on_an_mqtt_edge_is_no_mqtt() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let hello = [0x16, 3, 1, 0, 0xa5, 1, 0, 0, 0xa1, 3, 3];
+    for words in [&hello[..], b"GET / HTTP/1.1\r\n", b"SSH-2.0-x\r\n", &publish(ALLOWED, b"21")] {
+        let mut connection = rig.open(&mut site);
+        assert_eq!(connection.say(&mut site, words), Fate::Reset);
+    }
+    // And once it was MQTT, it stays MQTT.
+    assert_eq!(rig.says(&mut site, &hello), Fate::Reset);
+    assert_eq!(rig.says(&mut site, &connect(V3_1_1, "washer")), Fate::Reset, "a second CONNECT");
+    let mut connection = rig.open(&mut site);
+    assert_eq!(connection.say(&mut site, &connect(V3_1_1, "washer")), Fate::Forwarded);
+    assert_eq!(connection.answer(&mut site, b"HTTP/1.1 200 OK\r\n"), Fate::Reset);
+}
+
+#[test]
+fn a_learning_device_may_speak_something_else() {
+    let Some(mut site) = site() else { return };
+    let (device, broker) = (site.settled(Mode::Learning), site.settled(Mode::Learning));
+    let mut opaque = Connection::open(&mut site, device, broker, MQTT_PORT);
+    assert_eq!(opaque.say(&mut site, &[0x16, 3, 1, 0, 0xa5]), Fate::Forwarded);
+    assert_eq!(opaque.answer(&mut site, &[0x16, 3, 3, 0, 0x7a]), Fate::Forwarded);
+    assert_eq!(site.observed(device.id).len(), 1, "the edge itself");
+
+    let mut mqtt = Connection::open(&mut site, device, broker, MQTT_PORT);
+    assert_eq!(mqtt.say(&mut site, &connect(V3_1_1, "washer")), Fate::Forwarded);
+    assert_eq!(mqtt.answer(&mut site, &CONNACK), Fate::Forwarded);
+    assert_eq!(mqtt.say(&mut site, &publish(ALLOWED, b"21")), Fate::Forwarded);
+    let learned: Vec<(Kind, String)> = site
+        .observed(device.id)
+        .into_iter()
+        .filter(|noted| noted.reason == Reason::Learned && noted.kind != Kind::Transport)
+        .map(|noted| (noted.kind, noted.object))
+        .collect();
+    assert_eq!(learned.len(), 2, "{learned:?}");
+    assert!(learned.contains(&(Kind::MqttConnect, "washer".to_owned())));
+    assert!(learned.contains(&(Kind::MqttPublish, ALLOWED.to_owned())));
+}
+
+#[test]
+fn malformed_messages_end_the_connection() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &["#"]);
+    assert_eq!(rig.says(&mut site, &publish("a", b"1")), Fate::Forwarded);
+    let cases: [(&str, Vec<u8>); 8] = [
+        ("empty topic", publish("", b"1")),
+        ("wildcard in a topic", publish("a/+", b"1")),
+        ("zero in a topic", publish("a\0b", b"1")),
+        ("no UTF-8", [&[0x30, 4, 0, 2], &[0xc0, 0x80][..]].concat()),
+        ("topic longer than its packet", vec![0x30, 4, 0, 9, b'a', b'a']),
+        ("QoS 3", vec![0x36, 5, 0, 1, b'a', 0, 1]),
+        ("length of five bytes", vec![0x30, 0x80, 0x80, 0x80, 0x80, 1]),
+        ("length longer than needed", vec![0x30, 0x83, 0, 0, 1, b'a']),
+    ];
+    for (case, bytes) in cases {
+        assert_eq!(rig.says(&mut site, &bytes), Fate::Reset, "{case}");
+    }
+    assert!(site.observed(rig.device.id).is_empty());
+    // One byte more than is judged.
+    assert_eq!(rig.says(&mut site, &publish(&"a".repeat(256), b"1")), Fate::Forwarded);
+    assert_eq!(rig.says(&mut site, &publish(&"a".repeat(257), b"1")), Fate::Reset);
+}
+
+#[test]
+fn uses_of_a_message_are_counted() {
+    let Some(mut site) = site() else { return };
+    let mut rig = Rig::new(&mut site);
+    let id = rig.publish(&mut site, ALLOWED, RuleState::Allowed);
+    let rule = site.maps.rules.get(&id).unwrap().unwrap();
+    site.maps.uses.put(&id, &2).unwrap();
+    site.maps.rules.put(&id, &Rule { counted: 1, ..rule }).unwrap();
+    let mut connection = rig.connected(&mut site, V3_1_1);
+    let fates: Vec<Fate> = (0..3).map(|_| connection.say(&mut site, &publish(ALLOWED, b"1"))).collect();
+    assert_eq!(fates, [Fate::Forwarded, Fate::Forwarded, Fate::Reset]);
+}
+
+#[test]
+fn monitoring_lets_messages_pass_and_notes_them() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.connected(&mut site, V3_1_1);
+    site.monitor(true);
+    assert_eq!(connection.say(&mut site, &publish(FORBIDDEN, b"open")), Fate::Forwarded);
+    let noted = (Kind::MqttPublish, FORBIDDEN.to_owned(), Verdict::Audit, Reason::EdgeUnknown);
+    assert_eq!(rig.noted(&site), [noted]);
+    assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Forwarded);
+    site.monitor(false);
+    assert_eq!(connection.say(&mut site, &publish(FORBIDDEN, b"open")), Fate::Reset);
+}
+
+#[test]
+fn an_edge_that_goes_takes_its_stream_along() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.connected(&mut site, V3_1_1);
+    assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Forwarded);
+    site.maps.edges.remove(&rig.edge).unwrap();
+    assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Reset);
+    // The same ports again, with the rules back: nothing of the old stream is left.
+    let edge = site.edge(&rig.device, &rig.broker, MQTT_PORT, RuleState::Allowed);
+    site.inspect(edge, &rig.topics);
+    for (side, flags) in [(Client, crate::frame::SYN), (Server, crate::frame::SYN | ACK), (Client, ACK)] {
+        assert!(connection.send(&mut site, side, flags, &[]).is_delivered());
+    }
+    assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Reset, "CONNECT comes first");
+}
