@@ -13,11 +13,11 @@ mod ask;
 mod lifetime;
 mod print;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
-use dashboard::rpc::Client;
+use dashboard::rpc::{Client, ClientError};
 use nix::sys::signal::{SigHandler, Signal};
 
 use self::lifetime::LifetimeArgs;
@@ -324,7 +324,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         asking => {
             end_with_the_reader();
             let runtime_dir = runtime_dir.unwrap_or_else(configured_runtime_dir);
-            let client = Client::connect(&runtime_dir).await?;
+            let client = Client::connect(&runtime_dir).await.map_err(allowed)?;
             ask::run(asking, client, json).await?;
         }
     }
@@ -364,6 +364,18 @@ async fn run_daemon(args: RunArgs, runtime_dir: Option<PathBuf>) -> Result<()> {
     // What the daemon makes is for root; the socket says itself who may use it.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     daemon::run(config, args.mode).await
+}
+
+/// A socket that exists but may not be used means the wrong user, not that the daemon is not running.
+fn allowed(error: ClientError) -> anyhow::Error {
+    match &error {
+        ClientError::NotRunning { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            anyhow!(
+                "{path} may not be used by this user; use sudo, or join the group edgeward and log in again"
+            )
+        }
+        _ => error.into(),
+    }
 }
 
 /// Lets `edgeward … | head` end quietly. The two daemons must outlive who reads from them and do not call this.

@@ -6,7 +6,7 @@ use std::{
     os::{
         linux::net::SocketAddrExt,
         unix::{
-            fs::{DirBuilderExt, OpenOptionsExt},
+            fs::{OpenOptionsExt, PermissionsExt},
             net::{SocketAddr, UnixListener},
         },
     },
@@ -32,10 +32,12 @@ impl Instance {
         interfaces: impl Iterator<Item = &'n InterfaceName>,
     ) -> Result<Self> {
         // Members of the group reach the socket in it; the socket itself says who may use it.
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(runtime_dir)
+        let is_new = !runtime_dir.exists();
+        fs::create_dir_all(runtime_dir)
+            .and_then(|()| match is_new {
+                true => fs::set_permissions(runtime_dir, fs::Permissions::from_mode(0o755)),
+                false => Ok(()),
+            })
             .with_context(|| format!("cannot make the runtime folder {}", runtime_dir.display()))?;
         let path = runtime_dir.join("edgeward.lock");
         let file = OpenOptions::new()

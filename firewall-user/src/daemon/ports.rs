@@ -82,6 +82,9 @@ impl Ports {
     pub(super) fn note(&mut self, tables: &mut Tables, graph: &mut Graph, now: Now) -> Result<()> {
         let snapshot = Snapshot::take().context("Failed to list the interfaces")?;
         let mut lan = Vec::new();
+        // Where the uplink is a port of the devices' own bridge, a router beyond it has an address of their network: what
+        // no device holds there may well be outside.
+        let mut beyond = None;
         for Configured { name, role } in &self.configured {
             let before = self.present.get(name).copied();
             let Some(link) = snapshot.link(name) else {
@@ -91,8 +94,9 @@ impl Ports {
                 }
                 continue;
             };
-            if *role == Role::Lan {
-                lan.push(link);
+            match role {
+                Role::Lan => lan.push(link),
+                Role::Uplink => beyond = link.master.map(u32::to_be_bytes),
             }
             let serves = matches!(&self.dhcp, DhcpServer::Port(port) if port == name);
             let port =
@@ -115,7 +119,8 @@ impl Ports {
         let facts = snapshot.facts(&lan);
         if facts != self.facts {
             write_facts(&facts, tables)?;
-            graph.handle_networks(facts.networks.iter().map(network).collect(), now);
+            let inside = facts.networks.iter().filter(|network| Some(network.key.link) != beyond);
+            graph.handle_networks(inside.map(network).collect(), now);
             self.facts = facts;
         }
         Ok(())
