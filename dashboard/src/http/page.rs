@@ -1,7 +1,9 @@
 //! The files of the page, which the binary carries.
 
+use std::path::Path;
+
 use axum::{
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 
@@ -11,14 +13,16 @@ use super::problem::Problem;
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// Answers everything that no route of the API takes.
-pub(super) async fn file(method: Method, uri: Uri) -> Response {
+pub(super) async fn file(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = match uri.path().trim_start_matches('/') {
         "" => "index.html",
         path => path,
     };
-    let found = FILES.iter().find(|(name, _)| *name == path);
-    match (found, method) {
-        (Some((name, content)), Method::GET | Method::HEAD) => answer(name, content),
+    match (find(path), method) {
+        (Some(content), Method::GET | Method::HEAD) => {
+            let compressed = find(&format!("{path}.gz")).filter(|_| takes_gzip(&headers));
+            answer(path, content, compressed)
+        }
         (Some(_), _) => {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", "A file can only be read").into_response()
         }
@@ -28,9 +32,25 @@ pub(super) async fn file(method: Method, uri: Uri) -> Response {
     }
 }
 
-fn answer(name: &str, content: &'static [u8]) -> Response {
-    let mut response = content.into_response();
+fn find(path: &str) -> Option<&'static [u8]> {
+    let found = FILES.iter().find(|(name, _)| *name == path);
+    found.map(|(_, content)| *content)
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|coding| coding.trim() == "gzip"))
+}
+
+fn answer(name: &str, content: &'static [u8], compressed: Option<&'static [u8]>) -> Response {
+    let mut response = compressed.unwrap_or(content).into_response();
     let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if compressed.is_some() {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
     // The build puts a hash of the content into these names, so they never change.
     if name.starts_with("assets/") {
@@ -58,6 +78,6 @@ pub(super) fn build() -> &'static str {
     FILES
         .iter()
         .map(|(name, _)| *name)
-        .find(|name| name.starts_with("assets/index-"))
+        .find(|name| Path::new(name).extension().is_some_and(|extension| extension == "js"))
         .unwrap_or(env!("CARGO_PKG_VERSION"))
 }

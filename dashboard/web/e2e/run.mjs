@@ -82,6 +82,21 @@ for (const device of DEVICES) {
     await look(page, `${device.name}-device`);
   }
 
+  await go('decide');
+  if (device.viewport.width > 1000 && (await card.count()) > 0) {
+    await page.keyboard.press('j');
+    const focused = await page.evaluate(() => document.activeElement?.closest('[data-edge]') !== null);
+    expect(focused, `${device.name}: J goes to the first question`);
+    await page.keyboard.press('a');
+    await page.locator('dialog[open]').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('/');
+    await page.keyboard.type('lock');
+    expect((await page.locator('#search').inputValue()) === 'lock', `${device.name}: / goes to the search`);
+    await look(page, `${device.name}-search`);
+    await page.locator('#search').fill('');
+  }
+
   // The smallest phone that is still in use.
   await page.setViewportSize({ width: 320, height: 640 });
   await go('decide');

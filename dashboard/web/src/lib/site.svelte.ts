@@ -323,6 +323,7 @@ export class Site {
   }
 
   async #changePrincipal(request: Promise<Awaited<ReturnType<typeof api.setMode>>>): Promise<boolean> {
+    this.done = undefined;
     const result = await request;
     if (result.ok) this.#takePrincipal(result.value);
     else this.#fail(result.failure);
@@ -330,6 +331,7 @@ export class Site {
   }
 
   async #changeStatus(request: ReturnType<typeof api.confirm>): Promise<void> {
+    this.done = undefined;
     const result = await request;
     if (result.ok) this.status = result.value;
     else this.#fail(result.failure);

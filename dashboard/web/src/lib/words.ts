@@ -40,6 +40,7 @@ export interface Words {
     watching: string;
     paused(until: string): string;
     fault: string;
+    away: string;
     starting: string;
     noDevices: string;
   };
@@ -423,6 +424,7 @@ const en: Words = {
     watching: 'Watching only. Nothing is blocked',
     paused: (until) => `Paused until ${until}. Nothing is blocked`,
     fault: 'Protection has a fault',
+    away: 'Edgeward is not running',
     starting: 'Connecting…',
     noDevices: 'No devices yet',
   },
@@ -848,6 +850,7 @@ const de: Words = {
     watching: 'Beobachtet nur. Nichts wird blockiert',
     paused: (until) => `Pause bis ${until}. Nichts wird blockiert`,
     fault: 'Der Schutz ist gestört',
+    away: 'Edgeward läuft nicht',
     starting: 'Verbinde…',
     noDevices: 'Noch keine Geräte',
   },
