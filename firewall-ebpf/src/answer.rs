@@ -147,8 +147,9 @@ fn write_tcp(
 #[inline(never)]
 fn prohibited(ctx: &TcContext, frame: &Frame) -> Option<()> {
     let skb = Skb(ctx);
-    let partial = frame.proto == proto::UDP && is_partial(ctx, frame.transport + 6)?;
+    // Before the checksum is probed, which changes it.
     let quoted: [u8; QUOTED] = skb.load(frame.transport)?;
+    let partial = frame.proto == proto::UDP && is_partial(ctx, frame.transport + 6)?;
     let (header, kind, protocol) =
         if frame.version == 4 { (IPV4, [3, 13], proto::ICMP) } else { (IPV6, [1, 1], proto::ICMP6) };
     if frame.transport != frame.network + header {
