@@ -13,6 +13,8 @@ pub enum Need {
     Root,
     /// The daemon, with the kernel programs inside.
     Daemon,
+    /// Chromium, and Node.js to steer it.
+    Browser,
     /// Minutes of time; such tests run with `--all` only.
     Time,
 }
@@ -24,6 +26,10 @@ impl Need {
                 Some("it needs root; `cargo xtask test` runs it so".to_owned())
             }
             Self::Daemon => process::binary("edgeward").err().map(|error| error.to_string()),
+            Self::Browser => ["chromium", "node"]
+                .iter()
+                .find(|program| !is_installed(program))
+                .map(|program| format!("{program} is not installed; `cargo xtask test --all` does it")),
             Self::Time if !everything_is_expected() => {
                 Some("it takes minutes; `cargo xtask test --all` runs it".to_owned())
             }
@@ -46,6 +52,11 @@ pub fn can_run(needs: &[Need]) -> bool {
     println!("not run, because {reason}");
     assert!(!everything_is_expected(), "everything is expected to run here");
     false
+}
+
+fn is_installed(program: &str) -> bool {
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 fn everything_is_expected() -> bool {

@@ -1,6 +1,10 @@
 //! `cargo xtask setup`: installs what is missing, says what, and does nothing the second time.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -70,9 +74,11 @@ fn ensure_packages(privilege: Privilege) -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(privilege, &missing) }
 }
 
-/// What only `cargo xtask test --all` needs: one of its tests is a user with sudo.
+/// What only `cargo xtask test --all` needs: its tests include a user with sudo and a browser.
 pub(crate) fn ensure_for_all_tests(privilege: Privilege) -> Result<()> {
-    if shell::find("sudo").is_some() { Ok(()) } else { install(privilege, &["sudo"]) }
+    let missing: Vec<&str> =
+        ["sudo", "chromium"].into_iter().filter(|program| shell::find(program).is_none()).collect();
+    if missing.is_empty() { Ok(()) } else { install(privilege, &missing) }
 }
 
 /// Finds or installs a compiler for the kernel programs and the linker that fits it.
@@ -170,7 +176,16 @@ fn node_fits(pins: &Pins) -> bool {
 
 /// Puts the Node.js of this checkout, if there is one, before the system's.
 pub(crate) fn node_path(command: &mut Command) -> &mut Command {
-    command.env("PATH", shell::path_with(&[shell::tools().join("node/node_modules/node/bin")]))
+    command.env("PATH", shell::path_with(&[own_node()]))
+}
+
+/// Where the programs are that tests call: the Node.js of this checkout, the caller's, and those of administration.
+pub(crate) fn path_of_tests() -> String {
+    format!("{}:/usr/sbin:/sbin", shell::path_with(&[own_node()]).to_string_lossy())
+}
+
+fn own_node() -> PathBuf {
+    shell::tools().join("node/node_modules/node/bin")
 }
 
 /// Pins of kernel programs and maps live in this file system; most systems have it mounted.

@@ -74,6 +74,8 @@ struct TestProgram {
 impl TestProgram {
     fn command(&self, privilege: Privilege, all: bool, filter: Option<&str>) -> Command {
         let mut command = privilege.command("env");
+        // Root's own PATH need not have the Node.js of this checkout, or the tools of administration.
+        command.arg(format!("PATH={}", setup::path_of_tests()));
         command.arg(format!("CARGO_MANIFEST_DIR={}", self.folder.display()));
         command.arg(format!("INSTA_WORKSPACE_ROOT={}", shell::root().display()));
         command.arg(format!("{}={}", toolchain::PREBUILT, build::object().display()));
