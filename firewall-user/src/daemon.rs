@@ -20,9 +20,9 @@ mod tables;
 mod status;
 mod views;
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::VecDeque, iter, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dashboard::{
     rpc::{Message, Refusal},
     view,
@@ -211,18 +211,24 @@ struct Daemon {
 impl Daemon {
     /// Carries out what the graph wants, in its order. Returns what the kernel had no room for.
     async fn carry_out(&mut self, urgency: Urgency) -> Result<Vec<String>> {
+        let mut commands: VecDeque<Command> = iter::from_fn(|| self.graph.next_command()).collect();
+        let mut gathered = Vec::new();
         let mut refused = Vec::new();
-        let mut changes = Vec::new();
-        let mut unflushed = false;
-        while let Some(command) = self.graph.next_command() {
-            let is_for_kernel = !matches!(
-                command,
-                Command::Save(_) | Command::Delete(_) | Command::Ledger(_) | Command::Notify(_)
-            );
-            if is_for_kernel && urgency == Urgency::Decision && (unflushed || !changes.is_empty()) {
-                self.writer.write(std::mem::take(&mut changes)).await?;
+        while let Some(command) = commands.pop_front() {
+            if is_for_disk(&command) {
+                gathered.push(change(command)?);
+                continue;
+            }
+            let is_for_kernel = !matches!(command, Command::Notify(_));
+            if is_for_kernel && urgency == Urgency::Decision && !gathered.is_empty() {
+                // One wait for the disk serves the whole batch: what is denied further on may be stored before.
+                let (for_disk, rest): (VecDeque<_>, _) = commands.into_iter().partition(is_for_disk);
+                commands = rest;
+                for command in for_disk {
+                    gathered.push(change(command)?);
+                }
+                self.writer.write(std::mem::take(&mut gathered)).await?;
                 self.writer.flush().await?;
-                unflushed = false;
             }
             match self.tables.carry_out(command) {
                 Ok(Done::Written) => {}
@@ -230,8 +236,7 @@ impl Daemon {
                     refused.push("these message rules are too complex for the kernel; use fewer".to_owned());
                     self.notify(&Event::Alarm { alarm: Alarm::RulesTooComplex, principal: None })?;
                 }
-                Ok(Done::NotMine(Command::Notify(event))) => self.notify(&event)?,
-                Ok(Done::NotMine(command)) => changes.extend(change(command)?),
+                Ok(Done::Event(event)) => self.notify(&event)?,
                 Err(error @ KernelError::Full { .. }) => {
                     tracing::warn!(%error, "The kernel has no room");
                     refused.push(error.to_string());
@@ -239,12 +244,11 @@ impl Daemon {
                 Err(error) => return Err(error.into()),
             }
         }
-        if !changes.is_empty() {
-            self.writer.write(changes).await?;
-            unflushed = true;
-        }
-        if unflushed && urgency == Urgency::Decision {
-            self.writer.flush().await?;
+        if !gathered.is_empty() {
+            self.writer.write(gathered).await?;
+            if urgency == Urgency::Decision {
+                self.writer.flush().await?;
+            }
         }
         Ok(refused)
     }
@@ -378,16 +382,19 @@ impl Daemon {
     }
 }
 
+fn is_for_disk(command: &Command) -> bool {
+    matches!(command, Command::Save(_) | Command::Delete(_) | Command::Ledger(_))
+}
+
 /// What a command that is for the disk changes there.
-fn change(command: Command) -> Result<Option<Change>> {
+fn change(command: Command) -> Result<Change> {
     Ok(match command {
-        Command::Save(record) => Some(Change::PutRecord {
-            key: serde_json::to_vec(&record.key())?,
-            value: serde_json::to_vec(&record)?,
-        }),
-        Command::Delete(key) => Some(Change::RemoveRecord { key: serde_json::to_vec(&key)? }),
-        Command::Ledger(entry) => Some(Change::AppendLedger { sequence: entry.number, entry: entry.bytes }),
-        _ => None,
+        Command::Save(record) => {
+            Change::PutRecord { key: serde_json::to_vec(&record.key())?, value: serde_json::to_vec(&record)? }
+        }
+        Command::Delete(key) => Change::RemoveRecord { key: serde_json::to_vec(&key)? },
+        Command::Ledger(entry) => Change::AppendLedger { sequence: entry.number, entry: entry.bytes },
+        other => bail!("not a change of the disk: {other:?}"),
     })
 }
 

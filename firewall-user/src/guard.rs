@@ -42,6 +42,14 @@ impl Guard<'_> {
                     writeln!(lan, "    iifname \"{name}\" meta mark & {judged:#010x} == 0 counter drop");
             }
         }
+        // A frame to an address that no device has shown yet is judged where it is delivered.
+        let ports: Vec<String> = self.protect.iter().map(|port| format!("\"{port}\"")).collect();
+        let delivered = if ports.is_empty() {
+            String::new()
+        } else {
+            let ports = ports.join(", ");
+            format!("    iifname {{ {ports} }} oifname {{ {ports} }} meta mark & {gated:#010x} != 0 accept\n")
+        };
         let mut uplink = String::new();
         let mut uplink_input = String::new();
         let mut uplink_bridged = String::new();
@@ -64,11 +72,11 @@ impl Guard<'_> {
         format!(
             "{remove}\
              table inet {TABLE} {{\n  \
-               chain forward {{\n    type filter hook forward priority -150; policy accept;\n{lan}{uplink}  }}\n  \
+               chain forward {{\n    type filter hook forward priority -150; policy accept;\n{delivered}{lan}{uplink}  }}\n  \
                chain input {{\n    type filter hook input priority -150; policy accept;\n{lan}{uplink_input}{uplink}  }}\n\
              }}\n\
              table bridge {TABLE} {{\n  \
-               chain forward {{\n    type filter hook forward priority -150; policy accept;\n{lan}{uplink_bridged}  }}\n  \
+               chain forward {{\n    type filter hook forward priority -150; policy accept;\n{delivered}{lan}{uplink_bridged}  }}\n  \
                chain input {{\n    type filter hook input priority -150; policy accept;\n{lan}  }}\n\
              }}\n",
             remove = removal(),

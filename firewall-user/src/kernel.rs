@@ -24,7 +24,7 @@ use aya::{
 use firewall_common::abi::stage;
 
 pub use self::{
-    attach::{Hook, Xdping, detach_clsact},
+    attach::{Holder, Hook, Xdping, detach_clsact},
     bells::Bells,
     maps::{Balance, Counters, MapUse, Maps, Plain, Prefix, Prefixes, Slots, Table},
     pins::{Pins, Shape},
@@ -61,12 +61,17 @@ pub struct Kernel {
     stages: PathBuf,
     /// Held in case somebody removes the pin.
     _array: ProgramArray<MapData>,
-    holder: attach::Holder,
+    holder: Holder,
 }
 
 impl Kernel {
     /// Loads the programs into the pinned maps, or into new ones.
     pub fn load(pins: Pins) -> Result<(Self, Maps), KernelError> {
+        Self::load_for(pins, Holder::of_this_kernel())
+    }
+
+    /// As [`Kernel::load`], attached as another kernel would have it.
+    pub fn load_for(pins: Pins, holder: Holder) -> Result<(Self, Maps), KernelError> {
         if !is_built_in() {
             return Err(KernelError::NotBuiltIn);
         }
@@ -90,7 +95,7 @@ impl Kernel {
         }
         let array = fill_stages(&mut ebpf)?;
         let maps = Maps::take(&mut ebpf)?;
-        Ok((Self { ebpf, pins, stages, _array: array, holder: attach::Holder::of_this_kernel() }, maps))
+        Ok((Self { ebpf, pins, stages, _array: array, holder }, maps))
     }
 
     /// The reading end of the ring buffer; there is one.

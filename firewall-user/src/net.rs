@@ -60,6 +60,10 @@ pub struct Address {
     pub prefix_length: u8,
 }
 
+/// Stands for every protected link in [`NetworkKey`](firewall_common::abi::NetworkKey): networks whose addresses are
+/// devices wherever they are.
+const ANY_LINK: u32 = 0;
+
 /// Interfaces and addresses at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -78,8 +82,9 @@ impl Snapshot {
         self.links.iter().find(|link| link.name == name.as_str())
     }
 
-    /// What the kernel programs must know of addresses at these protected interfaces.
-    pub fn facts(&self, lan: &[&Link]) -> Facts {
+    /// What the kernel programs must know of addresses at these protected interfaces; `beyond` is the bridge that the
+    /// uplink is a port of.
+    pub fn facts(&self, lan: &[&Link], beyond: Option<u32>) -> Facts {
         let mut facts = Facts::default();
         for address in &self.addresses {
             let links =
@@ -94,6 +99,10 @@ impl Snapshot {
             facts.own.push(AddrKey { addr, link: 0 });
             for link in links {
                 facts.networks.push(prefix(link.owner(), address.ip, address.prefix_length));
+                // A bridge of which the uplink is a port may have anyone in its network.
+                if Some(link.owner()) != beyond {
+                    facts.networks.push(prefix(ANY_LINK, address.ip, address.prefix_length));
+                }
                 facts.everyone.extend(directed_broadcast(address).map(|addr| AddrKey { addr, link: 0 }));
             }
         }
@@ -208,7 +217,7 @@ mod tests {
 
     fn facts(addresses: Vec<Address>, lan: &[Link]) -> Facts {
         let snapshot = Snapshot { links: lan.to_vec(), addresses };
-        snapshot.facts(&lan.iter().collect::<Vec<_>>())
+        snapshot.facts(&lan.iter().collect::<Vec<_>>(), None)
     }
 
     fn has(facts: &Facts, link: u32, ip: &str, length: u8) -> bool {
@@ -235,7 +244,9 @@ mod tests {
         let facts = facts(vec![address(7, "192.168.5.1", 22)], &[port(3, Some(7)), port(4, Some(7))]);
         assert!(has(&facts, 7, "192.168.4.0", 22));
         assert_eq!(facts.everyone, [AddrKey { addr: Addr::from_v4([192, 168, 7, 255]), link: 0 }]);
-        assert!(facts.networks.iter().all(|network| network.key.link == 7_u32.to_be_bytes()));
+        assert!(has(&facts, ANY_LINK, "192.168.4.0", 22));
+        let links = [7, ANY_LINK].map(u32::to_be_bytes);
+        assert!(facts.networks.iter().all(|network| links.contains(&network.key.link)));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Ports {
             };
             match role {
                 Role::Lan => lan.push(link),
-                Role::Uplink => beyond = link.master.map(u32::to_be_bytes),
+                Role::Uplink => beyond = link.master,
             }
             let serves = matches!(&self.dhcp, DhcpServer::Port(port) if port == name);
             let port =
@@ -116,9 +116,10 @@ impl Ports {
             let since = same.and_then(|same| same.since);
             self.present.insert(name.clone(), Present { ifindex: link.ifindex, port, since });
         }
-        let facts = snapshot.facts(&lan);
+        let facts = snapshot.facts(&lan, beyond);
         if facts != self.facts {
             write_facts(&facts, tables)?;
+            let beyond = beyond.map(u32::to_be_bytes);
             let inside = facts.networks.iter().filter(|network| Some(network.key.link) != beyond);
             graph.handle_networks(inside.map(network).collect(), now);
             self.facts = facts;

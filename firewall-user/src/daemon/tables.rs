@@ -13,7 +13,7 @@ use firewall_common::{
     hash::HashKey,
     precedence::Mode,
 };
-use graph::command::{Command, RuleSpec};
+use graph::command::{Command, Event, RuleSpec};
 use zerocopy::IntoBytes;
 
 use crate::{
@@ -39,14 +39,14 @@ pub(super) struct Tables {
 /// The bytes of a map's key: the kernel's own notion of the same key.
 type Key = Vec<u8>;
 
-/// Whether a command was for the kernel.
+/// What became of a command.
 pub(super) enum Done {
-    /// It was, and the maps hold it.
+    /// The maps hold what it says about them.
     Written,
     /// The message rules do not fit; those from before hold.
     TooComplex,
-    /// It is for somebody else.
-    NotMine(Command),
+    /// It is for whoever watches.
+    Event(Event),
 }
 
 impl Tables {
@@ -85,7 +85,7 @@ impl Tables {
         })
     }
 
-    /// Does what a command says, if it is for the kernel.
+    /// Does what a command says for the kernel; what is for the disk changes nothing here.
     pub(super) fn carry_out(&mut self, command: Command) -> Result<Done, KernelError> {
         match command {
             Command::PutPrincipal { id, mode, dangerous, pause_until } => {
@@ -162,9 +162,8 @@ impl Tables {
                 self.config.pause_until = pause_until;
                 self.maps.config.put(0, &self.config)?;
             }
-            other @ (Command::Save(_) | Command::Delete(_) | Command::Ledger(_) | Command::Notify(_)) => {
-                return Ok(Done::NotMine(other));
-            }
+            Command::Notify(event) => return Ok(Done::Event(event)),
+            Command::Save(_) | Command::Delete(_) | Command::Ledger(_) => {}
         }
         Ok(Done::Written)
     }

@@ -78,8 +78,10 @@ pub enum Xdping {
 
 /// How the kernel holds a TC program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holder {
+pub enum Holder {
+    /// By a pinned link, from 6.6 on.
     Tcx,
+    /// As a filter of the `clsact` queueing discipline.
     Clsact,
 }
 
