@@ -375,7 +375,7 @@ wire_type! {
     /// Key of `NETWORKS`, a longest-prefix trie: addresses that devices of a link may hold. Written by the daemon;
     /// the value is 1. The prefix length counts the 32 bits of `link`.
     pub struct NetworkKey {
-        /// [`Port::link`], network order.
+        /// [`Port::link`], network order; 0 for networks of devices on whatever link.
         pub link: [u8; 4],
         pub addr: Addr,
     }

@@ -50,7 +50,7 @@ impl From<Reason> for Stop {
 pub enum Permit {
     /// It was judged: it may be delivered.
     Judged,
-    /// It is in order, and is judged where it is delivered.
+    /// It is in order and from whom it says, and is judged where it is delivered.
     Gated,
     /// It is for the box: nftables decides.
     Local,
@@ -238,6 +238,8 @@ fn to_device(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     if scratch.frame.version != 0 {
         let (src, dst) = (scratch.frame.src, scratch.frame.dst);
         scratch.src = match who::holder(&src, scratch.link) {
+            // Its own port has checked the sender and left the rest to us.
+            Holder::Device(principal) if scratch.mark & scratch.config.mark_gated != 0 => principal,
             // Its own port would have judged and marked it.
             Holder::Device(_) => return Err(Reason::SpoofIp.into()),
             Holder::Known(principal) => principal,
@@ -275,6 +277,14 @@ fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     }
     if scratch.frame.src.is_unspecified() || scratch.frame.dst.is_unspecified() {
         return Err(Reason::AddressInvalid.into());
+    }
+    if scratch.dst == PrincipalId::UNKNOWN && who::is_inside(&scratch.frame.dst) {
+        // A device that has not spoken: the box asks for it (ARP, ND) before it delivers, and its answer names it.
+        return if scratch.hook == counter::HOOK_LAN_INGRESS {
+            Ok(Next::Pass(Permit::Gated))
+        } else {
+            Err(Reason::PrincipalNew.into())
+        };
     }
     Ok(Next::Flow)
 }

@@ -184,6 +184,12 @@ fn make_room(principal: PrincipalId, key: AddrKey, owner: MacKey) -> Result<(), 
     Ok(())
 }
 
+/// Whether the address can only be a device's, although none has shown it yet.
+#[inline(never)]
+pub fn is_inside(addr: &Addr) -> bool {
+    on_link(0, *addr)
+}
+
 /// Whether devices of this link may hold the address.
 #[inline(always)]
 fn on_link(link: u32, addr: Addr) -> bool {

@@ -3,7 +3,7 @@
 //! An interface may be deleted and made again under another number at any time. Each time that netlink tells of a
 //! change, what is there is compared with what was written, and the difference is written.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Command};
 
 use anyhow::{Context, Result, bail};
 use firewall_common::abi::{AddrKey, Port, PrincipalId, Role};
@@ -134,6 +134,9 @@ impl Ports {
                 continue;
             };
             attach(kernel, name, *role, self.attach)?;
+            if *role == Role::Lan {
+                ask_again(name);
+            }
             present.since = Some(now.unix);
             tracing::info!(interface = %name, ifindex = present.ifindex, "Protecting");
         }
@@ -204,6 +207,16 @@ fn attach(kernel: &mut Kernel, name: &InterfaceName, role: Role, attach: Attach)
         }
     }
     Ok(())
+}
+
+/// Lets the box forget who has which address at a port, so that it asks (ARP, ND) and the kernel programs hear the
+/// answers: until a device has shown an address, nothing is delivered to it there. Without this it would take until the
+/// entries expire by themselves.
+fn ask_again(name: &InterfaceName) {
+    let flush = Command::new("ip").args(["neigh", "flush", "dev", name.as_str()]).output();
+    if !flush.is_ok_and(|output| output.status.success()) {
+        tracing::debug!(interface = %name, "The neighbours of the port expire by themselves");
+    }
 }
 
 /// Writes what is new before it removes what is old, so that no address is nobody's in between.
