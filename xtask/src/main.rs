@@ -7,6 +7,7 @@
 // The verbs.
 mod build;
 mod ci;
+mod kernels;
 mod lab;
 mod lint;
 mod run;
@@ -45,6 +46,8 @@ enum Verb {
     Test(test::Args),
     /// Bring the demonstration site up or down, or measure one of its scenarios
     Lab(lab::Args),
+    /// Boot older kernels and other machines in QEMU and run the verdict tests there
+    Kernels(kernels::Args),
     /// Check format and lints
     Lint,
     /// Do what the build server does: lint, then every test
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::main(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Lab(args) => lab::main(&args),
+        Verb::Kernels(args) => kernels::main(&args),
         Verb::Lint => lint::main(),
         Verb::Ci => ci::main(),
     };
