@@ -55,4 +55,16 @@ describe('the ring', () => {
     expect(nodes.length + hidden).toBe(60);
     expect(hidden).toBeGreaterThan(0);
   });
+
+  it('leaves out nobody who waits, and lets no two nodes touch', () => {
+    const many = map(Array.from({ length: 60 }, (_, index) => device(100 + index)));
+    const asks = edge(1, 159, 158, { state: 'pending' });
+    const { nodes, radius } = layOut(many, [asks], new Set([1]), SIZE);
+    expect(nodes.map(({ id }) => id)).toEqual(expect.arrayContaining([158, 159]));
+    for (const one of nodes) {
+      for (const other of nodes.filter(({ id }) => id > one.id)) {
+        expect(Math.hypot(one.x - other.x, one.y - other.y)).toBeGreaterThan(2 * radius);
+      }
+    }
+  });
 });

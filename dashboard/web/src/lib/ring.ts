@@ -14,6 +14,8 @@ export interface Node {
   y: number;
   /** Where the label stands. */
   side: 'left' | 'right' | 'above' | 'below';
+  /** Neighbours above or below the ellipse have their labels at different heights. */
+  isRaised: boolean;
 }
 
 /** All edges from one node to another, in the state that matters most. */
@@ -32,18 +34,24 @@ export interface Arc {
 export interface Ring {
   width: number;
   height: number;
+  /** Radius of a node. */
+  radius: number;
+  /** Whether there are so many that nodes and labels are smaller. */
+  isDense: boolean;
   nodes: readonly Node[];
   arcs: readonly Arc[];
+  /** Devices that found no room; they are in the table. */
   hidden: number;
 }
 
-/** More are unreadable; the rest is in the table. */
-const MOST_NODES = 40;
+/** Radius of a node, and how far from one to the next. */
+const NORMAL = { radius: 24, distance: 58 };
+const DENSE = { radius: 15, distance: 37 };
 /** Room for labels beside, and above and below the ellipse. */
 const MARGIN = { x: 184, y: 74 };
 const SMALLEST_RADIUS = 90;
-/** From the edge of a node. */
-const GAP = 27;
+/** Between a node and the line from or to it. */
+const GAP = 3;
 /** How far an arc leaves the straight line. */
 const BEND = 0.16;
 
@@ -72,8 +80,11 @@ export function layOut(
   const used = new Set(shown.flatMap((edge) => [edge.from.id, edge.to.id]));
   const all = [...principals.values()].filter((one) => isDevice(one) || used.has(one.id));
   const hub = centre(all, shown);
-  const ordered = all.filter((one) => one !== hub).sort(byPlace);
-  const drawn = ordered.slice(0, MOST_NODES);
+  const others = all.filter((one) => one !== hub);
+  const circumference = 2 * Math.PI * Math.sqrt((ellipse.rx ** 2 + ellipse.ry ** 2) / 2);
+  const isDense = others.length > circumference / NORMAL.distance;
+  const { radius, distance } = isDense ? DENSE : NORMAL;
+  const drawn = mostImportant(others, shown, Math.floor(circumference / distance)).sort(byPlace);
 
   const servers = drawn.filter((one) => !isDevice(one)).length;
   // Clockwise; the middle of the Internet's sector is at the left, and without one the first device is at the top.
@@ -83,16 +94,29 @@ export function layOut(
     const angle = first + (2 * Math.PI * index) / drawn.length;
     const x = ellipse.x + ellipse.rx * Math.cos(angle);
     const y = ellipse.y + ellipse.ry * Math.sin(angle);
-    return node(one, x, y, ellipse, principals);
+    return node(one, x, y, index % 2 === 1 && isDense, ellipse, principals);
   });
-  if (hub !== undefined) nodes.push(node(hub, ellipse.x, ellipse.y, ellipse, principals));
+  if (hub !== undefined) nodes.push(node(hub, ellipse.x, ellipse.y, false, ellipse, principals));
   return {
     width,
     height,
+    radius,
+    isDense,
     nodes,
-    arcs: arcs(shown, new Map(nodes.map((one) => [one.id, one]))),
-    hidden: ordered.length - drawn.length,
+    arcs: arcs(shown, new Map(nodes.map((one) => [one.id, one])), radius + GAP),
+    hidden: others.length - drawn.length,
   };
+}
+
+/** Who waits or was blocked comes first, then who has most connections. */
+function mostImportant(all: readonly Principal[], edges: readonly Edge[], room: number): Principal[] {
+  const weights = new Map<number, number>();
+  for (const { from, to, state } of edges) {
+    const weight = state === 'pending' ? 1_000_000 : state === 'denied' ? 1_000 : 1;
+    for (const id of [from.id, to.id]) weights.set(id, (weights.get(id) ?? 0) + weight);
+  }
+  const weight = (one: Principal) => weights.get(one.id) ?? 0;
+  return [...all].sort((a, b) => weight(b) - weight(a) || a.id - b.id).slice(0, room);
 }
 
 const isDevice = (one: Principal): boolean => one.mode !== 'outside' && one.mode !== 'system';
@@ -119,10 +143,17 @@ function byPlace(a: Principal, b: Principal): number {
   );
 }
 
-function node(one: Principal, x: number, y: number, ellipse: Ellipse, principals: Principals): Node {
+function node(
+  one: Principal,
+  x: number,
+  y: number,
+  isRaised: boolean,
+  ellipse: Ellipse,
+  principals: Principals,
+): Node {
   const who = whoIs(one, principals);
   const kind = who.is === 'server' ? 'server' : who.is === 'box' ? 'box' : one.kind;
-  return { id: one.id, who, kind, room: one.room ?? undefined, x, y, side: side(x, y, ellipse) };
+  return { id: one.id, who, kind, room: one.room ?? undefined, x, y, side: side(x, y, ellipse), isRaised };
 }
 
 function side(x: number, y: number, ellipse: Ellipse): Node['side'] {
@@ -131,7 +162,7 @@ function side(x: number, y: number, ellipse: Ellipse): Node['side'] {
   return y < ellipse.y - 40 ? 'above' : 'below';
 }
 
-function arcs(edges: readonly Edge[], nodes: ReadonlyMap<number, Node>): Arc[] {
+function arcs(edges: readonly Edge[], nodes: ReadonlyMap<number, Node>, gap: number): Arc[] {
   const pairs = new Map<string, Edge[]>();
   for (const edge of edges) {
     const key = `${edge.from.id}-${edge.to.id}`;
@@ -150,7 +181,7 @@ function arcs(edges: readonly Edge[], nodes: ReadonlyMap<number, Node>): Arc[] {
         to: to.id,
         state: first.state,
         temporary: first.state === 'allowed' && first.lifetime !== 'always' && first.lifetime !== null,
-        ...curve(from, to),
+        ...curve(from, to, gap),
         edges: sorted,
       },
     ];
@@ -159,12 +190,12 @@ function arcs(edges: readonly Edge[], nodes: ReadonlyMap<number, Node>): Arc[] {
   return found.sort((a, b) => STATE_RANK[b.state] - STATE_RANK[a.state] || a.key.localeCompare(b.key));
 }
 
-function curve(from: Node, to: Node): Pick<Arc, 'path' | 'middle'> {
+function curve(from: Node, to: Node, gap: number): Pick<Arc, 'path' | 'middle'> {
   const dx = to.x - from.x;
   const dy = to.y - from.y;
   const control = { x: (from.x + to.x) / 2 - dy * BEND, y: (from.y + to.y) / 2 + dx * BEND };
-  const start = towards(from, control, GAP);
-  const end = towards(to, control, GAP + 9);
+  const start = towards(from, control, gap);
+  const end = towards(to, control, gap + 9);
   const middle = {
     x: (start.x + 2 * control.x + end.x) / 4,
     y: (start.y + 2 * control.y + end.y) / 4,
