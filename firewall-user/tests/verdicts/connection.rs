@@ -101,15 +101,14 @@ impl Connection {
     /// Checks that a frame of the client's that ended the connection became a reset for each end: the server's in the
     /// frame's place, the client's sent by the program.
     #[track_caller]
-    pub(crate) fn assert_both_reset(&self, site: &mut Site, judged: &Judged, payload_len: u32) {
-        assert_eq!(judged.fate, Fate::Reset);
+    pub(crate) fn assert_both_reset(&self, site: &Site, judged: &Judged, payload_len: u32) {
+        assert!(matches!(judged.fate, Fate::Reset(_)), "{:?}", judged.fate);
         let forth = frame::read(&judged.frame);
         assert_eq!((forth.src, forth.dst), (self.client.v4(), self.server.v4()));
         assert_eq!((forth.src_port, forth.dst_port), (self.client_port, self.server_port));
         assert_eq!((forth.flags & RST, forth.payload_len), (RST, 0));
         assert_eq!(forth.seq, self.client_seq, "the server accepts it");
-        let back = site.heard().expect("the program sends a reset to the client");
-        let back = frame::read(&back);
+        let back = frame::read(&site.heard_by(&self.client));
         assert_eq!((back.src, back.dst), (self.server.v4(), self.client.v4()));
         assert_eq!((back.src_port, back.dst_port), (self.server_port, self.client_port));
         assert_eq!((back.flags & RST, back.payload_len), (RST, 0));

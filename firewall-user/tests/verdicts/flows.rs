@@ -123,7 +123,7 @@ fn what_ran_before_is_joined_while_learning_and_ends_with_it() {
     assert_eq!(flows(&site, &device)[0].state, FlowState::Unsynced as u8);
     site.set_mode(device.id, Mode::Enforcing, false);
     let judged = connection.send(&mut site, Client, ACK, b"too late");
-    connection.assert_both_reset(&mut site, &judged, 8);
+    connection.assert_both_reset(&site, &judged, 8);
     assert!(flows(&site, &device).is_empty());
 }
 
@@ -132,17 +132,46 @@ fn a_flood_does_not_end_what_is_established() {
     let Some(mut site) = site() else { return };
     let (device, server) = pair(&mut site);
     let mut connection = Connection::open(&mut site, device, server, SERVICE);
-    let flooder = site.settled(Mode::Enforcing);
-    site.edge(&flooder, &server, SERVICE, RuleState::Allowed);
-    for number in 0..20_000 {
-        site.flood(&frame::tcp(&flooder, &server, Segment::syn(number + 1024, SERVICE), &[]));
+    for _ in 0..10 {
+        let flooder = site.settled(Mode::Enforcing);
+        site.edge(&flooder, &server, SERVICE, RuleState::Allowed);
+        for port in 0..2_000 {
+            site.flood(&frame::tcp(&flooder, &server, Segment::syn(port + 1024, SERVICE), &[]));
+        }
+        assert!(flows(&site, &flooder).is_empty(), "nobody answered it");
     }
-    assert!(!site.maps.half_open.keys().unwrap().is_empty());
-    assert!(flows(&site, &flooder).is_empty(), "nobody answered it");
+    assert!(site.maps.half_open.keys().unwrap().len() > 2_000, "the table is full of them");
     assert_eq!(connection.say(&mut site, b"still"), Fate::Forwarded);
     assert_eq!(connection.answer(&mut site, b"here"), Fate::Forwarded);
     // And there is room for the next one.
     Connection::open(&mut site, device, server, SERVICE);
+}
+
+#[test]
+fn one_sender_opens_only_so_much() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = pair(&mut site);
+    let (other, _) = pair(&mut site);
+    site.edge(&other, &server, SERVICE, RuleState::Allowed);
+    for port in 0..8_000 {
+        site.flood(&frame::tcp(&device, &server, Segment::syn(port + 1024, SERVICE), &[]));
+    }
+    let refused = Connection::new(&mut site, device, server, SERVICE);
+    let judged = refused.deliver(&mut site, Client, refused.segment(Client, SYN), &[]);
+    assert_eq!(judged.fate, Fate::Dropped(Reason::EssentialBudget));
+    Connection::open(&mut site, other, server, SERVICE);
+}
+
+#[test]
+fn quarantine_ends_running_connections() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = pair(&mut site);
+    let mut connection = Connection::open(&mut site, device, server, SERVICE);
+    assert_eq!(connection.say(&mut site, b"before"), Fate::Forwarded);
+    site.set_mode(device.id, Mode::Quarantine, false);
+    let judged = connection.send(&mut site, Client, ACK, b"after");
+    assert_eq!(judged.fate, Fate::Reset(Reason::Quarantine));
+    connection.assert_both_reset(&site, &judged, 5);
 }
 
 #[test]
@@ -175,7 +204,8 @@ fn a_decision_ends_running_connections() {
         assert_eq!(connection.say(&mut site, b"before"), Fate::Forwarded, "{name}");
         decide(&mut site, &device, &server);
         let judged = connection.send(&mut site, Client, ACK, b"after");
-        connection.assert_both_reset(&mut site, &judged, 5);
+        assert_eq!(judged.fate, Fate::Reset(reason), "{name}");
+        connection.assert_both_reset(&site, &judged, 5);
         let noted = site.only_observed(device.id);
         assert_eq!((noted.reason, noted.verdict), (reason, Verdict::Dropped), "{name}");
         assert!(flows(&site, &device).is_empty(), "{name}");
@@ -191,10 +221,10 @@ fn a_decision_reaches_the_other_direction_too() {
     assert_eq!(connection.answer(&mut site, b"before"), Fate::Forwarded);
     site.maps.edges.remove(&tcp_edge(&device, &server, SERVICE)).unwrap();
     let judged = connection.send(&mut site, Server, ACK, b"after");
-    assert_eq!(judged.fate, Fate::Reset);
+    assert_eq!(judged.fate, Fate::Reset(Reason::EdgeUnknown));
     let forth = frame::read(&judged.frame);
     assert_eq!((forth.dst, forth.flags & RST, forth.seq), (device.v4(), RST, connection.server_seq));
-    let back = frame::read(&site.heard().expect("the other end is told"));
+    let back = frame::read(&site.heard_by(&server));
     assert_eq!((back.dst, back.flags & RST, back.seq), (server.v4(), RST, connection.client_seq));
 }
 

@@ -69,7 +69,6 @@ fn malformed_headers_fall() {
         ("SYN with RST", |f| f[TRANSPORT + 13] = 0x06, Reason::Malformed),
         ("no flag", |f| f[TRANSPORT + 13] = 0, Reason::Malformed),
         ("cut in the TCP header", |f| f.truncate(TRANSPORT + 19), Reason::Malformed),
-        ("cut in the IP header", |f| f.truncate(NETWORK + 19), Reason::Malformed),
         ("ICMPv6 over IPv4", |f| f[NETWORK + 9] = proto::ICMP6, Reason::Malformed),
         ("more fragments", |f| f[NETWORK + 6] = 0x20, Reason::Fragment),
         ("fragment offset, high", |f| f[NETWORK + 6] = 0x01, Reason::Fragment),
@@ -82,6 +81,7 @@ fn malformed_headers_fall() {
         damage(&mut damaged);
         falls(&mut site, &damaged, *reason, case);
     }
+    assert_eq!(site.at_the_gate(&whole[..NETWORK + 19]), Fate::Dropped(Reason::Malformed));
     assert!(site.from_device(&whole).is_delivered());
 }
 
@@ -160,16 +160,20 @@ fn a_vlan_is_part_of_who_somebody_is() {
     let bare = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
 
     let judged = site.from_device(&frame::tagged(&bare, ethertype::VLAN, 7));
+    // From here on the address is taken in VLAN 7.
+    assert_eq!(site.from_device(&bare).fate, Fate::Dropped(Reason::SpoofIp));
+    let elsewhere = Host { v4: site.stranger().v4, ..device };
+    let elsewhere = frame::tcp(&elsewhere, &server, Segment::syn(port, SERVICE), &[]);
     assert!(judged.is_delivered(), "{:?}", judged.fate);
     // Priority bits are no part of it.
     assert!(site.from_device(&frame::tagged(&bare, ethertype::VLAN, 0xe007)).is_delivered());
     for vlan in [8, 0] {
-        let other = frame::tagged(&bare, ethertype::VLAN, vlan);
+        let other = frame::tagged(&elsewhere, ethertype::VLAN, vlan);
         assert_eq!(site.from_device(&other).fate, Fate::Dropped(Reason::PrincipalNew));
-        assert_eq!(site.frames_of_stranger(device.mac, vlan), Some(1));
     }
-    assert_eq!(site.from_device(&bare).fate, Fate::Dropped(Reason::PrincipalNew));
-    assert_eq!(site.frames_of_stranger(device.mac, 0), Some(2));
+    assert_eq!(site.from_device(&elsewhere).fate, Fate::Dropped(Reason::PrincipalNew));
+    assert_eq!(site.frames_of_stranger(device.mac, 8), Some(1));
+    assert_eq!(site.frames_of_stranger(device.mac, 0), Some(3));
 }
 
 #[test]
@@ -210,10 +214,12 @@ fn nothing_leaves_quarantine() {
     assert!(site.from_device(&syn).is_delivered());
     assert_eq!(site.from_device(&announcement).fate, Fate::Forwarded);
     site.set_mode(device.id, Mode::Quarantine, false);
-    falls(&mut site, &syn, Reason::Quarantine, "an allowed edge");
-    falls(&mut site, &announcement, Reason::Quarantine, "an essential");
-    let incoming = frame::tcp(&server, &device, Segment::syn(SERVICE, port), &[]);
-    assert_eq!(site.to_device(&incoming).fate, Fate::Dropped(Reason::Quarantine));
+    let dropped = Fate::Dropped(Reason::Quarantine);
+    assert_eq!(site.from_device(&announcement).fate, dropped, "not even an essential");
+    assert_eq!(site.from_device(&frame::udp(&device, &server, port, 53, b"x")).fate, dropped);
+    assert_eq!(site.to_device(&frame::udp(&server, &device, 53, port, b"x")).fate, dropped);
+    // TCP is told that it is over.
+    assert_eq!(site.from_device(&syn).fate, Fate::Reset(Reason::Quarantine));
 }
 
 #[test]

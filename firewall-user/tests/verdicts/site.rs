@@ -26,12 +26,18 @@ use graph::command::Topics;
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, setns, unshare},
-    sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket},
+    sys::{
+        socket::{
+            AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, setsockopt, socket,
+            sockopt::ReceiveTimeout,
+        },
+        time::{TimeVal, TimeValLike},
+    },
     time::{ClockId, clock_gettime},
     unistd::geteuid,
 };
 
-use crate::frame;
+use crate::frame::{self, NETWORK, TRANSPORT};
 
 /// The only port: the loopback device, on which `BPF_PROG_TEST_RUN` lets frames arrive.
 pub(crate) const PORT: u32 = 1;
@@ -87,7 +93,7 @@ pub(crate) const BOX: Host = Host {
 pub(crate) enum Fate {
     Forwarded,
     Audit,
-    Reset,
+    Reset(Reason),
     Dropped(Reason),
 }
 
@@ -172,8 +178,9 @@ impl Site {
         let up =
             Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("iproute2 is installed");
         assert!(up.success(), "the port does not come up");
-        let tap = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_NONBLOCK, SockProtocol::EthAll)
+        let tap = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), SockProtocol::EthAll)
             .expect("root may open a packet socket");
+        setsockopt(&tap, ReceiveTimeout, &TimeVal::seconds(5)).expect("a socket takes a deadline");
 
         // The lock on the folder keeps the BPF filesystem, and with it the pins, after this thread has gone.
         let folder = tempfile::tempdir().expect("a folder for the pins");
@@ -222,7 +229,6 @@ impl Site {
             let key = NetworkKey { link: PORT.to_be_bytes(), addr };
             self.maps.networks.put(Prefix { bits, key }).expect("room for a network");
         }
-        while self.heard().is_some() {}
     }
 
     fn write_config(&mut self) {
@@ -367,7 +373,7 @@ impl Site {
             Fate::Dropped(_) | Fate::Audit => assert_eq!(gate, judged.fate, "gate and TC differ"),
             // What the gate lets through is judged at TC alone.
             Fate::Forwarded => {}
-            Fate::Reset => panic!("the gate cannot end connections"),
+            Fate::Reset(_) => panic!("the gate cannot end connections"),
         }
         judged.gate = Some(gate);
         judged
@@ -399,6 +405,11 @@ impl Site {
         self.kernel
             .test_run(Hook::LanIngress, frame, &mut [0; SKB_CONTEXT])
             .unwrap_or_else(|error| panic!("{}", chain(&error)));
+    }
+
+    /// Lets a frame arrive at the gate only: `BPF_PROG_TEST_RUN` makes no socket buffer of a cut IP header.
+    pub(crate) fn at_the_gate(&mut self, frame: &[u8]) -> Fate {
+        self.run(Hook::Xdp, counter::HOOK_XDP, frame, 0).fate
     }
 
     fn run(&mut self, hook: Hook, counters: u32, frame: &[u8], mark: u32) -> Judged {
@@ -435,6 +446,7 @@ impl Site {
         let Balance { seen, passed, neutralised, reset, .. } = balance;
         let dropped: u64 = balance.dropped.iter().sum();
         assert_eq!(seen, passed + neutralised + reset + dropped, "{balance:?}");
+        assert_eq!(reset, balance.resets.iter().sum::<u64>(), "{balance:?}");
         balance
     }
 
@@ -456,16 +468,16 @@ impl Site {
         self.maps.strangers.get(&key).expect("strangers can be read").map(|stranger| stranger.frames)
     }
 
-    /// The next frame that the programs themselves sent, if there is one.
-    pub(crate) fn heard(&mut self) -> Option<Vec<u8>> {
+    /// The next frame that the programs themselves sent to this host.
+    pub(crate) fn heard_by(&self, host: &Host) -> Vec<u8> {
         let mut frame = vec![0; 2048];
-        match recv(self.tap.as_raw_fd(), &mut frame, MsgFlags::empty()) {
-            Ok(length) => {
+        loop {
+            let length = recv(self.tap.as_raw_fd(), &mut frame, MsgFlags::empty())
+                .expect("the programs send something in time");
+            if frame[..length].get(NETWORK + 16..TRANSPORT) == Some(&host.v4) {
                 frame.truncate(length);
-                Some(frame)
+                return frame;
             }
-            Err(nix::Error::EAGAIN) => None,
-            Err(error) => panic!("the packet socket fails: {error}"),
         }
     }
 }
@@ -521,14 +533,13 @@ fn fate(before: &Balance, after: &Balance) -> Fate {
     if after.passed > before.passed {
         return Fate::Forwarded;
     }
+    let more = |before: &[u64], after: &[u64]| {
+        Reason::ALL.iter().copied().find(|&reason| after[reason as usize] > before[reason as usize])
+    };
     if after.reset > before.reset {
-        return Fate::Reset;
+        return Fate::Reset(more(&before.resets, &after.resets).expect("a reset has a reason"));
     }
-    let reason = Reason::ALL
-        .iter()
-        .find(|&&reason| after.dropped[reason as usize] > before.dropped[reason as usize])
-        .expect("a balance that is even names a reason");
-    Fate::Dropped(*reason)
+    Fate::Dropped(more(&before.dropped, &after.dropped).expect("a balance that is even names a reason"))
 }
 
 fn chain(error: &KernelError) -> String {

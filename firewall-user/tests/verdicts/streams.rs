@@ -19,6 +19,11 @@ use crate::{
 
 const ALLOWED: &str = "site/hall/temp";
 const FORBIDDEN: &str = "site/lock/set";
+/// What becomes of a message that no rule is for.
+const UNKNOWN: Fate = Fate::Reset(Reason::EdgeUnknown);
+const DENIED: Fate = Fate::Reset(Reason::EdgeDenied);
+const MALFORMED: Fate = Fate::Reset(Reason::Malformed);
+const CHANGED: Fate = Fate::Reset(Reason::ProtoChanged);
 
 /// A device and a broker, and the rules for what is said between them.
 struct Rig {
@@ -106,7 +111,7 @@ fn an_allowed_topic_passes_and_another_ends_the_connection() {
     assert!(site.observed(rig.device.id).is_empty());
     let message = publish(FORBIDDEN, b"open");
     let judged = connection.send(&mut site, Client, ACK, &message);
-    connection.assert_both_reset(&mut site, &judged, message.len() as u32);
+    connection.assert_both_reset(&site, &judged, message.len() as u32);
     assert_eq!(rig.noted(&site), refused(FORBIDDEN));
     let noted = site.only_observed(rig.device.id);
     assert_eq!((noted.edge.dst, noted.edge.port), (rig.broker.id, MQTT_PORT));
@@ -123,7 +128,7 @@ fn a_large_payload_is_passed_over() {
     for part in publish(ALLOWED, &payload).chunks(1400) {
         assert_eq!(connection.say(&mut site, part), Fate::Forwarded);
     }
-    assert_eq!(connection.say(&mut site, &publish(FORBIDDEN, b"open")), Fate::Reset);
+    assert_eq!(connection.say(&mut site, &publish(FORBIDDEN, b"open")), UNKNOWN);
 }
 
 #[test]
@@ -139,7 +144,7 @@ fn one_byte_per_segment_makes_no_difference() {
     for byte in &message[..topic_ends - 1] {
         assert_eq!(connection.say(&mut site, &[*byte]), Fate::Forwarded);
     }
-    assert_eq!(connection.say(&mut site, &message[topic_ends - 1..topic_ends]), Fate::Reset);
+    assert_eq!(connection.say(&mut site, &message[topic_ends - 1..topic_ends]), UNKNOWN);
     assert_eq!(rig.noted(&site), refused(FORBIDDEN));
 }
 
@@ -151,14 +156,14 @@ fn a_message_cannot_hide_behind_others() {
     let before = [good.repeat(20), PINGREQ.repeat(300), [PINGREQ.to_vec(), good.clone()].concat()];
     for harmless in before {
         assert_eq!(rig.says(&mut site, &harmless), Fate::Forwarded);
-        assert_eq!(rig.says(&mut site, &[&harmless[..], &bad].concat()), Fate::Reset);
+        assert_eq!(rig.says(&mut site, &[&harmless[..], &bad].concat()), UNKNOWN);
     }
     // Nor across a cut.
     let mut connection = rig.connected(&mut site, V3_1_1);
     let both = [good, bad].concat();
     let (first, second) = both.split_at(25);
     assert_eq!(connection.say(&mut site, first), Fate::Forwarded);
-    assert_eq!(connection.say(&mut site, second), Fate::Reset);
+    assert_eq!(connection.say(&mut site, second), UNKNOWN);
 }
 
 #[test]
@@ -172,7 +177,7 @@ fn wildcards_match_as_mqtt_says() {
     }
     let falling = ["site/temp", "site/a/b/temp", "site/hall/temp/", "alarms", "a/door/state", "$sys/state"];
     for topic in falling {
-        assert_eq!(rig.says(&mut site, &publish(topic, b"1")), Fate::Reset, "{topic}");
+        assert_eq!(rig.says(&mut site, &publish(topic, b"1")), UNKNOWN, "{topic}");
     }
 }
 
@@ -182,7 +187,7 @@ fn the_more_specific_rule_wins() {
     let mut rig = Rig::publishing(&mut site, &["alarm/#"]);
     rig.publish(&mut site, "alarm/off", RuleState::Denied);
     assert_eq!(rig.says(&mut site, &publish("alarm/on", b"1")), Fate::Forwarded);
-    assert_eq!(rig.says(&mut site, &publish("alarm/off", b"1")), Fate::Reset);
+    assert_eq!(rig.says(&mut site, &publish("alarm/off", b"1")), DENIED);
     let noted = (Kind::MqttPublish, "alarm/off".to_owned(), Verdict::Reset, Reason::EdgeDenied);
     assert_eq!(rig.noted(&site), [noted]);
 }
@@ -192,7 +197,7 @@ fn everything_does_not_include_what_begins_with_a_dollar() {
     let Some(mut site) = site() else { return };
     let rig = Rig::publishing(&mut site, &["#"]);
     assert_eq!(rig.says(&mut site, &publish("any/thing", b"1")), Fate::Forwarded);
-    assert_eq!(rig.says(&mut site, &publish("$SYS/broker", b"1")), Fate::Reset);
+    assert_eq!(rig.says(&mut site, &publish("$SYS/broker", b"1")), UNKNOWN);
 }
 
 #[test]
@@ -204,10 +209,10 @@ fn a_subscription_must_lie_within_what_is_allowed() {
         assert_eq!(rig.says(&mut site, &subscribe(&[filter])), Fate::Forwarded, "{filter}");
     }
     for filter in ["#", "+/hall", "sites/#"] {
-        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), Fate::Reset, "{filter}");
+        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), UNKNOWN, "{filter}");
     }
     assert_eq!(rig.says(&mut site, &subscribe(&["site/a", "site/b"])), Fate::Forwarded);
-    assert_eq!(rig.says(&mut site, &subscribe(&["site/a", "other/b"])), Fate::Reset);
+    assert_eq!(rig.says(&mut site, &subscribe(&["site/a", "other/b"])), UNKNOWN);
     let noted = rig.noted(&site);
     assert!(noted.contains(&(Kind::MqttSubscribe, "#".to_owned(), Verdict::Reset, Reason::EdgeUnknown)));
 
@@ -216,7 +221,7 @@ fn a_subscription_must_lie_within_what_is_allowed() {
     rig.subscribe(&mut site, "site/lock/+", RuleState::Denied);
     assert_eq!(rig.says(&mut site, &subscribe(&["site/hall/#"])), Fate::Forwarded);
     for filter in ["site/#", "site/+/code", "site/lock/code"] {
-        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), Fate::Reset, "{filter}");
+        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), DENIED, "{filter}");
     }
 }
 
@@ -228,7 +233,7 @@ fn a_client_id_is_part_of_the_edge() {
     assert_eq!(own.say(&mut site, &connect(V3_1_1, "washer")), Fate::Forwarded);
     for id in ["hub", "washer2", "washe", ""] {
         let mut taken = rig.open(&mut site);
-        assert_eq!(taken.say(&mut site, &connect(V3_1_1, id)), Fate::Reset, "{id}");
+        assert_eq!(taken.say(&mut site, &connect(V3_1_1, id)), UNKNOWN, "{id}");
     }
     let noted = rig.noted(&site);
     assert!(noted.contains(&(Kind::MqttConnect, "hub".to_owned(), Verdict::Reset, Reason::EdgeUnknown)));
@@ -241,12 +246,17 @@ fn an_alias_is_judged_as_its_topic() {
     let mut connection = rig.connected(&mut site, V5);
     assert_eq!(connection.say(&mut site, &publish_alias(ALLOWED, 1, b"21")), Fate::Forwarded);
     assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"22")), Fate::Forwarded);
-    assert_eq!(connection.say(&mut site, &publish_alias("", 2, b"23")), Fate::Reset, "never named");
+    assert_eq!(
+        connection.say(&mut site, &publish_alias("", 2, b"23")),
+        Fate::Reset(Reason::AliasUnknown),
+        "never named"
+    );
 
     let mut connection = rig.connected(&mut site, V5);
-    assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"21")), Fate::Reset, "of another connection");
+    let foreign = connection.say(&mut site, &publish_alias("", 1, b"21"));
+    assert_eq!(foreign, Fate::Reset(Reason::AliasUnknown), "of another connection");
     let mut connection = rig.connected(&mut site, V5);
-    assert_eq!(connection.say(&mut site, &publish_alias(FORBIDDEN, 1, b"1")), Fate::Reset);
+    assert_eq!(connection.say(&mut site, &publish_alias(FORBIDDEN, 1, b"1")), UNKNOWN);
 }
 
 #[test]
@@ -259,7 +269,7 @@ fn an_alias_follows_a_changed_rule() {
     assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"22")), Fate::Forwarded);
     let denied = site.rule(RuleState::Denied);
     site.maps.rules.put(&rule, &Rule { id: rule, ..denied }).unwrap();
-    assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"23")), Fate::Reset);
+    assert_eq!(connection.say(&mut site, &publish_alias("", 1, b"23")), DENIED);
 }
 
 #[test]
@@ -306,14 +316,14 @@ fn another_protocol_on_an_mqtt_edge_is_no_mqtt() {
     let hello = [0x16, 3, 1, 0, 0xa5, 1, 0, 0, 0xa1, 3, 3];
     for words in [&hello[..], b"GET / HTTP/1.1\r\n", b"SSH-2.0-x\r\n", &publish(ALLOWED, b"21")] {
         let mut connection = rig.open(&mut site);
-        assert_eq!(connection.say(&mut site, words), Fate::Reset);
+        assert_eq!(connection.say(&mut site, words), CHANGED);
     }
-    // And once it was MQTT, it stays MQTT.
-    assert_eq!(rig.says(&mut site, &hello), Fate::Reset);
-    assert_eq!(rig.says(&mut site, &connect(V3_1_1, "washer")), Fate::Reset, "a second CONNECT");
+    // Once it was MQTT, anything else is broken MQTT.
+    assert_eq!(rig.says(&mut site, &hello), MALFORMED);
+    assert_eq!(rig.says(&mut site, &connect(V3_1_1, "washer")), MALFORMED, "a second CONNECT");
     let mut connection = rig.open(&mut site);
     assert_eq!(connection.say(&mut site, &connect(V3_1_1, "washer")), Fate::Forwarded);
-    assert_eq!(connection.answer(&mut site, b"HTTP/1.1 200 OK\r\n"), Fate::Reset);
+    assert_eq!(connection.answer(&mut site, b"HTTP/1.1 200 OK\r\n"), CHANGED);
 }
 
 #[test]
@@ -356,12 +366,12 @@ fn malformed_messages_end_the_connection() {
         ("length longer than needed", vec![0x30, 0x83, 0, 0, 1, b'a']),
     ];
     for (case, bytes) in cases {
-        assert_eq!(rig.says(&mut site, &bytes), Fate::Reset, "{case}");
+        assert_eq!(rig.says(&mut site, &bytes), MALFORMED, "{case}");
     }
     assert!(site.observed(rig.device.id).is_empty());
     // One byte more than is judged.
     assert_eq!(rig.says(&mut site, &publish(&"a".repeat(256), b"1")), Fate::Forwarded);
-    assert_eq!(rig.says(&mut site, &publish(&"a".repeat(257), b"1")), Fate::Reset);
+    assert_eq!(rig.says(&mut site, &publish(&"a".repeat(257), b"1")), Fate::Reset(Reason::ObjectCap));
 }
 
 #[test]
@@ -374,7 +384,7 @@ fn uses_of_a_message_are_counted() {
     site.maps.rules.put(&id, &Rule { counted: 1, ..rule }).unwrap();
     let mut connection = rig.connected(&mut site, V3_1_1);
     let fates: Vec<Fate> = (0..3).map(|_| connection.say(&mut site, &publish(ALLOWED, b"1"))).collect();
-    assert_eq!(fates, [Fate::Forwarded, Fate::Forwarded, Fate::Reset]);
+    assert_eq!(fates, [Fate::Forwarded, Fate::Forwarded, UNKNOWN]);
 }
 
 #[test]
@@ -388,7 +398,7 @@ fn monitoring_lets_messages_pass_and_notes_them() {
     assert_eq!(rig.noted(&site), [noted]);
     assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Forwarded);
     site.monitor(false);
-    assert_eq!(connection.say(&mut site, &publish(FORBIDDEN, b"open")), Fate::Reset);
+    assert_eq!(connection.say(&mut site, &publish(FORBIDDEN, b"open")), UNKNOWN);
 }
 
 #[test]
@@ -398,12 +408,12 @@ fn an_edge_that_goes_takes_its_stream_along() {
     let mut connection = rig.connected(&mut site, V3_1_1);
     assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Forwarded);
     site.maps.edges.remove(&rig.edge).unwrap();
-    assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Reset);
+    assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), UNKNOWN);
     // The same ports again, with the rules back: nothing of the old stream is left.
     let edge = site.edge(&rig.device, &rig.broker, MQTT_PORT, RuleState::Allowed);
     site.inspect(edge, &rig.topics);
     for (side, flags) in [(Client, crate::frame::SYN), (Server, crate::frame::SYN | ACK), (Client, ACK)] {
         assert!(connection.send(&mut site, side, flags, &[]).is_delivered());
     }
-    assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), Fate::Reset, "CONNECT comes first");
+    assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), CHANGED, "CONNECT comes first");
 }
