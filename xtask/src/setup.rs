@@ -198,7 +198,7 @@ fn ensure_bpffs(privilege: Privilege) -> Result<()> {
     shell::run(privilege.command("mount").args(["-t", "bpf", "bpf", BPFFS]))
 }
 
-fn install(privilege: Privilege, packages: &[&str]) -> Result<()> {
+pub(crate) fn install(privilege: Privilege, packages: &[&str]) -> Result<()> {
     if shell::find("apt-get").is_none() {
         bail!("please install {} (only Debian's apt-get is known here)", packages.join(", "));
     }
