@@ -113,10 +113,6 @@ pub fn claim(scratch: &mut Scratch, principal: PrincipalId, addr: &Addr) -> Resu
     if is_present(HOSTS.get_ptr(key)) || !on_link(scratch.link, *addr) {
         return Err(Reason::SpoofIp);
     }
-    if principal == PrincipalId::UNKNOWN {
-        // Bound once it is registered; until then only essentials pass anyway.
-        return Ok(());
-    }
     bind(scratch, principal, key, owner, 0)
 }
 
@@ -155,7 +151,10 @@ fn bind(
     if BINDINGS.insert(key, binding, BPF_ANY as u64).is_err() {
         return Err(Reason::TableFull);
     }
-    observe::notify(scratch, Ring::Bound, notice(key.addr, principal, 0));
+    // A stranger's address is found by its MAC once it is registered.
+    if principal != PrincipalId::UNKNOWN {
+        observe::notify(scratch, Ring::Bound, notice(key.addr, principal, 0));
+    }
     Ok(())
 }
 
