@@ -22,8 +22,8 @@ pub(crate) struct Args {
     /// End after the scenarios were played once
     #[arg(long, conflicts_with = "interface")]
     once: bool,
-    /// Port of the demonstration's page on 127.0.0.1 (0: any)
-    #[arg(long, default_value_t = 8480, conflicts_with = "interface")]
+    /// Port of the page on 127.0.0.1 (0: any)
+    #[arg(long, default_value_t = 8480)]
     port: u16,
 }
 
@@ -35,13 +35,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     build::everything(Profile::Debug)?;
 
     let mut lab = privilege.command(Profile::Debug.binary("edgeward-lab"));
-    if let Some(interface) = &args.interface {
-        lab.args(["protect", interface]);
-    } else {
-        lab.args(["demo", "--port", &args.port.to_string()]);
-        if args.once {
-            lab.arg("--once");
-        }
+    match &args.interface {
+        Some(interface) => lab.args(["protect", interface]),
+        None => lab.arg("demo"),
+    };
+    lab.args(["--port", &args.port.to_string()]);
+    if args.once {
+        lab.arg("--once");
     }
     // From here on signals are the lab's: this process becomes it.
     Err(lab.exec()).context("cannot start edgeward-lab")

@@ -2,6 +2,7 @@
 
 mod demo;
 mod page;
+mod protect;
 mod scenario;
 mod up;
 
@@ -36,6 +37,8 @@ enum Verb {
     Scenario(scenario::Args),
     /// Show the firewall and its page live, with both scenarios
     Demo(demo::Args),
+    /// Protect an interface of this machine, with the page
+    Protect(protect::Args),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -63,6 +66,7 @@ async fn verb(cli: &Cli) -> Result<()> {
         Verb::Up(args) => up::main(args, &cli.site, cli.topology),
         Verb::Down => Site::remove(&cli.site),
         Verb::Scenario(args) => scenario::main(args, &cli.site, cli.topology).await,
+        Verb::Protect(args) => protect::main(args).await,
         Verb::Demo(args) => demo::main(args, &cli.site, cli.topology).await,
     }
 }

@@ -24,6 +24,7 @@ const CODE_LIFETIME: u32 = 3600;
 /// The running page.
 pub(crate) struct Page {
     address: SocketAddr,
+    process: Process,
 }
 
 impl Page {
@@ -57,8 +58,8 @@ impl Page {
                 if done < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
             });
         }
-        Process::start(&mut web, "web", folder)?;
-        Ok(Self { address })
+        let process = Process::start(&mut web, "web", folder)?;
+        Ok(Self { address, process })
     }
 
     /// The page's address with a fresh code, and how to get there.
@@ -78,5 +79,13 @@ impl Page {
             let _ = Command::new("xdg-open").arg(&url).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         }
         Ok(())
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        if let Err(error) = self.process.stop() {
+            eprintln!("the page's process could not be ended: {error:#}");
+        }
     }
 }
