@@ -80,6 +80,6 @@ async fn end_is_asked_for() -> Result<()> {
         _ = terminate.recv() => {}
         _ = hang_up.recv() => {}
     }
-    eprintln!("\nTaking the site down.");
+    eprintln!("\nEnding.");
     Ok(())
 }
