@@ -53,7 +53,8 @@ impl Process {
         }
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let pid = Pid::from_raw(child.id().cast_signed());
-        let started = start_time(pid).with_context(|| format!("{name} ended at once"))?;
+        // It may have ended already, but its entry stays until it is asked for.
+        let (started, _) = stat(pid).with_context(|| format!("{name} has left no trace"))?;
         let process = Self { pid, started };
         process.record(name, folder)?;
         Ok(process)
@@ -67,7 +68,7 @@ impl Process {
     pub fn is_alive(&self) -> bool {
         // Our own children stay as zombies until they are asked for.
         let _ = waitpid(self.pid, Some(WaitPidFlag::WNOHANG));
-        start_time(self.pid) == Some(self.started)
+        stat(self.pid) == Some((self.started, Running::Yes))
     }
 
     /// Sends a signal, unless the process has ended.
@@ -155,14 +156,18 @@ fn record_of(folder: &Path) -> PathBuf {
     folder.join("processes")
 }
 
-/// When a process was started, in clock ticks since boot; nothing if it has ended.
-fn start_time(pid: Pid) -> Option<u64> {
+/// Whether a process still runs or only its entry is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    Yes,
+    No,
+}
+
+/// When a process was started, in clock ticks since boot, and whether it runs; nothing if there is no trace of it.
+fn stat(pid: Pid) -> Option<(u64, Running)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything, so fields are counted from its end.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+    let running = if matches!(fields.next()?, "Z" | "X") { Running::No } else { Running::Yes };
+    Some((fields.nth(18)?.parse().ok()?, running))
 }
