@@ -38,7 +38,7 @@ use graph::{
 use serde_json::Value;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{broadcast, watch},
+    sync::watch,
     time::{MissedTickBehavior, interval, sleep},
 };
 
@@ -57,12 +57,14 @@ use crate::{
     kernel::{Kernel, KernelError, Pins},
     net::Changes,
     pairing::Pairing,
-    socket::{self, Asked, Ends, Socket},
+    socket::{self, Asked, Events, Socket},
     store::{Change, Opened, Store, StoreError, Writer},
 };
 
 /// How often what rings no bell is read.
 const SCAN: Duration = Duration::from_secs(1);
+/// The shortest time between two timeouts.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// How often it is checked that the guard is still there.
 const GUARD_CHECK: Duration = Duration::from_secs(30);
 /// Bells that are handled before anything else gets its turn.
@@ -113,7 +115,6 @@ async fn protect(config: Config, mode: Option<config::SiteMode>, mut ports: Port
 
     let store = Arc::new(store);
     let (writer, mut writing) = Writer::start(Arc::clone(&store));
-    let (socket, Ends { mut asked, events }) = Socket::bind(&config.state.runtime_dir)?;
     let mut daemon = Daemon {
         clock,
         graph,
@@ -123,15 +124,18 @@ async fn protect(config: Config, mode: Option<config::SiteMode>, mut ports: Port
         seen: VecDeque::new(),
         faults,
         guard_fault: None,
+        attach_fault: None,
         status_changed: false,
         store,
         writer,
-        events,
+        events: socket::events(),
     };
     daemon.carry_out(Urgency::Decision).await?;
     daemon.tables.sweep(&ports.own_hosts())?;
     ports.attach_all(&mut kernel, clock.now())?;
     kernel.keep_only(&ports.places()).context("Failed to remove what another version left")?;
+    // Who can connect finds everything in force.
+    let (socket, mut asked) = Socket::bind(&config.state.runtime_dir, daemon.events.clone())?;
     let serving = tokio::spawn(socket.serve());
     let mut guarding = watch_guard(config.clone());
     tracing::info!(mode = daemon.graph.site().mode.as_str(), "Edgeward runs");
@@ -202,10 +206,11 @@ struct Daemon {
     /// What a person should know until the next start.
     faults: Vec<String>,
     guard_fault: Option<String>,
+    attach_fault: Option<String>,
     status_changed: bool,
     store: Arc<Store>,
     writer: Writer,
-    events: broadcast::Sender<Arc<str>>,
+    events: Events,
 }
 
 impl Daemon {
@@ -358,7 +363,8 @@ impl Daemon {
     }
 
     fn status(&self, ports: &Ports) -> Result<view::Status, KernelError> {
-        let faults: Vec<String> = self.faults.iter().chain(&self.guard_fault).cloned().collect();
+        let faults: Vec<String> =
+            self.faults.iter().chain(&self.guard_fault).chain(&self.attach_fault).cloned().collect();
         status::status(&self.tables, ports, &self.graph, &faults, self.clock.now())
     }
 
@@ -367,18 +373,25 @@ impl Daemon {
         let now = self.clock.now();
         ports.note(&mut self.tables, &mut self.graph, now)?;
         self.carry_out(Urgency::Fact).await?;
-        if let Err(error) = ports.attach_all(kernel, now) {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "An interface is not protected yet; nothing passes there"
-            );
+        let fault = ports
+            .attach_all(kernel, now)
+            .err()
+            .map(|error| format!("an interface is not protected yet, and nothing passes there: {error:#}"));
+        if fault != self.attach_fault {
+            if let Some(fault) = &fault {
+                tracing::warn!("{fault}");
+            }
+            self.attach_fault = fault;
         }
         Ok(())
     }
 
     fn until_timeout(&self) -> Duration {
         let now = self.clock.now();
-        self.graph.poll_timeout(now).map_or(SCAN, |at| Duration::from_nanos(at.saturating_sub(now.boot_ns)))
+        // A timeout that is over already must not keep the loop from everything else.
+        self.graph
+            .poll_timeout(now)
+            .map_or(SCAN, |at| Duration::from_nanos(at.saturating_sub(now.boot_ns)).max(SHORTEST))
     }
 }
 

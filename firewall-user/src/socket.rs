@@ -48,19 +48,20 @@ pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
     asked: mpsc::Sender<Asked>,
-    events: broadcast::Sender<Arc<str>>,
+    events: Events,
 }
 
-/// Where requests come out and events go in.
-pub struct Ends {
-    pub asked: mpsc::Receiver<Asked>,
-    /// Lines for everyone who watches.
-    pub events: broadcast::Sender<Arc<str>>,
+/// Lines for everyone who watches.
+pub type Events = broadcast::Sender<Arc<str>>;
+
+/// Where events go in, before anyone watches.
+pub fn events() -> Events {
+    broadcast::channel(BEHIND).0
 }
 
 impl Socket {
     /// Binds the socket; one that a dead daemon left behind is replaced. The caller holds the lock of the folder.
-    pub fn bind(runtime_dir: &Path) -> Result<(Self, Ends)> {
+    pub fn bind(runtime_dir: &Path, events: Events) -> Result<(Self, mpsc::Receiver<Asked>)> {
         let path = runtime_dir.join(SOCKET);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -75,9 +76,7 @@ impl Socket {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o660))?;
         let (asked, asked_end) = mpsc::channel(QUEUE);
-        let (events, _) = broadcast::channel(BEHIND);
-        let ends = Ends { asked: asked_end, events: events.clone() };
-        Ok((Self { listener, path, asked, events }, ends))
+        Ok((Self { listener, path, asked, events }, asked_end))
     }
 
     /// Serves connections until it is dropped.
@@ -111,11 +110,7 @@ impl Drop for Socket {
     }
 }
 
-async fn serve_connection(
-    stream: UnixStream,
-    asked: mpsc::Sender<Asked>,
-    events: broadcast::Sender<Arc<str>>,
-) -> Result<()> {
+async fn serve_connection(stream: UnixStream, asked: mpsc::Sender<Asked>, events: Events) -> Result<()> {
     let peer = stream.peer_cred().context("the peer has no credentials")?;
     let (reader, mut writer) = stream.into_split();
     if !may_use(&peer) {
@@ -255,11 +250,11 @@ mod tests {
     #[tokio::test]
     async fn a_request_comes_out_and_its_answer_goes_back() {
         let folder = tempfile::tempdir().unwrap();
-        let (socket, mut ends) = Socket::bind(folder.path()).unwrap();
+        let (socket, mut asked) = Socket::bind(folder.path(), events()).unwrap();
         let server = tokio::spawn(socket.serve());
         let mut client = dashboard::rpc::Client::connect(folder.path()).await.unwrap();
         let asking = async {
-            let asked = ends.asked.recv().await.unwrap();
+            let asked = asked.recv().await.unwrap();
             assert_eq!(asked.request, Request::Confirm);
             asked.answer.send(Ok(serde_json::json!(42))).unwrap();
         };

@@ -48,6 +48,7 @@ pub(super) struct Standing<'p> {
     pub(super) attach: &'static str,
     /// Since when our programs are there.
     pub(super) since: Option<i64>,
+    pub(super) exists: bool,
 }
 
 impl Ports {
@@ -176,6 +177,7 @@ impl Ports {
                 (Role::Lan, Attach::XdpGeneric) => "xdp-generic+tc",
             },
             since: self.present.get(&configured.name).and_then(|present| present.since),
+            exists: self.present.contains_key(&configured.name),
         })
     }
 

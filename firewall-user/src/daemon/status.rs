@@ -36,7 +36,7 @@ pub(super) fn status(
     events.delivered = events.produced.saturating_sub(events.suppressed + events.lost);
 
     let mut faults = standing_faults.to_vec();
-    for port in ports.standing().filter(|port| port.since.is_none()) {
+    for port in ports.standing().filter(|port| !port.exists) {
         faults.push(format!("{} does not exist at the moment; nothing passes there", port.name));
     }
     for map in maps.iter().filter(|map| !EVICTING.contains(&map.name)) {
