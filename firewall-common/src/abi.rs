@@ -8,6 +8,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::hash::HashKey;
 
+/// Bits of a value of `SERVERS`, by [`AddrKey`]: whose name or time service every device may use. Written by the daemon.
+pub mod server {
+    /// DNS on port 53.
+    pub const DNS: u32 = 1;
+    /// NTP on port 123.
+    pub const NTP: u32 = 2;
+}
+
 /// Version of the pinned state. A kernel object and pinned maps fit together only if it is equal.
 pub const SCHEMA: u32 = 1;
 
@@ -663,6 +671,8 @@ capacities! {
     ADDRESSES = "ADDRESSES": u32 => Addresses, 4096;
     /// The box's own addresses and those of outside hosts.
     HOSTS = "HOSTS": AddrKey => PrincipalId, 8192;
+    /// Named servers of DNS and NTP.
+    SERVERS = "SERVERS": AddrKey => u32, 64;
     /// On-link prefixes.
     NETWORKS = "NETWORKS": (u32, NetworkKey) => u32, 256;
     /// Edges down to the port.

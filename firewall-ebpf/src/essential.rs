@@ -2,8 +2,8 @@
 
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::LruHashMap;
-use firewall_common::abi::{Addr, Budget, BudgetKey, Kind, PrincipalId, capacity, counter};
+use aya_ebpf::maps::{HashMap, LruHashMap};
+use firewall_common::abi::{Addr, AddrKey, Budget, BudgetKey, Kind, PrincipalId, capacity, counter, server};
 use firewall_common::hash::Hasher;
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::essential::{self, ECHO_PAYLOAD, Essential};
@@ -17,6 +17,10 @@ use crate::{flow, observe, who};
 /// Written by the kernel. Least recently used: a sender whose bucket is forgotten has been silent for long.
 #[map]
 static BUDGETS: LruHashMap<BudgetKey, Budget> = LruHashMap::with_max_entries(capacity::BUDGETS, 0);
+
+/// Written by the daemon.
+#[map]
+static SERVERS: HashMap<AddrKey, u32> = HashMap::with_max_entries(capacity::SERVERS, 0);
 
 const DHCP_SERVER: u16 = 67;
 const DHCP_CLIENT: u16 = 68;
@@ -50,7 +54,7 @@ pub fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
 fn ip(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     match scratch.frame.proto {
         proto::UDP => udp(skb, scratch),
-        proto::TCP if scratch.frame.dst_port == DNS && to_the_box(scratch) => Ok(Answer::Opens),
+        proto::TCP if scratch.frame.dst_port == DNS && to_server(scratch, server::DNS) => Ok(Answer::Opens),
         proto::ICMP => icmp(skb, scratch),
         proto::ICMP6 => icmp6(skb, scratch),
         proto::IGMP => group(scratch),
@@ -64,9 +68,18 @@ fn from_device(scratch: &Scratch) -> bool {
     scratch.hook == counter::HOOK_LAN_INGRESS
 }
 
-#[inline(always)]
-fn to_the_box(scratch: &Scratch) -> bool {
-    from_device(scratch) && scratch.dst == PrincipalId::SELF
+/// Whether a device asks the box or a server that the configuration names for this service.
+#[inline(never)]
+fn to_server(scratch: &Scratch, service: u32) -> bool {
+    if !from_device(scratch) {
+        return false;
+    }
+    if scratch.dst == PrincipalId::SELF {
+        return true;
+    }
+    // SAFETY: the value is copied at once; the daemon replaces whole entries.
+    let services = unsafe { SERVERS.get(observe::addr_key(scratch.frame.dst, scratch.link)) };
+    matches!(services, Some(services) if services & service != 0)
 }
 
 /// ARP (RFC 826) for IPv4 over Ethernet; the sender must hold the address that it announces.
@@ -113,8 +126,8 @@ fn udp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
             }
             spend(scratch, Essential::Dhcp)
         }
-        (_, DNS) if to_the_box(scratch) => opens(scratch, Essential::Dns),
-        (_, NTP) if to_the_box(scratch) => opens(scratch, Essential::Ntp),
+        (_, DNS) if to_server(scratch, server::DNS) => opens(scratch, Essential::Dns),
+        (_, NTP) if to_server(scratch, server::NTP) => opens(scratch, Essential::Ntp),
         _ => Ok(Answer::No),
     }
 }

@@ -7,7 +7,7 @@ mod read;
 
 use std::{
     fmt, fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -23,6 +23,8 @@ pub struct Config {
     pub site: Site,
     pub interfaces: Interfaces,
     pub dhcp: Dhcp,
+    pub dns: Servers,
+    pub ntp: Servers,
     pub learning: Learning,
     pub mqtt: Mqtt,
     pub web: Web,
@@ -91,6 +93,12 @@ pub enum DhcpServer {
     Port(InterfaceName),
 }
 
+/// Servers besides this box that every device may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Servers {
+    pub servers: Vec<IpAddr>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Learning {
     /// Shortest time of learning.
@@ -137,6 +145,8 @@ impl Default for Config {
                 marks: Marks::default(),
             },
             dhcp: Dhcp { server: DhcpServer::Own },
+            dns: Servers::default(),
+            ntp: Servers::default(),
             learning: Learning {
                 min: Span::from_secs(5 * 86_400),
                 quiet: Span::from_secs(48 * 3_600),
@@ -301,6 +311,10 @@ impl fmt::Display for Config {
         match &self.dhcp.server {
             DhcpServer::Own => writeln!(f, "server = \"self\"")?,
             DhcpServer::Port(port) => writeln!(f, "server = {}", quoted(port))?,
+        }
+        for (section, Servers { servers }) in [("dns", &self.dns), ("ntp", &self.ntp)] {
+            let servers: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
+            writeln!(f, "\n[{section}]\nservers = [{}]", servers.join(", "))?;
         }
         let Learning { min, quiet, max, notice, first_run, max_edges, max_destinations } = &self.learning;
         writeln!(f, "\n[learning]")?;

@@ -18,9 +18,9 @@ pub enum Essential {
     Echo = 6,
     /// IGMP and MLD: who listens to which group.
     Group = 7,
-    /// DNS to the box.
+    /// DNS to the box or a named server.
     Dns = 8,
-    /// NTP to the box.
+    /// NTP to the box or a named server.
     Ntp = 9,
     /// Our own answers to refused datagrams.
     Answer = 10,

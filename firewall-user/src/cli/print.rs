@@ -94,10 +94,18 @@ pub(super) fn edges(edges: &[view::Edge]) {
             text(&edge.object),
             edge.tries.to_string(),
             until(edge),
-            edge.violated.clone().or_else(|| edge.reason.clone()).unwrap_or_default(),
+            why(edge),
         ]);
     }
     table.print();
+}
+
+/// Why it does not pass; what passes needs no reason.
+fn why(edge: &view::Edge) -> String {
+    match edge.state.as_str() {
+        "learned" | "allowed" => String::new(),
+        _ => edge.violated.clone().or_else(|| edge.reason.clone()).unwrap_or_default(),
+    }
 }
 
 fn until(edge: &view::Edge) -> String {

@@ -1,6 +1,6 @@
 //! From text to [`Config`], collecting mistakes.
 
-use std::{ops::Range, path::Path, str::FromStr};
+use std::{net::IpAddr, ops::Range, path::Path, str::FromStr};
 
 use toml::{
     Spanned,
@@ -16,6 +16,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("interfaces", &["protect", "uplink", "attach", "marks"]),
     ("interfaces.marks", &["judged", "gated"]),
     ("dhcp", &["server"]),
+    ("dns", &["servers"]),
+    ("ntp", &["servers"]),
     ("learning", &["min", "quiet", "max", "notice", "first_run", "max_edges", "max_destinations"]),
     ("mqtt", &["ports"]),
     ("web", &["listen"]),
@@ -105,6 +107,8 @@ fn set(config: &mut Config, section: &str, key: &str, value: &Value<'_>) -> Resu
         ("interfaces.marks", "judged") => config.interfaces.marks.judged = one_bit(value)?,
         ("interfaces.marks", "gated") => config.interfaces.marks.gated = one_bit(value)?,
         ("dhcp", "server") => config.dhcp.server = dhcp_server(value)?,
+        ("dns", "servers") => config.dns.servers = addresses(value)?,
+        ("ntp", "servers") => config.ntp.servers = addresses(value)?,
         ("learning", "min") => config.learning.min = parsed(value)?,
         ("learning", "quiet") => config.learning.quiet = parsed(value)?,
         ("learning", "max") => config.learning.max = parsed(value)?,
@@ -140,6 +144,15 @@ fn dhcp_server(value: &Value<'_>) -> Result<DhcpServer, Refused> {
         "self" => Ok(DhcpServer::Own),
         _ => parsed::<InterfaceName>(value).map(DhcpServer::Port),
     }
+}
+
+fn addresses(value: &Value<'_>) -> Result<Vec<IpAddr>, Refused> {
+    let values = list(value)?;
+    if values.len() > 16 {
+        return Err("at most 16 servers can be named; remove some".to_owned());
+    }
+    let address = |value| parsed(value).map_err(|_| "write addresses like [\"192.168.1.1\"]".to_owned());
+    values.iter().map(address).collect()
 }
 
 fn parsed<T: FromStr>(value: &Value<'_>) -> Result<T, Refused>

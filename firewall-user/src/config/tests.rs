@@ -95,6 +95,8 @@ uplink = "wan0"
 attach = "xdp-generic"
 [dhcp]
 server = "lan1"
+[dns]
+servers = ["10.0.0.1", "fd00::1"]
 [learning]
 min = "5s"
 quiet = "1m30s"

@@ -71,8 +71,12 @@ impl Observer {
         graph: &mut Graph,
         now: Now,
     ) -> Result<(), KernelError> {
-        for (key, _) in tables.maps.strangers.entries()? {
-            tell_stranger(key, ports, graph, now);
+        for (key, stranger) in tables.maps.strangers.entries()? {
+            if is_quiet(stranger.last, now) {
+                tables.maps.strangers.remove(&key)?;
+            } else {
+                tell_stranger(key, ports, graph, now);
+            }
         }
         let observed = tables.maps.observed.entries()?;
         for (key, value) in &observed {
@@ -150,7 +154,7 @@ impl Observer {
         }
         for (key, value) in observed {
             let source = per_source.entry(key.edge.src).or_default();
-            let is_quiet = value.last.saturating_add(QUIET_NS) < now.boot_ns;
+            let is_quiet = is_quiet(value.last, now);
             let is_tight = left > u64::from(capacity::OBSERVED) * share / of;
             let is_greedy = *source > OBSERVED_PER_SOURCE * share / of;
             if !(is_quiet || is_tight || is_greedy) {
@@ -168,6 +172,10 @@ impl Observer {
         }
         Ok(())
     }
+}
+
+fn is_quiet(last: u64, now: Now) -> bool {
+    last.saturating_add(QUIET_NS) < now.boot_ns
 }
 
 /// Gives back one place of a source's quota.

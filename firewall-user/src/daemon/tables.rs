@@ -3,12 +3,12 @@
 //! What was written is remembered, so that start states can be changed in place and, after a restart, everything that
 //! the model does not hold can be swept out of the pinned maps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use firewall_common::{
     abi::{
-        AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Inspect, LinkKey, MacHome, MacKey, Principal,
-        PrincipalId, Rule, RuleId,
+        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Inspect, LinkKey, MacHome, MacKey, Principal,
+        PrincipalId, Rule, RuleId, server,
     },
     hash::HashKey,
     precedence::Mode,
@@ -20,6 +20,7 @@ use crate::{
     automata::{Automata, Written},
     config,
     kernel::{KernelError, Maps},
+    net::mapped,
 };
 
 /// The maps that the graph's commands write.
@@ -71,6 +72,7 @@ impl Tables {
             _pad: [0; 6],
         };
         maps.config.put(0, &written)?;
+        name_servers(&mut maps, config)?;
         Ok(Self {
             automata: Automata::after(&maps)?,
             maps,
@@ -278,4 +280,23 @@ pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the kernel's random numbers are there once the system has booted");
     bytes
+}
+
+/// Writes which services of which addresses every device may use, and removes what is no longer configured.
+fn name_servers(maps: &mut Maps, config: &config::Config) -> Result<(), KernelError> {
+    let mut services: BTreeMap<Addr, u32> = BTreeMap::new();
+    for (servers, service) in [(&config.dns, server::DNS), (&config.ntp, server::NTP)] {
+        for address in &servers.servers {
+            *services.entry(mapped(*address)).or_default() |= service;
+        }
+    }
+    for (&addr, service) in &services {
+        maps.servers.put(&AddrKey { addr, link: 0 }, service)?;
+    }
+    for (key, _) in maps.servers.entries()? {
+        if !services.contains_key(&key.addr) {
+            maps.servers.remove(&key)?;
+        }
+    }
+    Ok(())
 }

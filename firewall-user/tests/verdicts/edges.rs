@@ -267,3 +267,18 @@ fn one_source_cannot_fill_the_table_of_facts() {
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].count, 40);
 }
+
+#[test]
+fn who_calls_from_outside_needs_an_edge_as_well() {
+    let Some(mut site) = site() else { return };
+    let (device, caller) = (site.settled(Mode::Enforcing), site.outside(true));
+    let port = site.fresh_port();
+    let syn = frame::tcp(&caller, &device, Segment::syn(port, SERVICE), &[]);
+    let judged = site.to_device(&syn);
+    assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_REDIRECT));
+    let answer = frame::read(&judged.frame);
+    assert_eq!((answer.src, answer.dst, answer.flags), (device.v4(), caller.v4(), RST | ACK));
+    assert_eq!(site.only_observed(caller.id).edge, tcp_edge(&caller, &device, SERVICE));
+    site.edge(&caller, &device, SERVICE, RuleState::Allowed);
+    assert!(site.to_device(&syn).is_delivered());
+}
