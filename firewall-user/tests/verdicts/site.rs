@@ -450,6 +450,11 @@ impl Site {
         balance
     }
 
+    /// How many frames from devices were dropped for this reason.
+    pub(crate) fn dropped(&self, reason: Reason) -> u64 {
+        self.balance(counter::HOOK_LAN_INGRESS).dropped[reason as usize]
+    }
+
     /// What was noted about a source: kind, verdict, reason, count and object, in any order.
     pub(crate) fn observed(&self, src: PrincipalId) -> Vec<Noted> {
         let entries = self.maps.observed.entries().expect("what was observed can be read");
