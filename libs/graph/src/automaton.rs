@@ -12,6 +12,7 @@ use firewall_common::precedence::RuleState;
 use crate::command::Topics;
 use crate::edge::EdgeId;
 use crate::filter::{Filter, Part};
+use crate::learning::{SET_WORDS, sets_something};
 use crate::operation::{Client, Object, Operation, Verb};
 
 /// Most states of the automata of one transport.
@@ -32,6 +33,8 @@ pub enum Pattern {
     Client(String),
     AnyClient,
     Filter(Filter),
+    /// Topics that the filter's last wildcard matches and that end with a word that sets something.
+    Sets(Filter),
 }
 
 /// What leads from one state to the next.
@@ -105,6 +108,21 @@ impl Topics {
 }
 
 impl Topics {
+    /// Whether all three sets fit into [`STATES_CAP`].
+    ///
+    /// Without `+` there are at most four states for each level of a rule (the level, what follows a `#` after it, and
+    /// both after a word that sets something), so most sets need not be compiled to know it.
+    pub(crate) fn fit(&self) -> bool {
+        let (mut levels, mut plus) = (3, false);
+        for rule in self.connect.iter().chain(&self.publish).chain(&self.subscribe) {
+            let symbols = parts(&rule.pattern);
+            levels += symbols.len() + 2;
+            plus |= matches!(rule.pattern, Pattern::Filter(_) | Pattern::Sets(_))
+                && symbols.contains(&Symbol::Plus);
+        }
+        (!plus && levels * 4 <= STATES_CAP) || self.compile(1).is_ok()
+    }
+
     /// Adds the rule of an edge, or replaces it.
     pub(crate) fn add(&mut self, operation: &Operation, rule: RuleId, state: RuleState) {
         let (rules, pattern) = match (&operation.object, operation.verb) {
@@ -127,7 +145,7 @@ impl Topics {
         for pattern in patterns {
             let rules = match pattern {
                 Pattern::Client(_) | Pattern::AnyClient => &mut self.connect,
-                Pattern::Filter(_) => &mut self.publish,
+                Pattern::Filter(_) | Pattern::Sets(_) => &mut self.publish,
             };
             rules.push(TopicRule { pattern, rule: EdgeId::GUARD, state: RuleState::Guarded });
         }
@@ -140,26 +158,32 @@ impl Topics {
                 let matches = |rule: &&TopicRule| match (&rule.pattern, id) {
                     (Pattern::AnyClient, _) => true,
                     (Pattern::Client(known), Client::Exact(id)) => known == id,
-                    (Pattern::Client(_), Client::Any) | (Pattern::Filter(_), _) => false,
+                    (Pattern::Client(_), Client::Any) | (Pattern::Filter(_) | Pattern::Sets(_), _) => false,
                 };
                 winner(&self.connect.iter().filter(matches).collect::<Vec<_>>())
             }
             (Object::Topic { filter, .. }, Verb::Subscribe) => {
-                let denies = |rule: &TopicRule| matches!(rule.state, RuleState::Denied | RuleState::Banned);
-                let clashes = |rule: &&TopicRule| {
-                    let shares =
-                        |denied: &Filter| denied.overlaps(filter) || denied.behind_share().overlaps(filter);
-                    denies(rule) && rule.pattern.filter().is_some_and(shares)
+                let stands = |rule: &&TopicRule| {
+                    let Some(known) = rule.pattern.filter() else { return false };
+                    match rule.state {
+                        RuleState::Learned | RuleState::Allowed => known.contains(filter),
+                        RuleState::Denied | RuleState::Banned | RuleState::Guarded => {
+                            known.overlaps(filter) || known.behind_share().overlaps(filter)
+                        }
+                        RuleState::Absent => false,
+                    }
                 };
-                let covers = |rule: &&TopicRule| {
-                    !denies(rule) && rule.pattern.filter().is_some_and(|known| known.contains(filter))
-                };
-                strongest(&self.subscribe.iter().filter(clashes).collect::<Vec<_>>())
-                    .or_else(|| winner(&self.subscribe.iter().filter(covers).collect::<Vec<_>>()))
+                let standing: Vec<&TopicRule> = self.subscribe.iter().filter(stands).collect();
+                let denies = |rule: &&&TopicRule| matches!(rule.state, RuleState::Denied | RuleState::Banned);
+                let clashes: Vec<&TopicRule> = standing.iter().filter(denies).copied().collect();
+                strongest(&clashes).or_else(|| winner(&standing))
             }
             (Object::Topic { filter, .. }, _) => {
-                let matches =
-                    |rule: &&TopicRule| rule.pattern.filter().is_some_and(|known| known.contains(filter));
+                let matches = |rule: &&TopicRule| match &rule.pattern {
+                    Pattern::Filter(known) => known.contains(filter),
+                    Pattern::Sets(known) => known.contains(filter) && sets_something(known, filter),
+                    Pattern::Client(_) | Pattern::AnyClient => false,
+                };
                 winner(&self.publish.iter().filter(matches).collect::<Vec<_>>())
             }
             (Object::Port { .. } | Object::Ethertype(_), _) => None,
@@ -171,7 +195,7 @@ impl Pattern {
     const fn filter(&self) -> Option<&Filter> {
         match self {
             Self::Filter(filter) => Some(filter),
-            Self::Client(_) | Self::AnyClient => None,
+            Self::Client(_) | Self::AnyClient | Self::Sets(_) => None,
         }
     }
 }
@@ -189,11 +213,35 @@ enum Question {
     Match,
     Cover,
     Clash,
+    /// As a clash, but of a guard: weaker than what a person allowed.
+    Doubt,
+}
+
+/// A part of a pattern as the compiler follows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Symbol<'a> {
+    Literal(&'a str),
+    Plus,
+    Hash,
+    /// One level that is a word that sets something.
+    Set,
+    /// Any levels, the last of which is such a word.
+    SetBelow,
+}
+
+impl<'a> From<Part<'a>> for Symbol<'a> {
+    fn from(part: Part<'a>) -> Self {
+        match part {
+            Part::Literal(literal) => Self::Literal(literal),
+            Part::Plus => Self::Plus,
+            Part::Hash => Self::Hash,
+        }
+    }
 }
 
 /// A rule as the compiler follows it.
 struct Line<'a> {
-    parts: Vec<Part<'a>>,
+    parts: Vec<Symbol<'a>>,
     question: Question,
     rule: &'a TopicRule,
 }
@@ -233,23 +281,32 @@ fn request_lines(rules: &[TopicRule]) -> Vec<Line<'_>> {
                 lines.push(Line { parts: parts(&rule.pattern), question: Question::Cover, rule });
             }
             // A shared subscription asks for the topics behind `$share/group/`.
-            RuleState::Denied | RuleState::Banned => {
-                let shared = [Part::Literal("$share"), Part::Plus];
+            RuleState::Denied | RuleState::Banned | RuleState::Guarded => {
+                let guards = rule.state == RuleState::Guarded;
+                let question = if guards { Question::Doubt } else { Question::Clash };
+                let shared = [Symbol::Literal("$share"), Symbol::Plus];
                 let behind = shared.into_iter().chain(parts(&rule.pattern)).collect();
-                lines.push(Line { parts: parts(&rule.pattern), question: Question::Clash, rule });
-                lines.push(Line { parts: behind, question: Question::Clash, rule });
+                lines.push(Line { parts: parts(&rule.pattern), question, rule });
+                lines.push(Line { parts: behind, question, rule });
             }
-            RuleState::Absent | RuleState::Guarded => {}
+            RuleState::Absent => {}
         }
     }
     lines
 }
 
-fn parts(pattern: &Pattern) -> Vec<Part<'_>> {
+fn parts(pattern: &Pattern) -> Vec<Symbol<'_>> {
     match pattern {
-        Pattern::Client(id) => vec![Part::Literal(id)],
-        Pattern::AnyClient => vec![Part::Plus],
-        Pattern::Filter(filter) => filter.parts().collect(),
+        Pattern::Client(id) => vec![Symbol::Literal(id)],
+        Pattern::AnyClient => vec![Symbol::Plus],
+        Pattern::Filter(filter) => filter.parts().map(Symbol::from).collect(),
+        Pattern::Sets(filter) => {
+            let mut symbols: Vec<Symbol<'_>> = filter.parts().map(Symbol::from).collect();
+            if let Some(last) = symbols.last_mut() {
+                *last = if *last == Symbol::Hash { Symbol::SetBelow } else { Symbol::Set };
+            }
+            symbols
+        }
     }
 }
 
@@ -295,18 +352,23 @@ impl Compiler<'_> {
     }
 
     fn literals(&self, places: &Places) -> BTreeSet<&str> {
-        let literal = |&(line, position): &(usize, Position)| match self.lines[line].parts.get(position) {
-            Some(Part::Literal(literal)) => Some(*literal),
-            Some(Part::Plus | Part::Hash) | None => None,
-        };
-        places.at.iter().filter_map(literal).collect()
+        let mut literals = BTreeSet::new();
+        for (line, position) in &places.at {
+            match self.lines[*line].parts.get(*position) {
+                Some(Symbol::Literal(literal)) => literals.extend([*literal]),
+                Some(Symbol::Set | Symbol::SetBelow) => literals.extend(SET_WORDS),
+                Some(Symbol::Plus | Symbol::Hash) | None => {}
+            }
+        }
+        literals
     }
 
     fn advance(&self, places: &Places, input: Input<'_>) -> Places {
         let step = |&(line, position): &(usize, Position)| {
-            self.lines[line].advance(position, input, places.root).map(|position| (line, position))
+            let next = self.lines[line].advance(position, input, places.root);
+            next.into_iter().flatten().map(move |position| (line, position))
         };
-        Places { root: false, at: places.at.iter().filter_map(step).collect() }
+        Places { root: false, at: places.at.iter().flat_map(step).collect() }
     }
 
     /// The rule that decides about what ends here.
@@ -322,7 +384,7 @@ impl Compiler<'_> {
         }
         let clashes = ended(Question::Clash);
         let decisive = if clashes.is_empty() {
-            winner(&[ended(Question::Match), ended(Question::Cover)].concat())
+            winner(&[ended(Question::Match), ended(Question::Cover), ended(Question::Doubt)].concat())
         } else {
             strongest(&clashes)
         };
@@ -331,35 +393,42 @@ impl Compiler<'_> {
 }
 
 impl Line<'_> {
-    fn advance(&self, position: Position, input: Input<'_>, root: bool) -> Option<Position> {
+    /// Where a level leads; at most two places, where a word that sets something may be the last one or not.
+    fn advance(&self, position: Position, input: Input<'_>, root: bool) -> [Option<Position>; 2] {
         if position == DONE {
-            return None;
+            return [None; 2];
         }
         let reserved = |literal: &str| root && literal.starts_with('$');
-        let part = self.parts.get(position);
-        match (input, part) {
-            (Input::Literal(level), Some(Part::Literal(literal))) => {
-                (level == *literal).then_some(position + 1)
+        let clashes = matches!(self.question, Question::Clash | Question::Doubt);
+        let (stay, next) = (Some(position), Some(position + 1));
+        let one = |place: Option<Position>| [place, None];
+        match (input, self.parts.get(position)) {
+            (Input::Literal(level), Some(Symbol::Literal(literal))) => one(next.filter(|_| level == *literal)),
+            (Input::Literal(level), Some(Symbol::Plus)) => one(next.filter(|_| !reserved(level))),
+            (Input::Literal(level), Some(Symbol::Hash)) => one(stay.filter(|_| !reserved(level))),
+            (Input::Literal(level), Some(Symbol::Set)) => one(next.filter(|_| SET_WORDS.contains(&level))),
+            (Input::Literal(level), Some(Symbol::SetBelow)) => {
+                [stay.filter(|_| !reserved(level)), next.filter(|_| SET_WORDS.contains(&level))]
             }
-            (Input::Literal(level), Some(Part::Plus)) => (!reserved(level)).then_some(position + 1),
-            (Input::Literal(level), Some(Part::Hash)) => (!reserved(level)).then_some(position),
-            (Input::Other | Input::Plus, Some(Part::Plus)) => Some(position + 1),
-            (Input::Other | Input::Plus, Some(Part::Hash)) => Some(position),
-            (Input::Plus, Some(Part::Literal(literal))) => {
-                (self.question == Question::Clash && !reserved(literal)).then_some(position + 1)
-            }
-            (Input::Hash, Some(Part::Hash)) => Some(DONE),
-            (Input::Hash, Some(Part::Literal(literal))) => {
-                (self.question == Question::Clash && !reserved(literal)).then_some(DONE)
+            (Input::Other | Input::Plus, Some(Symbol::Plus)) => one(next),
+            (Input::Other | Input::Plus, Some(Symbol::Hash | Symbol::SetBelow)) => one(stay),
+            (Input::Plus, Some(Symbol::Literal(literal))) => one(next.filter(|_| clashes && !reserved(literal))),
+            (Input::Hash, Some(Symbol::Hash)) => one(Some(DONE)),
+            (Input::Hash, Some(Symbol::Literal(literal))) => {
+                one(Some(DONE).filter(|_| clashes && !reserved(literal)))
             }
             // `a/#` asks for `a` too.
-            (Input::Hash, Some(Part::Plus) | None) => (self.question == Question::Clash).then_some(DONE),
-            (Input::Other, Some(Part::Literal(_)) | None) | (Input::Literal(_) | Input::Plus, None) => None,
+            (Input::Hash, Some(Symbol::Plus) | None) => one(Some(DONE).filter(|_| clashes)),
+            (Input::Other, Some(Symbol::Literal(_) | Symbol::Set) | None)
+            | (Input::Literal(_) | Input::Plus, None)
+            // Guards are not asked about requested filters.
+            | (Input::Plus, Some(Symbol::Set))
+            | (Input::Hash, Some(Symbol::Set | Symbol::SetBelow)) => [None; 2],
         }
     }
 
     fn ends(&self, position: Position) -> bool {
-        position == DONE || position == self.parts.len() || self.parts.get(position) == Some(&Part::Hash)
+        position == DONE || position == self.parts.len() || self.parts.get(position) == Some(&Symbol::Hash)
     }
 }
 
@@ -401,7 +470,7 @@ fn more_specific(inner: &Pattern, outer: &Pattern) -> bool {
     match (inner, outer) {
         (Pattern::Client(_), Pattern::AnyClient) => true,
         (Pattern::Filter(inner), Pattern::Filter(outer)) => outer.contains(inner) && !inner.contains(outer),
-        (Pattern::Client(_) | Pattern::AnyClient | Pattern::Filter(_), _) => false,
+        (Pattern::Client(_) | Pattern::AnyClient | Pattern::Filter(_) | Pattern::Sets(_), _) => false,
     }
 }
 

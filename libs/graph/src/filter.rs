@@ -107,6 +107,19 @@ impl Filter {
         Self(format!("$share/+/{}", self.0))
     }
 
+    /// `#`.
+    pub(crate) fn everything() -> Self {
+        Self("#".to_owned())
+    }
+
+    /// A filter that contains this one and only looks at the first level.
+    pub(crate) fn first_level(&self) -> Self {
+        match self.parts().next() {
+            Some(Part::Literal(level)) => Self(format!("{level}/#")),
+            Some(Part::Plus | Part::Hash) | None => Self::everything(),
+        }
+    }
+
     /// Whether every topic that `inner` matches is matched by this one too.
     pub fn contains(&self, inner: &Self) -> bool {
         let mut outer = self.parts();

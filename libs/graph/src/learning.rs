@@ -153,31 +153,52 @@ fn is_made_up(id: &str) -> bool {
 }
 
 /// Last levels of topics that make a device do something.
-const SET_WORDS: [&str; 8] = ["set", "cmd", "cmnd", "command", "commands", "control", "action", "unlock"];
+pub(crate) const SET_WORDS: [&str; 8] =
+    ["set", "cmd", "cmnd", "command", "commands", "control", "action", "unlock"];
 
-/// What of a subscription sets something: where it is not known what the subscriber is, that is asked about always.
-pub fn set_filters(filter: &Filter) -> Vec<Filter> {
-    let levels: Vec<&str> = filter.as_str().split('/').collect();
-    let Some((last, parents)) = levels.split_last() else { return Vec::new() };
-    let depths = match *last {
-        "#" => 0..=2,
-        _ => 0..=0,
-    };
-    let open = matches!(*last, "#" | "+");
-    let words = SET_WORDS.iter().filter(|word| open || *word == last);
-    words
-        .flat_map(|word| {
-            depths.clone().map(|depth| [parents, &["+"].repeat(depth), &[*word]].concat().join("/"))
-        })
-        .filter_map(|text| Filter::try_from(text).ok())
-        .collect()
+/// What is asked about even while a source learns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guard {
+    /// Everything that the filter matches.
+    All(Filter),
+    /// What of it, by its last word, sets something.
+    Sets(Filter),
+}
+
+impl Guard {
+    /// The guard of a subscription whose subscriber is unknown, and so dangerous as the target of what sets something.
+    pub fn of_unknown(filter: Filter) -> Option<Self> {
+        let (wild, sets) = match filter.parts().next_back()? {
+            Part::Literal(word) => (false, SET_WORDS.contains(&word)),
+            Part::Plus | Part::Hash => (true, true),
+        };
+        sets.then_some(if wild { Self::Sets(filter) } else { Self::All(filter) })
+    }
+
+    /// Whether it stops something of what the topic or filter matches.
+    pub fn overlaps(&self, topic: &Filter) -> bool {
+        match self {
+            Self::All(filter) => filter.overlaps(topic),
+            Self::Sets(filter) => {
+                let sets = match topic.parts().next_back() {
+                    Some(Part::Literal(_)) => sets_something(filter, topic),
+                    Some(Part::Plus | Part::Hash) | None => true,
+                };
+                sets && filter.overlaps(topic)
+            }
+        }
+    }
+}
+
+/// Whether the last level of a topic is a word that sets something, and a wildcard of the filter matches it.
+pub(crate) fn sets_something(filter: &Filter, topic: &Filter) -> bool {
+    let is_below = topic.parts().count() >= filter.parts().count();
+    is_below && matches!(topic.parts().next_back(), Some(Part::Literal(word)) if SET_WORDS.contains(&word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::Verb;
-
     fn publish(topic: &str) -> Operation {
         let (_, operation) = Operation::parse("packet", "publish", topic, 1883).unwrap();
         operation
@@ -224,15 +245,26 @@ mod tests {
 
     #[test]
     fn what_sets_something_ends_with_a_word_that_does() {
-        let texts = |filter: &str| -> Vec<String> {
-            set_filters(&Filter::try_from(filter).unwrap()).into_iter().map(String::from).collect()
-        };
-        assert_eq!(texts("light/1/set"), ["light/1/set"]);
-        assert_eq!(texts("light/1/state"), [""; 0]);
-        assert!(texts("light/+").contains(&"light/cmnd".to_owned()));
-        assert!(texts("light/#").contains(&"light/+/+/set".to_owned()));
-        assert!(texts("#").contains(&"set".to_owned()));
-        assert_eq!(publish("x").verb, Verb::Publish);
+        let filter = |text: &str| Filter::try_from(text).unwrap();
+        let guard = |text: &str| Guard::of_unknown(filter(text));
+        assert_eq!(guard("light/1/set"), Some(Guard::All(filter("light/1/set"))));
+        assert_eq!(guard("light/1/state"), None);
+        let stops =
+            |guarded: &str, topic: &str| guard(guarded).is_some_and(|guard| guard.overlaps(&filter(topic)));
+        for (guarded, topic, expected) in [
+            ("light/+", "light/cmnd", true),
+            ("light/+", "light/state", false),
+            ("light/+", "light/1/set", false),
+            ("light/#", "light/1/2/set", true),
+            ("light/#", "light/1/2/state", false),
+            ("set/#", "set", false),
+            ("#", "set", true),
+            ("light/#", "light/+", true),
+            ("light/#", "+/1/set", true),
+            ("light/#", "heat/+", false),
+        ] {
+            assert_eq!(stops(guarded, topic), expected, "{guarded} {topic}");
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn some_rules() -> impl Strategy<Value = Vec<TopicRule>> {
 
 fn text(rule: &TopicRule) -> &str {
     match &rule.pattern {
-        Pattern::Filter(filter) => filter.as_str(),
+        Pattern::Filter(filter) | Pattern::Sets(filter) => filter.as_str(),
         Pattern::Client(_) | Pattern::AnyClient => unreachable!("the tests have filters only"),
     }
 }
@@ -106,22 +106,22 @@ proptest! {
         let automaton = all.compile(1).unwrap().subscribe;
         let topics = topics();
         let asked: Vec<&String> = topics.iter().filter(|topic| matches(request.as_str(), topic)).collect();
-        let denies = |rule: &TopicRule| {
-            rule.state == RuleState::Denied && asked.iter().any(|topic| matches(text(rule), topic))
+        let shares = |rule: &TopicRule, state| {
+            rule.state == state && asked.iter().any(|topic| matches(text(rule), topic))
         };
-        let covers = |rule: &TopicRule| {
-            matches!(rule.state, RuleState::Allowed | RuleState::Learned)
-                && asked.iter().all(|topic| matches(text(rule), topic))
+        let covers = |rule: &TopicRule, state| {
+            rule.state == state && asked.iter().all(|topic| matches(text(rule), topic))
         };
         let winner = run(&automaton, &requested(&request));
         let rule = rules.iter().find(|rule| rule.rule == winner);
-        if rules.iter().any(denies) {
-            prop_assert!(rule.is_some_and(denies));
-        } else if rules.iter().any(covers) {
-            prop_assert!(rule.is_some_and(covers));
-        } else {
-            prop_assert!(rule.is_none());
-        }
+        let holds = |test: &dyn Fn(&TopicRule) -> bool| {
+            rules.iter().any(test).then(|| rule.is_some_and(test))
+        };
+        let expected = holds(&|rule| shares(rule, RuleState::Denied))
+            .or_else(|| holds(&|rule| covers(rule, RuleState::Allowed)))
+            .or_else(|| holds(&|rule| shares(rule, RuleState::Guarded)))
+            .or_else(|| holds(&|rule| covers(rule, RuleState::Learned)));
+        prop_assert_eq!(expected.unwrap_or(rule.is_none()), true, "{:?}", rule);
     }
 }
 
@@ -194,4 +194,66 @@ fn rules_that_multiply_are_refused() {
         .collect();
     let topics = Topics { publish: rules(hostile), ..Topics::default() };
     assert_eq!(topics.compile(1), Err(TooComplex));
+}
+
+/// A guard over what sets something, beside learned rules, against the words themselves.
+#[test]
+fn guards_over_set_words_stop_those_topics_only() {
+    use crate::learning::SET_WORDS;
+    let guard = |filter: &str| TopicRule {
+        pattern: Pattern::Sets(Filter::try_from(filter).unwrap()),
+        rule: RuleId(1),
+        state: RuleState::Guarded,
+    };
+    let learned = rules(vec![(filter("a/#"), RuleState::Learned), (filter("set/+/set"), RuleState::Learned)]);
+    for guarded in ["#", "a/#", "a/+", "+/b/#", "set/#"] {
+        let publish = [learned.clone(), vec![guard(guarded)]].concat();
+        let topics = Topics { publish, ..Topics::default() };
+        let automaton = topics.compile(1).unwrap().publish;
+        for topic in [
+            "set",
+            "a",
+            "a/set",
+            "a/b/set",
+            "a/b/cmnd",
+            "a/b/c/set",
+            "set/x/set",
+            "set/set",
+            "a/set/b",
+            "$a/set",
+        ] {
+            let last = topic.rsplit('/').next().unwrap_or_default();
+            // Below a `#` there is at least one level more than above it.
+            let deep = topic.split('/').count() >= guarded.split('/').count();
+            let hit = matches(guarded, topic) && deep && SET_WORDS.contains(&last);
+            let known =
+                learned.iter().find(|rule| matches(text(rule), topic)).map_or(RuleId(0), |rule| rule.rule);
+            let expected = if hit { RuleId(1) } else { known };
+            assert_eq!(run(&automaton, &levels(topic)), expected, "{topic} guarded by {guarded}");
+            let (_, operation) = Operation::parse("packet", "publish", topic, 1883).unwrap();
+            let decisive = topics.decisive(&operation).map_or(RuleId(0), |rule| rule.rule);
+            assert_eq!(decisive, expected, "{topic} guarded by {guarded}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_the_graph_says_is_what_the_automata_say(rules in some_rules(), asked in filters()) {
+        let topics = Topics { publish: rules.clone(), subscribe: rules, connect: Vec::new() };
+        let compiled = topics.compile(1).unwrap();
+        let (plane, subscribe) = Operation::parse("packet", "subscribe", asked.as_str(), 1883).unwrap();
+        let said = topics.decisive(&subscribe).map_or(RuleId(0), |rule| rule.rule);
+        prop_assert_eq!(run(&compiled.subscribe, &requested(&asked)), said);
+        if !asked.is_wild() {
+            let publish = Operation { verb: Verb::Publish, ..subscribe };
+            let said = topics.decisive(&publish).map_or(RuleId(0), |rule| rule.rule);
+            prop_assert_eq!(run(&compiled.publish, &levels(asked.as_str())), said);
+        }
+        prop_assert_eq!(plane.as_str(), "packet");
+        let states = compiled.publish.states.len() + compiled.subscribe.states.len();
+        let levels: usize = topics.publish.iter().map(|rule| text(rule).split('/').count()).sum();
+        let plus = topics.publish.iter().any(|rule| text(rule).split('/').any(|level| level == "+"));
+        prop_assert!(topics.fit() && (plus || states <= 4 * (2 * levels + 2)));
+    }
 }

@@ -39,7 +39,7 @@ impl Graph {
         let Some(edge) = self.edges.get(&id) else { return };
         let (broker, is_subscribe) = (edge.path.dst, edge.path.operation.verb == Verb::Subscribe);
         let stream = edge.path.stream().filter(|_| !edge.is_transport());
-        if stream.is_some_and(|stream| self.topics(stream, now).compile(1).is_err()) {
+        if stream.is_some_and(|stream| !self.topics(stream, now).fit()) {
             self.set_state(id, State::Pending, now);
             self.stop_learning(src, now);
             self.save_edge(id, now);
@@ -104,6 +104,7 @@ impl Graph {
 
     /// The edge waits for a decision.
     pub(super) fn pend(&mut self, path: Path, fact: &Fact, now: Now) {
+        let src = path.src;
         let known = self.index.edges.get(&path).copied();
         if known.is_none()
             && (self.pending_from(path.src) >= self.settings.pending_per_source || !self.room_for_edge(now))
@@ -112,6 +113,13 @@ impl Graph {
             return self.overflow(path.src, 1, now);
         }
         let id = self.edge_at(path, now);
+        // The kernel would learn it: from now on it is told to ask.
+        if fact.value.reason == Reason::Learned as u8
+            && self.learns(src)
+            && let Some(edge) = self.edges.get_mut(&id)
+        {
+            edge.decided = true;
+        }
         let new = known.is_none() || self.edges.get(&id).is_some_and(|edge| edge.state != State::Pending);
         self.count(id, fact, now);
         if new {

@@ -1,5 +1,7 @@
 //! Which rule applies to a path, who would be reached by it, and what it violates.
 
+use std::collections::BTreeSet;
+
 use firewall_common::abi::PrincipalId;
 use firewall_common::precedence::{self, Mode, Row, RuleState};
 
@@ -8,13 +10,17 @@ use crate::automaton::Pattern;
 use crate::command::Topics;
 use crate::edge::{Edge, EdgeId, Path, Property, Standing, State, Stream};
 use crate::filter::Filter;
-use crate::learning::set_filters;
+use crate::learning::Guard;
 use crate::operation::{Client, Object, Verb};
 use crate::principal::{Kind, Principal};
 use crate::time::Now;
 
-/// Most guarded filters in one stream; with more, everything is guarded.
-const GUARDS_CAP: usize = 64;
+/// Most subscriptions of dangerous devices that are guarded one by one; with more, by their first level.
+const DANGEROUS_CAP: usize = 32;
+/// Most subscriptions of unknown devices that are guarded one by one; with more, all that sets something is guarded.
+const UNKNOWN_CAP: usize = 8;
+/// Most client ids of others that are guarded in the kernel; with more, the rest is found out here.
+const CLIENTS_CAP: usize = 32;
 
 /// What the model says about a path.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +40,7 @@ impl Graph {
             Some(stream) => match self.topics(stream, now).decisive(&path.operation) {
                 Some(rule) if rule.rule == EdgeId::GUARD => (RuleState::Guarded, own),
                 Some(rule) => (rule.state, Some(EdgeId(rule.rule.0))),
+                None if self.takes_client(path) => (RuleState::Guarded, own),
                 None => (RuleState::Absent, own),
             },
         };
@@ -79,34 +86,36 @@ impl Graph {
         }
         let learns = self.learns(stream.src);
         if learns || topics.connect.iter().any(|rule| rule.pattern == Pattern::AnyClient) {
-            topics.guard(self.clients_of_others(stream).into_iter().map(Pattern::Client));
+            let taken = self.clients_of_others(stream).into_iter().take(CLIENTS_CAP);
+            topics.guard(taken.map(Pattern::Client));
         }
         if learns {
-            topics.guard(self.guards(stream).into_iter().map(Pattern::Filter));
+            topics.guard(self.guards(stream).into_iter().map(pattern));
         }
         topics
     }
 
-    /// Filters at a broker through which a source would reach something dangerous.
-    pub(crate) fn guards(&self, stream: Stream) -> Vec<Filter> {
-        let mut guards = Vec::new();
-        for (subscriber, filter) in self.subscriptions(stream.dst) {
-            if subscriber == stream.src {
-                continue;
-            }
+    /// What of the topics at a broker leads to something dangerous.
+    pub(crate) fn guards(&self, stream: Stream) -> Vec<Guard> {
+        let (mut dangerous, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+        for (subscriber, filter) in self.subscriptions(stream.dst).filter(|(id, _)| *id != stream.src) {
             let Some(principal) = self.principals.get(&subscriber) else { continue };
             if principal.kind.is_dangerous() {
-                guards.push(filter);
+                dangerous.insert(filter);
             } else if principal.kind == Kind::Unknown && principal.is_device() {
-                guards.extend(set_filters(&filter));
+                unknown.extend(Guard::of_unknown(filter));
             }
         }
-        guards.sort();
-        guards.dedup();
-        if guards.len() > GUARDS_CAP {
-            return everything();
+        if dangerous.len() > DANGEROUS_CAP {
+            dangerous = dangerous.iter().map(Filter::first_level).collect();
         }
-        guards
+        if dangerous.len() > DANGEROUS_CAP {
+            dangerous = BTreeSet::from([Filter::everything()]);
+        }
+        if unknown.len() > UNKNOWN_CAP {
+            unknown = BTreeSet::from([Guard::Sets(Filter::everything())]);
+        }
+        dangerous.into_iter().map(Guard::All).chain(unknown).collect()
     }
 
     /// Who has subscribed to what at a broker, or asked to.
@@ -122,20 +131,32 @@ impl Graph {
         })
     }
 
-    /// Client ids at a broker that belong to other principals.
+    /// Client ids at a broker that belong to other principals, the dangerous ones first.
     fn clients_of_others(&self, stream: Stream) -> Vec<String> {
-        self.edges_to(stream.dst)
+        let owned = |edge: &Edge| match &edge.path.operation.object {
+            Object::Client { port, id: Client::Exact(id) } if *port == stream.port && !id.is_empty() => {
+                Some((!self.is_dangerous(edge.path.src), edge.id, id.clone()))
+            }
+            Object::Client { .. } | Object::Topic { .. } | Object::Port { .. } | Object::Ethertype(_) => None,
+        };
+        let mut clients: Vec<(bool, EdgeId, String)> = self
+            .edges_to(stream.dst)
             .filter(|edge| edge.path.src != stream.src)
             .filter(|edge| matches!(edge.state, State::Learned | State::Allowed(_)))
-            .filter_map(|edge| match &edge.path.operation.object {
-                Object::Client { port, id: Client::Exact(id) } if *port == stream.port && !id.is_empty() => {
-                    Some(id.clone())
-                }
-                Object::Client { .. } | Object::Topic { .. } | Object::Port { .. } | Object::Ethertype(_) => {
-                    None
-                }
-            })
-            .collect()
+            .filter_map(owned)
+            .collect();
+        clients.sort();
+        clients.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    /// Whether a connection shows the client id of another principal.
+    fn takes_client(&self, path: &Path) -> bool {
+        match (&path.operation.object, path.stream()) {
+            (Object::Client { id: Client::Exact(id), .. }, Some(stream)) => {
+                self.clients_of_others(stream).contains(id)
+            }
+            (_, _) => false,
+        }
     }
 
     /// Who would receive what is published on this path.
@@ -179,10 +200,7 @@ impl Graph {
         if src == Some(Mode::Guest) {
             return Property::GuestInside;
         }
-        if let (Object::Client { id: Client::Exact(id), .. }, Some(stream)) =
-            (&path.operation.object, path.stream())
-            && self.clients_of_others(stream).contains(id)
-        {
+        if self.takes_client(path) {
             return Property::ClientTaken;
         }
         if self.leads_to_danger(path) {
@@ -196,6 +214,9 @@ impl Graph {
     }
 }
 
-pub(crate) fn everything() -> Vec<Filter> {
-    Filter::try_from("#").into_iter().collect()
+fn pattern(guard: Guard) -> Pattern {
+    match guard {
+        Guard::All(filter) => Pattern::Filter(filter),
+        Guard::Sets(filter) => Pattern::Sets(filter),
+    }
 }

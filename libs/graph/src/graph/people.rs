@@ -229,7 +229,12 @@ impl Graph {
             Answer::Deny => RuleState::Denied,
         };
         topics.add(&path.operation, id.rule(), state);
-        topics.compile(1).map(|_| ()).map_err(|error| Refused::TooMany(error.to_string()))
+        if topics.fit() {
+            return Ok(());
+        }
+        Err(Refused::TooMany(
+            "The message rules of this connection do not fit; use fewer wildcards".to_owned(),
+        ))
     }
 
     fn rule(

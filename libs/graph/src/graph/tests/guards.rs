@@ -191,3 +191,27 @@ fn something_like_a_habit_is_low_risk_and_something_else_medium() {
     let edge = site.edge(washer, "publish", "washer/firmware/url").unwrap();
     assert_eq!(site.graph.risk(edge, site.now), Risk::High);
 }
+
+#[test]
+fn many_unknown_devices_do_not_keep_each_other_from_learning() {
+    let mut site = Site::open();
+    let hub = site.named(1, "Hub", "hub");
+    let devices: Vec<PrincipalId> = (2..40).map(|number| site.device(number)).collect();
+    for (number, device) in devices.iter().enumerate() {
+        assert!(site.connect(*device, hub));
+        assert!(site.client(*device, hub, &format!("device {number}")));
+        assert!(site.subscribe(*device, hub, &format!("device{number}/#")));
+    }
+    for (number, device) in devices.iter().enumerate() {
+        assert!(site.publish(*device, hub, &format!("device{number}/state")));
+        let other = (number + 1) % devices.len();
+        assert!(!site.publish(*device, hub, &format!("device{other}/relay/set")));
+        // More client ids than the kernel is told of are found out here: one passes, the next does not.
+        site.client(*device, hub, &format!("device {other}"));
+        assert!(!site.client(*device, hub, &format!("device {other}")));
+        assert_eq!(site.state(*device, "connect", &format!("client:device {other}")), "pending");
+    }
+    let states: usize = site.kernel.topics.values().map(|topics| topics.publish.states.len()).sum();
+    assert!(states <= 10 * devices.len(), "{states} states");
+    site.check();
+}
