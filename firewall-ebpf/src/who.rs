@@ -176,7 +176,13 @@ fn make_room(principal: PrincipalId, key: AddrKey, owner: MacKey) -> Result<(), 
     }
     // SAFETY: the value is copied at once.
     if let Some(binding) = unsafe { BINDINGS.get(oldest) }.copied() {
-        if binding.owner.mac == owner.mac && binding.owner.vlan == owner.vlan {
+        let releases = if principal == PrincipalId::UNKNOWN {
+            // Strangers share these places, unless one was registered meanwhile: made-up senders claim no more.
+            !is_present(PRINCIPAL_BY_MAC.get_ptr(binding.owner))
+        } else {
+            binding.owner.mac == owner.mac && binding.owner.vlan == owner.vlan
+        };
+        if releases {
             let _ = BINDINGS.remove(oldest);
         }
     }

@@ -1,7 +1,7 @@
 //! What a link needs to work: passes without an edge, in its own shape only.
 
 use firewall_common::{
-    abi::{AddrKey, Kind, Role},
+    abi::{ADDRESSES_EACH, AddrKey, Kind, Role},
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
     wire::{
@@ -12,7 +12,7 @@ use firewall_common::{
 
 use crate::{
     frame::{self, NETWORK, Segment, TRANSPORT},
-    site::{BOX, Fate, Host, Site, site, transport_edge},
+    site::{BOX, Fate, Host, PORT, Site, site, transport_edge},
 };
 
 const ROUTER_ADVERTISEMENT: u8 = 134;
@@ -44,6 +44,28 @@ fn a_stranger_is_noted_and_gets_essentials_only() {
     // Not even where everyone else may go.
     let open = site.device(Mode::Learning);
     passes(&mut site, &frame::tcp(&open, &BOX, Segment::syn(40_000, 80), &[]));
+}
+
+#[test]
+fn made_up_senders_claim_few_addresses() {
+    let Some(mut site) = site() else { return };
+    let strangers: Vec<Host> = (0..64).map(|_| site.stranger()).collect();
+    for stranger in &strangers {
+        passes(&mut site, &frame::arp(stranger, stranger.mac, stranger.v4, BOX.v4));
+    }
+    let holds = |site: &Site, host: &Host| {
+        site.maps.bindings.get(&AddrKey { addr: host.v4(), link: 0 }).unwrap().is_some()
+    };
+    let held = strangers.iter().filter(|stranger| holds(&site, stranger)).count();
+    assert!((1..=ADDRESSES_EACH).contains(&held), "{held}");
+    let (first, last) = (strangers[0], strangers[63]);
+    assert!(holds(&site, &last));
+    // One that came to stay keeps what it has.
+    site.set_home(&last, 0, PORT);
+    for stranger in &strangers[..32] {
+        passes(&mut site, &frame::arp(stranger, stranger.mac, stranger.v4, BOX.v4));
+    }
+    assert!(holds(&site, &last) && !holds(&site, &first));
 }
 
 #[test]
