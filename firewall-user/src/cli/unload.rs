@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use dashboard::rpc::Client;
 
 use super::{ConfigArgs, config_of};
-use crate::{guard, kernel};
+use crate::{guard, kernel, net::Snapshot};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,8 +32,11 @@ pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> 
         let pins = kernel::Pins::open(&bpffs)?;
         pins.remove_all().context("Failed to remove the pinned maps and links")?;
     }
-    for interface in config.interfaces.protect.iter().chain(&config.interfaces.uplink) {
-        kernel::detach_clsact(interface);
+    // Before Linux 6.6 there are no links, and the command line of the daemon may have named any interface.
+    for link in Snapshot::take().context("Failed to list the interfaces")?.links {
+        if let Ok(interface) = link.name.parse() {
+            kernel::detach_clsact(&interface);
+        }
     }
     guard::unload()?;
     println!("Nothing is judged or blocked any more. The model is kept in {}.", config.state.dir.display());
