@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{
     net::{self, Namespace},
     process::{self, Process},
+    service,
     site::{Device, Site},
 };
 
@@ -68,6 +69,13 @@ fn text(body: &mut Vec<u8>, text: &str) {
     body.extend(text.as_bytes());
 }
 
+/// Which addresses a client uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpVersion {
+    V4,
+    V6,
+}
+
 /// A connection to the broker whose segments are ours to choose.
 #[derive(Debug)]
 pub struct RawClient(TcpStream);
@@ -75,7 +83,16 @@ pub struct RawClient(TcpStream);
 impl RawClient {
     /// Connects from a device and waits until the broker has accepted the client.
     pub fn open(site: &Site, device: Device, client_id: &str) -> Result<Self> {
-        let broker: SocketAddr = site.broker().parse()?;
+        Self::open_over(IpVersion::V4, site, device, client_id)
+    }
+
+    /// As [`RawClient::open`], over this version of IP.
+    pub fn open_over(version: IpVersion, site: &Site, device: Device, client_id: &str) -> Result<Self> {
+        let hub: IpAddr = match version {
+            IpVersion::V4 => site.address(Device::Hub).into(),
+            IpVersion::V6 => site.address_v6(Device::Hub).into(),
+        };
+        let broker = SocketAddr::from((hub, service::BROKER_PORT));
         let mut stream =
             site.namespace(device).enter(|| Ok(TcpStream::connect_timeout(&broker, PATIENCE)?))?;
         stream.set_nodelay(true)?;

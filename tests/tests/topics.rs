@@ -3,11 +3,12 @@
 use std::{io, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use dashboard::{rpc::Request, view};
 use lab::{
     Device, Site, Topology,
     expect::{Need, can_run},
     firewall::{Attach, Settings},
-    mqtt::{PINGREQ, RawClient, Witness, publish},
+    mqtt::{IpVersion, PINGREQ, RawClient, Witness, publish},
     scenario::Stage,
 };
 
@@ -125,12 +126,18 @@ async fn topics_are_told_apart(topology: Topology) -> Result<()> {
     }
     for attach in [Attach::Tc, Attach::Xdp, Attach::XdpGeneric] {
         let site = Site::temporary(&format!("topics-{topology}"), topology)?;
-        let stage = Stage::learned(&site, Settings { attach, ..Settings::default() }).await?;
+        let mut stage = Stage::learned(&site, Settings { attach, ..Settings::default() }).await?;
         stage.stop_washer()?;
+        ensure_attached(&mut stage, attach).await?;
         let mut witness = Witness::listen(&site)?;
-        for cut in Cut::ALL {
-            told_apart(&site, &mut witness, cut).with_context(|| {
-                format!("{cut:?}, {topology}, {attach}; the firewall's log:\n{}", stage.firewall.log())
+        for (cut, version) in
+            Cut::ALL.into_iter().flat_map(|cut| [(cut, IpVersion::V4), (cut, IpVersion::V6)])
+        {
+            told_apart(&site, &mut witness, cut, version).with_context(|| {
+                format!(
+                    "{cut:?}, {version:?}, {topology}, {attach}; the firewall's log:\n{}",
+                    stage.firewall.log()
+                )
             })?;
         }
         real_clients_are_told_apart(&site, &mut witness).with_context(|| {
@@ -140,14 +147,29 @@ async fn topics_are_told_apart(topology: Topology) -> Result<()> {
     Ok(())
 }
 
-fn told_apart(site: &Site, witness: &mut Witness, cut: Cut) -> Result<()> {
-    let payload = format!("{cut:?}");
-    let mut client = RawClient::open(site, Device::Washer, Device::Washer.host_name())?;
+/// The way to attach that is tested is the one in force.
+async fn ensure_attached(stage: &mut Stage<'_>, attach: Attach) -> Result<()> {
+    let expected = match attach {
+        Attach::Auto | Attach::Tc => "tc",
+        Attach::Xdp => "xdp+tc",
+        Attach::XdpGeneric => "xdp-generic+tc",
+    };
+    let status: view::Status = stage.client.call(Request::Status).await?;
+    for interface in status.interfaces.iter().filter(|interface| interface.role == "lan") {
+        ensure!(interface.attach == expected, "{} is attached by {}", interface.name, interface.attach);
+    }
+    Ok(())
+}
+
+fn told_apart(site: &Site, witness: &mut Witness, cut: Cut, version: IpVersion) -> Result<()> {
+    let payload = format!("{cut:?} {version:?}");
+    let open = || RawClient::open_over(version, site, Device::Washer, Device::Washer.host_name());
+    let mut client = open()?;
     cut.send(&mut client, &publish(ALLOWED, payload.as_bytes()))
         .context("the allowed message could not be sent")?;
     witness.wait_for(ALLOWED, &payload).context("the allowed message did not arrive")?;
 
-    let mut client = RawClient::open(site, Device::Washer, Device::Washer.host_name())?;
+    let mut client = open()?;
     // The connection may be reset before the last byte is handed to it.
     let _ = cut.send(&mut client, &publish(FORBIDDEN, payload.as_bytes()));
     client.wait_for_end().context("the connection with the forbidden message goes on")?;
