@@ -18,6 +18,8 @@ use nix::sched::{CloneFlags, unshare};
 
 /// How long a frame may take from one end of a cable to the other.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Pause between two looks at what is waited for.
+const POLL: Duration = Duration::from_millis(1);
 
 #[test]
 fn tcx_links_outlive_the_daemon_and_follow_the_interface() {
@@ -112,7 +114,7 @@ impl Site {
         let deadline = Instant::now() + PATIENCE;
         while received() == before {
             assert!(Instant::now() < deadline, "the frame did not arrive at lan0");
-            std::thread::yield_now();
+            std::thread::sleep(POLL);
         }
     }
 
