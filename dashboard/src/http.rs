@@ -1,10 +1,10 @@
 //! The page and its API: what `edgeward web` serves.
 //!
-//! A connection is accepted ([`serve`]) and every request on it passes the [`guard`]: a Host or Origin that is not ours is
-//! refused, and the answer gets the security headers. Files of the [`page`] are public. Everything under `/api/v1` but
-//! pairing needs a [`session`], which the daemon checks; then a handler of [`api`] puts the question to the [`daemon`] and
-//! hands its view model on, or a [`problem`]. Beside that, one task watches the daemon and keeps the latest events in a
-//! ring, from which the streams of [`live`] are fed.
+//! A connection is accepted ([`serve`]) and every request on it passes the `guard`: a Host or Origin that is not ours is
+//! refused, and the answer gets the security headers. Files of the `page` are public. Everything under `/api/v1` but
+//! pairing needs a `session`, which the daemon checks; then a handler of `api` puts the question to the `daemon` and
+//! hands its view model on, or a `problem`. Beside that, one task watches the daemon and keeps the latest events in a
+//! ring, from which the streams of `live` are fed.
 //!
 //! This process holds no rights and no state that matters: sessions, roles and decisions live in the daemon.
 

@@ -1,7 +1,8 @@
 //! What people and scripts see of Edgeward.
 //!
 //! The daemon (`edgeward run`) answers [`rpc::Request`]s on a unix socket with the view models of [`view`]; the command
-//! line prints the same models with `--json`, and the page (`edgeward web`) shows them.
+//! line prints the same models with `--json`, and the page shows them: [`http`] (`edgeward web`) asks over the same socket,
+//! hands the models out as JSON and server-sent events to browsers that are paired, and carries the page's files.
 
 // The models.
 pub mod view;
