@@ -41,10 +41,10 @@ fn outlives_and_follows(holder: Holder) {
         folder: format!("/sys/fs/bpf/edgeward-attach-{}-{holder:?}", std::process::id()).into(),
         holder,
     };
-    site.plug_in();
+    Site::plug_in();
 
     let (mut kernel, mut maps) = site.load();
-    site.attach(&mut kernel, &mut maps);
+    Site::attach(&mut kernel, &mut maps);
     site.assert_judges(&maps, "when attached");
 
     // The process goes, its links and filters stay.
@@ -54,13 +54,13 @@ fn outlives_and_follows(holder: Holder) {
     drop(maps);
 
     let (mut kernel, mut maps) = site.load();
-    site.attach(&mut kernel, &mut maps);
+    Site::attach(&mut kernel, &mut maps);
     site.assert_judges(&maps, "after a restart");
     assert_eq!(site.judged_by(&maps), 1, "one frame is judged once, not by old and new");
 
     ip("link del lan0");
-    site.plug_in();
-    site.attach(&mut kernel, &mut maps);
+    Site::plug_in();
+    Site::attach(&mut kernel, &mut maps);
     site.assert_judges(&maps, "when the interface came back");
 
     match holder {
@@ -81,7 +81,7 @@ struct Site {
 }
 
 impl Site {
-    fn plug_in(&self) {
+    fn plug_in() {
         ip("link add lan0 type veth peer name dev0");
         // The test's own frames only: no neighbour discovery of the stack.
         for interface in ["lan0", "dev0"] {
@@ -98,7 +98,7 @@ impl Site {
         Kernel::load_for(Pins::open(&self.folder).unwrap(), self.holder).unwrap()
     }
 
-    fn attach(&self, kernel: &mut Kernel, maps: &mut Maps) {
+    fn attach(kernel: &mut Kernel, maps: &mut Maps) {
         let ifindex = nix::net::if_::if_nametoindex("lan0").unwrap();
         let port = Port { link: ifindex, role: Role::Lan as u8, dhcp_server: 0, _pad: [0; 2] };
         maps.ports.put(&ifindex, &port).unwrap();

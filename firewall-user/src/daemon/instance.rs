@@ -31,13 +31,7 @@ impl Instance {
         runtime_dir: &Path,
         interfaces: impl Iterator<Item = &'n InterfaceName>,
     ) -> Result<Self> {
-        // Members of the group reach the socket in it; the socket itself says who may use it.
-        let is_new = !runtime_dir.exists();
-        fs::create_dir_all(runtime_dir)
-            .and_then(|()| match is_new {
-                true => fs::set_permissions(runtime_dir, fs::Permissions::from_mode(0o755)),
-                false => Ok(()),
-            })
+        make_folder(runtime_dir)
             .with_context(|| format!("cannot make the runtime folder {}", runtime_dir.display()))?;
         let path = runtime_dir.join("edgeward.lock");
         let file = OpenOptions::new()
@@ -56,6 +50,16 @@ impl Instance {
         let interfaces = interfaces.map(claim_interface).collect::<Result<_>>()?;
         Ok(Self { _folder: folder, _interfaces: interfaces })
     }
+}
+
+/// Members of the group reach the socket in it; the socket itself says who may use it. A folder that is there keeps the
+/// mode that its owner gave it.
+fn make_folder(runtime_dir: &Path) -> io::Result<()> {
+    if runtime_dir.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(runtime_dir)?;
+    fs::set_permissions(runtime_dir, fs::Permissions::from_mode(0o755))
 }
 
 fn claim_interface(name: &InterfaceName) -> Result<UnixListener> {
