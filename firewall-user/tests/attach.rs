@@ -107,7 +107,7 @@ impl Site {
     }
 
     /// Sends a frame from the device and waits until the interface has received it.
-    fn send(&self) {
+    fn send() {
         let before = received();
         let socket = std::net::UdpSocket::bind("10.9.0.2:0").unwrap();
         socket.send_to(b"frame", "10.9.0.1:9").unwrap();
@@ -125,7 +125,7 @@ impl Site {
     /// How many programs have seen one frame.
     fn judged_by(&self, maps: &Maps) -> u64 {
         let before = seen(maps);
-        self.send();
+        Self::send();
         seen(maps) - before
     }
 }

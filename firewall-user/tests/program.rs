@@ -20,7 +20,7 @@ use nix::{
 };
 
 /// How long the daemon may take to load its programs on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two looks at what is waited for.
 const POLL: Duration = Duration::from_millis(5);
 
