@@ -56,7 +56,7 @@ fn outlives_and_follows(holder: Holder) {
     let (mut kernel, mut maps) = site.load();
     Site::attach(&mut kernel, &mut maps);
     site.assert_judges(&maps, "after a restart");
-    assert_eq!(site.judged_by(&maps), 1, "one frame is judged once, not by old and new");
+    assert_eq!(Site::judged_by(&maps), 1, "one frame is judged once, not by old and new");
 
     ip("link del lan0");
     Site::plug_in();
@@ -69,7 +69,7 @@ fn outlives_and_follows(holder: Holder) {
     }
     // The kernel lets go of a link a moment after its pin.
     let deadline = Instant::now() + PATIENCE;
-    while site.judged_by(&maps) > 0 {
+    while Site::judged_by(&maps) > 0 {
         assert!(Instant::now() < deadline, "{holder:?}: still judged after it was detached");
     }
 }
@@ -119,11 +119,11 @@ impl Site {
     }
 
     fn assert_judges(&self, maps: &Maps, when: &str) {
-        assert!(self.judged_by(maps) > 0, "{:?}: no frame is judged {when}", self.holder);
+        assert!(Self::judged_by(maps) > 0, "{:?}: no frame is judged {when}", self.holder);
     }
 
     /// How many programs have seen one frame.
-    fn judged_by(&self, maps: &Maps) -> u64 {
+    fn judged_by(maps: &Maps) -> u64 {
         let before = seen(maps);
         Self::send();
         seen(maps) - before
