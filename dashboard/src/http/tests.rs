@@ -143,7 +143,7 @@ fn edge(rev: u64) -> Value {
     let end = json!({"id": 20, "name": "Hub", "confirmed": true, "kind": "hub"});
     json!({
         "id": 8, "plane": "packet", "from": end, "to": end, "verb": "publish", "object": "lock/front/set",
-        "meaning": null, "state": "pending", "since": 0, "by": "Anna", "until": null, "lifetime": null, "uses": null,
+        "meaning": null, "state": "pending", "since": 0, "by": "Phone", "until": null, "lifetime": null, "uses": null,
         "reason": null, "violated": null, "risk": "high", "beneficiaries": [], "tries": 1, "first_seen": null,
         "last_seen": null, "rev": rev,
     })
@@ -346,13 +346,13 @@ async fn nothing_but_pairing_answers_without_a_session() {
 #[tokio::test]
 async fn pairing_gives_a_cookie_that_opens_the_rest() {
     let site = Site::start().await;
-    let answer = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":" good ","name":"Anna\u202e"}"#).await;
+    let answer = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":" good ","name":"Phone\u202e"}"#).await;
     assert_eq!(answer.status, 204);
     assert_eq!(
         answer.header("set-cookie"),
         Some("edgeward=secret-1; Path=/; Max-Age=34560000; HttpOnly; SameSite=Strict")
     );
-    let redeemed = Request::PairRedeem { code: "good".into(), name: "Anna".into() };
+    let redeemed = Request::PairRedeem { code: "good".into(), name: "Phone".into() };
     assert!(site.daemon.calls().iter().any(|call| call.request == redeemed));
     let me = site.get("/api/v1/me").await;
     assert_eq!(me.json(), json!({"name": "Phone", "role": "owner"}));
@@ -363,7 +363,7 @@ async fn pairing_gives_a_cookie_that_opens_the_rest() {
 #[tokio::test]
 async fn a_cookie_for_tls_is_not_sent_in_the_clear() {
     let site = Site::start_with(Options { tls: true, ..Options::default() }).await;
-    let answer = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":"good","name":"Anna"}"#).await;
+    let answer = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":"good","name":"Phone"}"#).await;
     assert!(answer.header("set-cookie").unwrap().ends_with("; Secure"));
 }
 
@@ -373,7 +373,7 @@ async fn a_wrong_code_is_told_from_an_old_and_a_burnt_one() {
     for (code, problem) in
         [("bad", (403, "forbidden")), ("used", (410, "gone")), ("burnt", (429, "too_many"))]
     {
-        let body = json!({"code": code, "name": "Anna"}).to_string();
+        let body = json!({"code": code, "name": "Phone"}).to_string();
         let answer = site.send("POST", "/api/v1/pair", &[JSON], &body).await;
         let (status, code) = answer.problem();
         assert_eq!((status, code.as_str()), problem);
@@ -480,7 +480,7 @@ async fn a_conflict_says_who_decided() {
     let answer =
         site.post("/api/v1/edges/8/decision", r#"{"answer":"allow","lifetime":"always","rev":1}"#).await;
     assert_eq!(answer.problem(), (409, "conflict".into()));
-    assert_eq!(answer.json()["params"]["edge"]["by"], "Anna");
+    assert_eq!(answer.json()["params"]["edge"]["by"], "Phone");
 }
 
 #[tokio::test]

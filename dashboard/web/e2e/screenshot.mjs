@@ -14,7 +14,7 @@ if (url === undefined || file === undefined || phone === undefined) {
 const browser = await launch();
 const { page } = await open(browser, phone, undefined);
 const base = new URL('/', url).href;
-await pair(page, url, 'Anna');
+await pair(page, url, 'Phone');
 await nameDevices(page, base);
 await page.goto(`${base}#/decide`);
 await page.locator('article[data-edge]').first().waitFor({ timeout: 60_000 });

@@ -88,6 +88,42 @@ describe('the site', () => {
     await vi.waitFor(() => expect(site.inbox).toHaveLength(1));
   });
 
+  describe('while the lists are under way', () => {
+    const hello = { rev: 1, ui_build: '', daemon: { running: true, since: 0 } };
+    let arrive: (edges: Edge[]) => void;
+
+    beforeEach(() => {
+      const lists = new Promise<Edge[]>((resolve) => (arrive = resolve));
+      answers['/status'] = () => json({ mode: 'enforce', health: 'ok' });
+      answers['/principals'] = () => json([]);
+      answers['/edges'] = async () => json(await lists);
+      answers['/pending'] = async () => json((await lists).filter((one) => one.state === 'pending'));
+      site.handle({ event: 'resync', data: hello });
+    });
+
+    it('does not lose a question that came meanwhile', async () => {
+      asks({ id: 9, rev: 7 });
+      arrive([edge()]);
+      await vi.waitFor(() => expect(site.loaded).toBe(true));
+      expect(site.inbox.map((one) => one.id).sort()).toEqual([8, 9]);
+    });
+
+    it('does not ask again what was decided meanwhile', async () => {
+      site.handle({ event: 'edge.decided', data: edge({ rev: 6, state: 'denied' }) });
+      arrive([edge()]);
+      await vi.waitFor(() => expect(site.loaded).toBe(true));
+      expect(site.inbox).toEqual([]);
+      expect(site.edges.get(8)?.state).toBe('denied');
+    });
+
+    it('believes the lists where they are newer', async () => {
+      asks();
+      arrive([edge({ rev: 6, state: 'denied' })]);
+      await vi.waitFor(() => expect(site.loaded).toBe(true));
+      expect(site.inbox).toEqual([]);
+    });
+  });
+
   it('says applying until the box has answered, and sends what was shown', async () => {
     asks();
     let answer: (response: Response) => void = () => {};
@@ -114,16 +150,16 @@ describe('the site', () => {
 
   it('shows who was faster', async () => {
     asks();
-    const theirs = edge({ state: 'denied', by: 'Anna', rev: 6 });
+    const theirs = edge({ state: 'denied', by: 'Phone', rev: 6 });
     answers['/edges/8/decision'] = () => problem('conflict', 409, { edge: theirs });
     await site.decide(edge(), 'allow', 'always');
-    expect(site.elsewhere.get(8)?.by).toBe('Anna');
+    expect(site.elsewhere.get(8)?.by).toBe('Phone');
     expect(site.inbox).toEqual([]);
   });
 
   it('keeps a card that someone else settled until it is dismissed', () => {
     asks();
-    site.handle({ event: 'edge.decided', data: edge({ state: 'allowed', by: 'Anna', rev: 6 }) });
+    site.handle({ event: 'edge.decided', data: edge({ state: 'allowed', by: 'Phone', rev: 6 }) });
     expect(site.elsewhere.has(8)).toBe(true);
     site.dismiss(8);
     expect(site.elsewhere.size).toBe(0);

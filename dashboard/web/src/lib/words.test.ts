@@ -182,7 +182,7 @@ describe('facts', () => {
 
 describe('history', () => {
   const decision = (what: string, detail: string) =>
-    ({ what, detail, id: 1, at: 0, by: 'Anna', undone: false, hash: '' }) as const;
+    ({ what, detail, id: 1, at: 0, by: 'Phone', undone: false, hash: '' }) as const;
 
   it('tells where a change of mode led', () => {
     const learnt = decision('mode', 'ready to enforcing: it is time');

@@ -195,10 +195,10 @@ fn what_was_shown_before_a_change_is_refused() {
     let rev = site.graph.edge(id).unwrap().rev;
     site.connect(washer, hub);
     site.graph
-        .decide(id, Answer::Deny, Lifetime::Always, &Author::person("Anna"), Some(rev), site.now)
+        .decide(id, Answer::Deny, Lifetime::Always, &Author::person("Phone"), Some(rev), site.now)
         .unwrap();
     let late = site.graph.decide(id, Answer::Allow, Lifetime::Always, &owner(), Some(rev), site.now);
-    assert!(matches!(late, Err(Refused::Conflict(message)) if message.contains("Anna")));
+    assert!(matches!(late, Err(Refused::Conflict(message)) if message.contains("Phone")));
     site.execute();
     assert!(!site.connect(washer, hub));
     assert_eq!(site.state(washer, "connect", "tcp/1883"), "denied");
