@@ -113,15 +113,16 @@ impl Graph {
             return self.overflow(path.src, 1, now);
         }
         let id = self.edge_at(path, now);
-        // The kernel would learn it: from now on it is told to ask.
-        if fact.value.reason == Reason::Learned as u8
-            && self.learns(src)
-            && let Some(edge) = self.edges.get_mut(&id)
-        {
-            edge.decided = true;
-        }
         let new = known.is_none() || self.edges.get(&id).is_some_and(|edge| edge.state != State::Pending);
-        self.count(id, fact, now);
+        let tries = self.count(id, fact, now);
+        // The kernel would learn it: from now on it is told to ask.
+        if tries > 0 && fact.value.reason == Reason::Learned as u8 && self.learns(src) {
+            if let Some(edge) = self.edges.get_mut(&id) {
+                edge.decided = true;
+            }
+            self.tell_edge(id, now);
+            self.save_edge(id, now);
+        }
         if new {
             self.make_pending(id, now);
         }
@@ -174,8 +175,9 @@ impl Graph {
         id
     }
 
-    pub(super) fn count(&mut self, id: EdgeId, fact: &Fact, now: Now) {
-        let Some(edge) = self.edges.get_mut(&id) else { return };
+    /// Adds what is new in an entry of the kernel, tells it, and returns how much that is.
+    pub(super) fn count(&mut self, id: EdgeId, fact: &Fact, now: Now) -> u64 {
+        let Some(edge) = self.edges.get_mut(&id) else { return 0 };
         let new = edge.count(fact.key.object, &fact.value);
         let (first, last) = (now.unix_at(fact.value.first), now.unix_at(fact.value.last));
         edge.first_seen = Some(edge.first_seen.map_or(first, |known| known.min(first)));
@@ -183,7 +185,7 @@ impl Graph {
         edge.verdict = Verdict::from_code(fact.value.verdict);
         edge.reason = Reason::from_code(fact.value.reason);
         if new == 0 {
-            return;
+            return 0;
         }
         let observation = Observation {
             at: last,
@@ -205,6 +207,7 @@ impl Graph {
         if settled && self.saved.contains_key(&id) {
             self.notify(Event::EdgeChanged(id));
         }
+        new
     }
 
     /// A counted permission did not let a try pass, so its uses are gone: once the kernel says so too, the edge is

@@ -198,11 +198,13 @@ fn many_unknown_devices_do_not_keep_each_other_from_learning() {
     let hub = site.named(1, "Hub", "hub");
     let devices: Vec<PrincipalId> = (2..40).map(|number| site.device(number)).collect();
     for (number, device) in devices.iter().enumerate() {
+        site.kernel.observed.clear();
         assert!(site.connect(*device, hub));
         assert!(site.client(*device, hub, &format!("device {number}")));
         assert!(site.subscribe(*device, hub, &format!("device{number}/#")));
     }
     for (number, device) in devices.iter().enumerate() {
+        site.kernel.observed.clear();
         assert!(site.publish(*device, hub, &format!("device{number}/state")));
         let other = (number + 1) % devices.len();
         assert!(!site.publish(*device, hub, &format!("device{other}/relay/set")));
