@@ -95,6 +95,21 @@ pub fn essential(scratch: &mut Scratch) -> Result<Next, Stop> {
     keep(scratch).map(|()| PASS)
 }
 
+/// Stops the frame at hand, and with it its connection: a running one over TCP is reset at both ends, once. Without one
+/// not even a reset passes, whose numbers the sender would choose.
+#[inline(never)]
+pub fn end(scratch: &mut Scratch, reason: Reason) -> Stop {
+    find_key(scratch);
+    let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) else { return reason.into() };
+    // SAFETY: copied at once; the slot stays mapped while the program runs.
+    scratch.flow = unsafe { *entry };
+    if scratch.audit == 0 {
+        forget(&scratch.flow_key, &scratch.flow);
+    }
+    let answer = if scratch.frame.proto == proto::TCP { Answer::ResetBoth } else { Answer::Silent };
+    Stop { reason, answer }
+}
+
 /// Writes the key of the frame's connection: both directions have the same.
 #[inline(always)]
 fn find_key(scratch: &mut Scratch) {

@@ -7,7 +7,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use firewall_common::abi::{EdgeKey, Kind, PrincipalId, Role, counter, stage};
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
-use firewall_common::wire::frame::{self, Frame, proto, tcp};
+use firewall_common::wire::frame::{self, Frame};
 
 use crate::bytes::{Skb, Xdp};
 use crate::edge::{self, Use};
@@ -259,10 +259,7 @@ fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
         scratch.audit = 1;
     }
     if edge::quarantined(scratch.src, scratch.dst) {
-        // Running connections end at both ends.
-        let running = scratch.frame.proto == proto::TCP && !scratch.frame.has(tcp::RST);
-        let answer = if running { Answer::ResetBoth } else { Answer::Silent };
-        return Err(Stop { reason: Reason::Quarantine, answer });
+        return Err(flow::end(scratch, Reason::Quarantine));
     }
     match essential::judge(skb, scratch)? {
         Essential::Yes => return Ok(Next::Pass(Permit::Judged)),

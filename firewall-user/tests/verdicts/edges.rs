@@ -143,8 +143,8 @@ fn the_modes_of_both_ends_decide() {
         (Mode::Guest, outside, Fate::Forwarded),
         (Mode::Guest, harmless, Fate::Dropped(Reason::GuestInside)),
         (Mode::Guest, BOX, Fate::Dropped(Reason::GuestInside)),
-        (Mode::Learning, isolated, Fate::Reset(Reason::Quarantine)),
-        (Mode::Quarantine, outside, Fate::Reset(Reason::Quarantine)),
+        (Mode::Learning, isolated, Fate::Dropped(Reason::Quarantine)),
+        (Mode::Quarantine, outside, Fate::Dropped(Reason::Quarantine)),
     ];
     for (mode, to, fate) in cases {
         let from = site.settled(mode);

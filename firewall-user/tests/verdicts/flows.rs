@@ -13,7 +13,7 @@ use crate::{
         Side::{Client, Server},
     },
     frame::{self, ACK, FIN, RST, SYN, Segment},
-    site::{BOX, Fate, Host, Site, TC_REDIRECT, now, site, tcp_edge},
+    site::{BOX, Fate, Host, Site, TC_REDIRECT, TC_SHOT, now, site, tcp_edge},
 };
 
 const SERVICE: u16 = 8883;
@@ -178,6 +178,10 @@ fn quarantine_ends_running_connections() {
     let judged = connection.send(&mut site, Client, ACK, b"after");
     assert_eq!(judged.fate, Fate::Reset(Reason::Quarantine));
     connection.assert_both_reset(&site, &judged, 5);
+    let again = connection.send(&mut site, Client, ACK, b"again");
+    assert_eq!((again.fate, again.action), (Fate::Dropped(Reason::Quarantine), TC_SHOT), "once");
+    site.set_mode(device.id, Mode::Enforcing, false);
+    assert_eq!(connection.say(&mut site, b"later"), Fate::Dropped(Reason::Midstream));
 }
 
 #[test]

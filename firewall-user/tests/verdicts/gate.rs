@@ -8,7 +8,7 @@ use firewall_common::{
 
 use crate::{
     frame::{self, NETWORK, SYN, Segment, TRANSPORT},
-    site::{Fate, Host, MARK_GATED, OTHER_PORT, PORT, Site, TC_PASS, site},
+    site::{Fate, Host, MARK_GATED, OTHER_PORT, PORT, Site, TC_PASS, TC_SHOT, site},
 };
 
 const SERVICE: u16 = 443;
@@ -216,8 +216,11 @@ fn nothing_leaves_quarantine() {
     assert_eq!(site.from_device(&announcement).fate, dropped, "not even an essential");
     assert_eq!(site.from_device(&frame::udp(&device, &server, port, 53, b"x")).fate, dropped);
     assert_eq!(site.to_device(&frame::udp(&server, &device, 53, port, b"x")).fate, dropped);
-    // TCP is told that it is over.
-    assert_eq!(site.from_device(&syn).fate, Fate::Reset(Reason::Quarantine));
+    // What was never connected does not even get a reset through.
+    let judged = site.from_device(&syn);
+    assert_eq!((judged.fate, judged.action), (dropped, TC_SHOT));
+    let incoming = frame::tcp(&server, &device, Segment::syn(SERVICE, port), &[]);
+    assert_eq!(site.to_device(&incoming).fate, dropped);
 }
 
 #[test]
