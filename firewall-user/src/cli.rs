@@ -146,7 +146,7 @@ struct RunArgs {
     /// The interface to the Internet
     #[arg(long, value_name = "IF")]
     uplink: Option<InterfaceName>,
-    /// Mode of the site: monitor or enforce
+    /// Mode of a site at its first start: monitor or enforce; later starts keep the mode of the site
     #[arg(long)]
     mode: Option<SiteMode>,
     /// Which programs are attached: auto, tc, xdp or xdp-generic
@@ -339,6 +339,9 @@ async fn run_daemon(args: RunArgs, runtime_dir: Option<PathBuf>) -> Result<()> {
     if let Some(uplink) = args.uplink {
         config.interfaces.uplink = Some(uplink);
     }
+    if let Some(mode) = args.mode {
+        config.site.mode = mode;
+    }
     if let Some(attach) = args.attach {
         config.interfaces.attach = attach;
     }
@@ -363,7 +366,7 @@ async fn run_daemon(args: RunArgs, runtime_dir: Option<PathBuf>) -> Result<()> {
     }
     // What the daemon makes is for root; the socket says itself who may use it.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    daemon::run(config, args.mode).await
+    daemon::run(config).await
 }
 
 /// A socket that exists but may not be used means the wrong user, not that the daemon is not running.

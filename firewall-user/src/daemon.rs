@@ -30,7 +30,7 @@ use dashboard::{
 use graph::{
     Command, Graph, Now, Settings,
     command::{Alarm, Event},
-    decision::{Author, SiteMode},
+    decision::SiteMode,
     edge::State,
     ledger,
     record::Record,
@@ -72,15 +72,15 @@ const BELLS: usize = 256;
 /// Observations that are kept for `edgeward observe`.
 const OBSERVATIONS: usize = 4096;
 
-/// Runs the daemon until it is told to stop. `mode` is what the command line says of the site's mode.
-pub async fn run(config: Config, mode: Option<config::SiteMode>) -> Result<()> {
+/// Runs the daemon until it is told to stop.
+pub async fn run(config: Config) -> Result<()> {
     let ports = Ports::configured(&config)?;
     let interfaces = &config.interfaces;
     let _instance =
         Instance::claim(&config.state.runtime_dir, interfaces.protect.iter().chain(&interfaces.uplink))?;
     let pins = Pins::open(&config.state.bpffs)?;
     guard_of(&config).load()?;
-    Box::pin(protect(config, mode, ports, pins)).await.inspect_err(|_| {
+    Box::pin(protect(config, ports, pins)).await.inspect_err(|_| {
         tracing::warn!(
             "The guard stays: nothing new passes the protected interfaces until Edgeward runs, or `edgeward unload` removes it"
         );
@@ -88,7 +88,7 @@ pub async fn run(config: Config, mode: Option<config::SiteMode>) -> Result<()> {
 }
 
 /// From here on nothing passes that was not judged.
-async fn protect(config: Config, mode: Option<config::SiteMode>, mut ports: Ports, pins: Pins) -> Result<()> {
+async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     let mut stop = Stop::listen()?;
     let clock = Clock::new()?;
     let Opened { store, set_aside } = Store::open(&config.state.dir)?;
@@ -103,8 +103,12 @@ async fn protect(config: Config, mode: Option<config::SiteMode>, mut ports: Port
         tracing::error!("{fault}");
         faults.push(fault);
     }
-    if let Some(mode) = mode {
-        choose_mode(&mut graph, mode, clock.now());
+    if graph.site().mode != site_mode(config.site.mode) {
+        tracing::info!(
+            "The site stays in mode {}, as it was left; `edgeward mode {}` changes it",
+            graph.site().mode.as_str(),
+            config.site.mode
+        );
     }
 
     let (mut kernel, maps) = Kernel::load(pins)?;
@@ -459,17 +463,6 @@ fn site_mode(mode: config::SiteMode) -> SiteMode {
     match mode {
         config::SiteMode::Monitor => SiteMode::Monitor,
         config::SiteMode::Enforce => SiteMode::Enforce,
-    }
-}
-
-/// Sets the mode that the command line names. Whoever starts the daemon is at the box, so nothing is to be confirmed.
-fn choose_mode(graph: &mut Graph, mode: config::SiteMode, now: Now) {
-    let author = Author::person("command line");
-    let mode = site_mode(mode);
-    if graph.site().mode != mode {
-        let changed = graph.site_mode(mode, &author, now);
-        // Monitor has nothing to confirm.
-        let _confirmed = changed.and_then(|_| graph.confirm(&author, now));
     }
 }
 
