@@ -126,7 +126,9 @@ async fn topics_are_told_apart(topology: Topology) -> Result<()> {
     }
     for attach in [Attach::Tc, Attach::Xdp, Attach::XdpGeneric] {
         let site = Site::temporary(&format!("topics-{topology}"), topology)?;
-        let mut stage = Stage::learned(&site, Settings { attach, ..Settings::default() }).await?;
+        let mut stage = Stage::learned(&site, Settings { attach, ..Settings::default() })
+            .await
+            .with_context(|| format!("{topology}, {attach}"))?;
         stage.stop_washer()?;
         ensure_attached(&mut stage, attach).await?;
         let mut witness = Witness::listen(&site)?;
