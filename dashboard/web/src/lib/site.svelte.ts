@@ -68,6 +68,9 @@ export class Site {
   newBuild = $state(false);
 
   #later = $state.raw<later.Later>(later.read(localStorage));
+  /** Lists that are being fetched, and what happened meanwhile: they may be older than that. */
+  #fetching = 0;
+  #meanwhile: (() => void)[] = [];
   #stop: (() => void) | undefined;
   #build: string | undefined;
 
@@ -122,7 +125,7 @@ export class Site {
     this.#setProgress(edge.id, { kind: 'applying' });
     const result = await api.decide(edge.id, { answer, lifetime, rev: edge.rev });
     if (result.ok) {
-      this.#takeEdge(result.value.edge ?? edge, false);
+      this.#takeEdge(result.value.edge ?? edge, false, true);
       this.#setWaiting(edge.id, false);
       this.#setProgress(edge.id, undefined);
       this.done = { edge: result.value.edge ?? edge, answer, lifetime, decision: result.value.decision_id };
@@ -228,7 +231,7 @@ export class Site {
         this.#takePrincipal(event.data);
         break;
       case 'principal.removed':
-        this.principals = without(this.principals, event.data.id);
+        this.#dropPrincipal(event.data.id);
         break;
       case 'status':
         this.status = event.data;
@@ -257,22 +260,37 @@ export class Site {
   }
 
   async #load(): Promise<void> {
-    const [status, edges, pending, principals] = await Promise.all([
-      api.status(),
-      api.edges(),
-      api.pending(),
-      api.principals(),
-    ]);
-    for (const answer of [status, edges, pending, principals]) {
-      if (!answer.ok) return this.#noteOutage(answer.failure);
-    }
-    if (!(status.ok && edges.ok && pending.ok && principals.ok)) return;
-    this.status = status.value;
-    this.edges = byId([...edges.value, ...pending.value]);
-    this.waiting = new Set(pending.value.map((edge) => edge.id));
-    this.principals = byId(principals.value);
-    this.loaded = true;
+    await this.#fetch(
+      () => Promise.all([api.status(), api.edges(), api.pending(), api.principals()]),
+      ([status, edges, pending, principals]) => {
+        for (const answer of [status, edges, pending, principals]) {
+          if (!answer.ok) return this.#noteOutage(answer.failure);
+        }
+        if (!(status.ok && edges.ok && pending.ok && principals.ok)) return;
+        this.status = status.value;
+        this.edges = byId([...edges.value, ...pending.value]);
+        this.waiting = new Set(pending.value.map((edge) => edge.id));
+        this.principals = byId(principals.value);
+        this.loaded = true;
+      },
+    );
     await this.#reloadDecisions();
+  }
+
+  /** Takes in lists, and then once more what became known while they were under way. */
+  async #fetch<T>(ask: () => Promise<T>, take: (answer: T) => void): Promise<void> {
+    this.#fetching += 1;
+    const answer = await ask();
+    take(answer);
+    this.#fetching -= 1;
+    const meanwhile = this.#meanwhile;
+    this.#meanwhile = [];
+    for (const again of meanwhile) again();
+  }
+
+  /** Keeps a change for a list that may not have it yet. */
+  #keep(change: () => void): void {
+    if (this.#fetching > 0) this.#meanwhile.push(change);
   }
 
   /** After the stream was refused: logged out, or only away for a while? */
@@ -343,26 +361,32 @@ export class Site {
   }
 
   async #reloadWaiting(): Promise<void> {
-    const pending = await api.pending();
-    if (!pending.ok) return;
-    for (const edge of pending.value) this.#takeEdge(edge, true);
-    this.waiting = new Set(pending.value.map((edge) => edge.id));
+    await this.#fetch(
+      () => api.pending(),
+      (pending) => {
+        if (!pending.ok) return;
+        this.edges = new Map([...this.edges, ...byId(pending.value)]);
+        this.waiting = new Set(pending.value.map((edge) => edge.id));
+      },
+    );
   }
 
   /** Takes an edge in, unless a newer state of it is known already. */
-  #takeEdge(edge: Edge, waits: boolean): void {
+  #takeEdge(edge: Edge, waits: boolean, isMine = false): void {
+    this.#keep(() => this.#takeEdge(edge, waits, isMine));
     const known = this.edges.get(edge.id);
     if (known !== undefined && known.rev > edge.rev) return;
     this.edges = new Map(this.edges).set(edge.id, edge);
     if (!waits && this.waiting.has(edge.id) && this.progress.get(edge.id)?.kind !== 'applying') {
       this.elsewhere = new Map(this.elsewhere).set(edge.id, edge);
     }
-    if (waits) this.elsewhere = without(this.elsewhere, edge.id);
+    if (waits || isMine) this.elsewhere = without(this.elsewhere, edge.id);
     this.#setWaiting(edge.id, waits);
     if (this.done !== undefined && this.done.edge.id === edge.id) this.done = { ...this.done, edge };
   }
 
   #dropEdge(id: number): void {
+    this.#keep(() => this.#dropEdge(id));
     const edge = this.edges.get(id);
     if (edge !== undefined && this.waiting.has(id)) this.elsewhere = new Map(this.elsewhere).set(id, edge);
     this.edges = without(this.edges, id);
@@ -370,9 +394,15 @@ export class Site {
   }
 
   #takePrincipal(principal: Principal): void {
+    this.#keep(() => this.#takePrincipal(principal));
     const known = this.principals.get(principal.id);
     if (known !== undefined && known.rev > principal.rev) return;
     this.principals = new Map(this.principals).set(principal.id, principal);
+  }
+
+  #dropPrincipal(id: number): void {
+    this.#keep(() => this.#dropPrincipal(id));
+    this.principals = without(this.principals, id);
   }
 
   #setWaiting(id: number, waits: boolean): void {

@@ -116,6 +116,19 @@ describe('the site', () => {
       expect(site.edges.get(8)?.state).toBe('denied');
     });
 
+    it('does not take an own decision for that of someone else', async () => {
+      asks();
+      answers['/edges/8/decision'] = () =>
+        json({ decision_id: 3, state: 'applied', edge: edge({ state: 'denied', rev: 6 }) });
+      const decided = site.decide(edge(), 'deny', 'always');
+      site.handle({ event: 'edge.decided', data: edge({ rev: 6, state: 'denied' }) });
+      await decided;
+      arrive([edge()]);
+      await vi.waitFor(() => expect(site.loaded).toBe(true));
+      expect(site.inbox).toEqual([]);
+      expect(site.elsewhere.size).toBe(0);
+    });
+
     it('believes the lists where they are newer', async () => {
       asks();
       arrive([edge({ rev: 6, state: 'denied' })]);
