@@ -44,17 +44,7 @@ impl Path {
         let (kind, proto, port) = self.operation.transport();
         EdgeKey { src: self.src, dst: self.dst, port, proto, kind: kind as u8 }
     }
-}
 
-/// A TCP port of a broker as one client reaches it: what carries messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stream {
-    pub src: PrincipalId,
-    pub dst: PrincipalId,
-    pub port: u16,
-}
-
-impl Path {
     /// The stream that this message is in, or that this transport carries.
     pub fn stream(&self) -> Option<Stream> {
         let port = match self.operation.object {
@@ -65,6 +55,14 @@ impl Path {
         };
         Some(Stream { src: self.src, dst: self.dst, port })
     }
+}
+
+/// A TCP port of a broker as one client reaches it: what carries messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stream {
+    pub src: PrincipalId,
+    pub dst: PrincipalId,
+    pub port: u16,
 }
 
 impl Stream {

@@ -19,7 +19,7 @@ pub const DESCRIPTION_CAP: usize = 400;
 /// Most places of one principal.
 pub const PLACES_CAP: usize = 8;
 /// Most addresses that are remembered for one principal.
-pub const ADDRESSES_CAP: usize = 16;
+pub const ADDRESSES_CAP: usize = firewall_common::abi::ADDRESSES_EACH;
 
 /// A device, an outside host, the box itself or everyone on the link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

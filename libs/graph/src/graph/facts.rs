@@ -273,12 +273,17 @@ impl Graph {
         }
         match self.index.hosts.get(&addr.0).or_else(|| self.index.bound.get(&addr.0)) {
             Some(&id) => Target::Known(id),
-            None if self.is_inside(addr) || addr.is_everyone() => Target::Nobody,
-            None => Target::NewHost(addr),
+            None if self.can_be_outside(addr) => Target::NewHost(addr),
+            None => Target::Nobody,
         }
     }
 
-    pub(super) fn is_inside(&self, addr: Addr) -> bool {
+    /// Whether an address that nobody holds may be that of a host beyond the uplink.
+    pub(super) fn can_be_outside(&self, addr: Addr) -> bool {
+        !self.is_inside(addr) && !addr.is_everyone() && !addr.is_unspecified()
+    }
+
+    fn is_inside(&self, addr: Addr) -> bool {
         addr.is_link_local() || self.networks.iter().any(|network| network.contains(addr))
     }
 

@@ -1,5 +1,6 @@
 //! What people decide about edges.
 
+use firewall_common::abi::PrincipalId;
 use firewall_common::precedence::RuleState;
 
 use super::{COUNTED_CAP, Graph, Spec};
@@ -7,6 +8,7 @@ use crate::command::{Command, Event};
 use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, What};
 use crate::edge::{Edge, EdgeId, Path, Ruling, State};
 use crate::operation::Operation;
+use crate::principal::parse_address;
 use crate::time::Now;
 
 impl Graph {
@@ -39,14 +41,34 @@ impl Graph {
         now: Now,
     ) -> Result<(DecisionId, EdgeId), Refused> {
         self.expire(now);
-        let (src, dst) = (self.find(&spec.from)?, self.find(&spec.to)?);
         let (plane, operation) =
             Operation::parse(&spec.plane, &spec.verb, &spec.object, self.settings.mqtt_port())
                 .map_err(|error| Refused::Invalid(error.to_string()))?;
-        if src == dst {
-            return Err(Refused::Invalid("An edge leads from one principal to another".to_owned()));
+        let src = self.find_or_add(&spec.from, now)?;
+        let decided = self.find_or_add(&spec.to, now).and_then(|dst| {
+            let path = Path { plane, src, dst, operation };
+            let decided = self.decide_path(path, answer, lifetime, author, now);
+            self.collect_outside(dst, now);
+            decided
+        });
+        self.collect_outside(src, now);
+        decided
+    }
+
+    /// The principal that a person means; the address of an outside host need not have been seen yet.
+    fn find_or_add(&mut self, text: &str, now: Now) -> Result<PrincipalId, Refused> {
+        let found = self.find(text);
+        if found == Ok(PrincipalId::UNKNOWN) {
+            let message =
+                "Name an outside host by its address; for the whole Internet make the device a guest";
+            return Err(Refused::Invalid(message.to_owned()));
         }
-        self.decide_path(Path { plane, src, dst, operation }, answer, lifetime, author, now)
+        match parse_address(text.trim()).filter(|addr| found.is_err() && self.can_be_outside(*addr)) {
+            Some(addr) => self
+                .new_host(PrincipalId::UNKNOWN, addr, now)
+                .ok_or_else(|| Refused::TooMany("There is no room for more outside hosts".to_owned())),
+            None => found,
+        }
     }
 
     pub(crate) fn decide_path(
@@ -57,6 +79,9 @@ impl Graph {
         author: &Author,
         now: Now,
     ) -> Result<(DecisionId, EdgeId), Refused> {
+        if path.src == path.dst {
+            return Err(Refused::Invalid("An edge leads from one principal to another".to_owned()));
+        }
         let known = self.index.edges.get(&path).copied();
         if known.is_none() && !self.room_for_edge(now) {
             return Err(Refused::TooMany("The model is full; remove edges first".to_owned()));

@@ -280,6 +280,23 @@ fn enforce_reverts_unless_confirmed() {
 }
 
 #[test]
+fn an_outside_host_can_be_named_before_it_was_seen() {
+    let (mut site, _, washer, _) = asked();
+    site.write(["Washer", "192.0.2.7", "connect", "tcp/443"], Answer::Allow).unwrap();
+    assert!(site.reach(washer, [192, 0, 2, 7], 443));
+    assert!(!site.reach(washer, [192, 0, 2, 7], 80));
+    for wrong in ["255.255.255.255", "0.0.0.0", "ff02::1", "fe80::1", "Internet"] {
+        assert!(site.write(["Washer", wrong, "connect", "tcp/443"], Answer::Allow).is_err(), "{wrong}");
+    }
+    let hosts = site.kernel.hosts.len();
+    assert!(site.write(["192.0.2.8", "192.0.2.9", "publish", "a/#/b"], Answer::Allow).is_err());
+    assert!(site.write(["192.0.2.8", "192.0.2.8", "connect", "tcp/1"], Answer::Allow).is_err());
+    assert!(site.write(["192.0.2.8", "Nobody", "connect", "tcp/1"], Answer::Allow).is_err());
+    assert_eq!(site.kernel.hosts.len(), hosts, "what was refused leaves nothing behind");
+    site.check();
+}
+
+#[test]
 fn a_decision_soon_after_another_has_its_own_end() {
     let (mut site, _, _, id) = asked();
     site.say(id, Answer::Allow, Lifetime::For(60));
