@@ -117,10 +117,10 @@ fn holds(scratch: &mut Scratch, addr: &Addr) -> Result<(), Reason> {
 #[inline(always)]
 fn udp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     match (scratch.frame.src_port, scratch.frame.dst_port) {
-        (DHCP_CLIENT, DHCP_SERVER) => dhcp_request(skb, scratch),
-        (DHCP_SERVER, DHCP_CLIENT) => dhcp_reply(skb, scratch),
-        (DHCP6_CLIENT, DHCP6_SERVER) => spend(scratch, Essential::Dhcp),
-        (DHCP6_SERVER, DHCP6_CLIENT) => {
+        (DHCP_CLIENT, DHCP_SERVER) if stays_on_link(scratch) => dhcp_request(skb, scratch),
+        (DHCP_SERVER, DHCP_CLIENT) if stays_on_link(scratch) => dhcp_reply(skb, scratch),
+        (DHCP6_CLIENT, DHCP6_SERVER) if stays_on_link(scratch) => spend(scratch, Essential::Dhcp),
+        (DHCP6_SERVER, DHCP6_CLIENT) if stays_on_link(scratch) => {
             if from_device(scratch) && !who::is_dhcp_server(scratch.ifindex) {
                 return Err(Reason::DhcpServer);
             }
@@ -130,6 +130,13 @@ fn udp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
         (_, NTP) if to_server(scratch, server::NTP) => opens(scratch, Essential::Ntp),
         _ => Ok(Answer::No),
     }
+}
+
+/// Whether both ends are on this link. What a link needs is not for hosts elsewhere: it would carry anything to them, and
+/// from them.
+#[inline(always)]
+fn stays_on_link(scratch: &Scratch) -> bool {
+    who::is_near(&scratch.frame.src, scratch.link) && who::is_near(&scratch.frame.dst, scratch.link)
 }
 
 #[inline(never)]
@@ -211,6 +218,13 @@ fn icmp6(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     if scratch.frame.is_error() {
         return error(skb, scratch);
     }
+    if let 133..=137 = scratch.frame.flags {
+        // Hop limit 255: it was not forwarded (RFC 4861, sections 6.1 and 7.1).
+        let [hops]: [u8; 1] = skb.load(scratch.frame.network + 7).ok_or(Reason::EssentialShape)?;
+        if hops != 255 || !stays_on_link(scratch) {
+            return Err(Reason::EssentialShape);
+        }
+    }
     match scratch.frame.flags {
         128 => echo(scratch),
         130 | 131 | 132 | 143 => group(scratch),
@@ -230,11 +244,6 @@ fn icmp6(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
 
 #[inline(never)]
 fn neighbour(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
-    // Hop limit 255: it was not forwarded (RFC 4861, section 7.1).
-    let [hops]: [u8; 1] = skb.load(scratch.frame.network + 7).ok_or(Reason::EssentialShape)?;
-    if hops != 255 {
-        return Err(Reason::EssentialShape);
-    }
     let addr = if scratch.frame.flags == 136 {
         Addr(skb.load(scratch.frame.transport + 8).ok_or(Reason::EssentialShape)?)
     } else {

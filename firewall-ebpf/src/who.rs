@@ -202,6 +202,12 @@ fn on_link(link: u32, addr: Addr) -> bool {
     is_present(NETWORKS.get(key).map(|present| &raw const *present))
 }
 
+/// Whether an address is one of this link: of its networks, or without a meaning elsewhere.
+#[inline(never)]
+pub fn is_near(addr: &Addr, link: u32) -> bool {
+    addr.is_everyone() || addr.is_link_local() || addr.is_unspecified() || on_link(link, *addr)
+}
+
 /// Who holds an address: the box, a device, a known outside host, or [`PrincipalId::UNKNOWN`].
 #[inline(never)]
 pub fn holder(addr: &Addr, link: u32) -> Holder {

@@ -188,6 +188,47 @@ fn a_rogue_dhcp_server_is_not_heard() {
 }
 
 #[test]
+fn what_a_link_needs_stays_on_the_link() {
+    let Some(mut site) = site() else { return };
+    let (device, far) = (site.settled(Mode::Enforcing), site.outside(true));
+    let near = Host { v4: [10, 2, 0, 1], ..far };
+    // A lease is renewed at the server itself (RFC 2131, section 4.4.5).
+    let renewal = |to: &Host| {
+        let broadcast = frame::dhcp(&device, 1, 3, device.mac, [0; 4], b"");
+        frame::udp(&device, to, 68, 67, &broadcast[TRANSPORT + 8..])
+    };
+    passes(&mut site, &renewal(&BOX));
+    passes(&mut site, &renewal(&near));
+    falls(&mut site, &renewal(&far), Reason::EdgeUnknown);
+
+    let victim = site.device(Mode::Enforcing);
+    let lease = |from: &Host, to: &Host| {
+        let broadcast = frame::dhcp(from, 2, 5, victim.mac, [10, 3, 3, 3], b"");
+        frame::udp(from, to, 67, 68, &broadcast[TRANSPORT + 8..])
+    };
+    let forged = AddrKey { addr: firewall_common::abi::Addr::from_v4([10, 3, 3, 3]), link: 0 };
+    assert_eq!(site.to_device(&lease(&far, &device)).fate, Fate::Dropped(Reason::EdgeUnknown));
+    assert!(site.maps.bindings.get(&forged).unwrap().is_none());
+    assert!(site.to_device(&lease(&near, &device)).is_delivered());
+    assert!(site.maps.bindings.get(&forged).unwrap().is_some());
+
+    passes(&mut site, &frame::udp6(&device, &BOX, 546, 547, b"solicit"));
+    falls(&mut site, &frame::udp6(&device, &far, 546, 547, b"secrets"), Reason::EdgeUnknown);
+    let from_afar = frame::udp6(&far, &device, 547, 546, b"advertise");
+    assert_eq!(site.to_device(&from_afar).fate, Fate::Dropped(Reason::EdgeUnknown));
+
+    for kind in [133, SOLICITATION] {
+        passes(&mut site, &frame::neighbour(&device, &BOX, kind, 255, BOX.v6, None));
+        let leaving = frame::neighbour(&device, &far, kind, 255, far.v6, None);
+        falls(&mut site, &leaving, Reason::EssentialShape);
+        let forwarded = frame::neighbour(&device, &BOX, kind, 64, BOX.v6, None);
+        falls(&mut site, &forwarded, Reason::EssentialShape);
+    }
+    let advertisement = frame::neighbour(&BOX, &device, ROUTER_ADVERTISEMENT, 64, [0; 16], None);
+    assert_eq!(site.to_device(&advertisement).fate, Fate::Dropped(Reason::EssentialShape));
+}
+
+#[test]
 fn dhcp_without_its_shape_falls() {
     let Some(mut site) = site() else { return };
     let device = site.device(Mode::Learning);
