@@ -113,9 +113,9 @@ const GUESTS: &[Guest] = &[
 ];
 
 /// Longest time for a guest to boot, test and power off.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_mins(15);
 /// Package lists older than this name kernels that the archive no longer has.
-const LISTS_HOLD: Duration = Duration::from_secs(12 * 3600);
+const LISTS_HOLD: Duration = Duration::from_hours(12);
 
 /// The first program of a guest. `/sys/kernel/btf` is hidden: kernels of small boards have no types, and no program may
 /// need them.
@@ -280,7 +280,7 @@ fn build_tests(archive: &Archive, arch: &Arch) -> Result<PathBuf> {
     let mut flags = "-C target-feature=+crt-static -C strip=symbols".to_owned();
     let mut cargo = shell::cargo();
     if let Library::Sysroot(sysroot) = library(archive, arch)? {
-        flags.push_str(&format!(" --sysroot={}", sysroot.display()));
+        flags = format!("{flags} --sysroot={}", sysroot.display());
         cargo.env("RUSTC", DISTRIBUTION_RUSTC);
     }
     let variable = arch.target.to_uppercase().replace('-', "_");
@@ -376,7 +376,8 @@ impl Guest {
             .arg("-initrd")
             .arg(&initrd)
             .arg("-append")
-            .arg(format!("console={} quiet panic=-1", self.arch.console))
+            // On a busy host the emulated timer is late, and x86 kernels that test it at start would give up.
+            .arg(format!("console={} quiet panic=-1 no_timer_check", self.arch.console))
             .stdin(Stdio::null())
             .stderr(log.try_clone().context("cannot share the console's log")?)
             .stdout(log)
