@@ -108,7 +108,8 @@ impl Graph {
         let since = now.unix.saturating_sub(i64::from(minutes) * 60);
         let mut blocked: Vec<Blocked> = self.stopped_since(id, since).collect();
         let edges = self.edges().filter(|edge| edge.path.src == id || edge.path.dst == id);
-        let stopped = edges.filter(|edge| !edge.passes(now) && edge.tries > 0);
+        let stopped = edges
+            .filter(|edge| !edge.passes(now) && edge.tries > 0 && edge.verdict != Some(Verdict::Forwarded));
         blocked.extend(stopped.filter_map(|edge| {
             let at = edge.last_seen.filter(|at| *at >= since)?;
             Some(Blocked {

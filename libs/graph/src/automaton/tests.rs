@@ -1,4 +1,5 @@
 use super::*;
+use crate::filter::Part;
 use crate::filter::tests::{filters, matches, topics};
 use proptest::prelude::*;
 
