@@ -152,7 +152,9 @@ impl Topics {
         match (&operation.object, operation.verb) {
             (Object::Client { id, .. }, _) => {
                 let matches = |rule: &&TopicRule| match (&rule.pattern, id) {
-                    (Pattern::AnyClient, _) => true,
+                    // The kernel takes no wildcard for what begins with `$`.
+                    (Pattern::AnyClient, Client::Exact(id)) => !id.starts_with('$'),
+                    (Pattern::AnyClient, Client::Any) => true,
                     (Pattern::Client(known), Client::Exact(id)) => known == id,
                     (Pattern::Client(_), Client::Any) | (Pattern::Filter(_) | Pattern::Sets(_), _) => false,
                 };

@@ -165,9 +165,15 @@ fn client_ids_are_one_level() {
         client(Pattern::Client("lock/1".into()), 1, RuleState::Guarded),
         client(Pattern::Client("+".into()), 22, RuleState::Denied),
     ];
-    let automaton = Topics { connect, ..Topics::default() }.compile(7).unwrap().connect;
+    let topics = Topics { connect, ..Topics::default() };
+    let automaton = topics.compile(7).unwrap().connect;
     let id = |id: &str| run(&automaton, &[Level::Literal(id.to_owned())]);
     assert_eq!((id("x"), id("lock/1"), id("+")), (RuleId(20), RuleId(1), RuleId(22)));
+    for text in ["x", "lock/1", "\\+", "$x", ""] {
+        let (_, operation) = Operation::parse("packet", "connect", &format!("client:{text}"), 1883).unwrap();
+        let said = topics.decisive(&operation).map_or(RuleId(0), |rule| rule.rule);
+        assert_eq!(id(text.trim_start_matches('\\')), said, "{text}");
+    }
     assert!(automaton.states.iter().all(|state| state.state >= 7));
 }
 
