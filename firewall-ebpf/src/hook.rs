@@ -224,8 +224,8 @@ fn from_device(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
             who::claim(scratch, scratch.src, &src)?;
         }
         scratch.dst = who::holder(&dst, scratch.link).principal();
-    } else if scratch.frame.is_group() {
-        scratch.dst = PrincipalId::EVERYONE;
+    } else {
+        scratch.dst = who::addressee(scratch);
     }
     judge(skb, scratch)
 }
@@ -246,8 +246,8 @@ fn to_device(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
             Holder::Unknown => PrincipalId::UNKNOWN,
         };
         scratch.dst = who::holder(&dst, scratch.link).principal();
-    } else if scratch.frame.is_group() {
-        scratch.dst = PrincipalId::EVERYONE;
+    } else {
+        scratch.dst = who::addressee(scratch);
     }
     judge(skb, scratch)
 }

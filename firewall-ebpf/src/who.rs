@@ -66,6 +66,17 @@ pub fn registered(scratch: &Scratch) -> Result<PrincipalId, Reason> {
     }
 }
 
+/// Who a frame that is not IP is for: the holder of its MAC, or everyone, as a bridge floods what it does not know.
+#[inline(always)]
+pub fn addressee(scratch: &Scratch) -> PrincipalId {
+    let key = MacKey { mac: scratch.frame.dst_mac, vlan: scratch.frame.vlan };
+    // SAFETY: the value is copied at once; the daemon replaces whole entries.
+    match unsafe { PRINCIPAL_BY_MAC.get(key) } {
+        Some(home) => home.principal,
+        None => PrincipalId::EVERYONE,
+    }
+}
+
 /// Notes a sender that the daemon has not registered.
 #[inline(always)]
 fn stranger(scratch: &mut Scratch) {

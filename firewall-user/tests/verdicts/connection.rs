@@ -22,6 +22,8 @@ pub(crate) struct Connection {
     /// Next sequence number of the client, of the server.
     pub(crate) client_seq: u32,
     pub(crate) server_seq: u32,
+    /// 4 or 6.
+    pub(crate) version: u8,
 }
 
 impl Connection {
@@ -35,12 +37,18 @@ impl Connection {
             server_port,
             client_seq: u32::MAX - 20,
             server_seq: 500_000,
+            version: 4,
         }
     }
 
     /// A connection whose handshake was delivered.
     pub(crate) fn open(site: &mut Site, client: Host, server: Host, server_port: u16) -> Self {
-        let mut connection = Self::new(site, client, server, server_port);
+        Self::new(site, client, server, server_port).opened(site)
+    }
+
+    /// Delivers the handshake.
+    pub(crate) fn opened(self, site: &mut Site) -> Self {
+        let mut connection = self;
         for (side, flags) in [(Side::Client, SYN), (Side::Server, SYN | ACK), (Side::Client, ACK)] {
             let judged = connection.send(site, side, flags, &[]);
             assert!(judged.is_delivered(), "{side:?} {flags:#x}: {:?}", judged.fate);
@@ -59,9 +67,14 @@ impl Connection {
     }
 
     pub(crate) fn frame(&self, side: Side, segment: Segment, payload: &[u8]) -> Vec<u8> {
-        match side {
-            Side::Client => frame::tcp(&self.client, &self.server, segment, payload),
-            Side::Server => frame::tcp(&self.server, &self.client, segment, payload),
+        let (from, to) = match side {
+            Side::Client => (&self.client, &self.server),
+            Side::Server => (&self.server, &self.client),
+        };
+        if self.version == 4 {
+            frame::tcp(from, to, segment, payload)
+        } else {
+            frame::tcp6(from, to, segment, payload)
         }
     }
 
@@ -103,13 +116,14 @@ impl Connection {
     #[track_caller]
     pub(crate) fn assert_both_reset(&self, site: &Site, judged: &Judged, payload_len: u32) {
         assert!(matches!(judged.fate, Fate::Reset(_)), "{:?}", judged.fate);
+        let addr = |host: &Host| if self.version == 4 { host.v4() } else { host.v6() };
         let forth = frame::read(&judged.frame);
-        assert_eq!((forth.src, forth.dst), (self.client.v4(), self.server.v4()));
+        assert_eq!((forth.src, forth.dst), (addr(&self.client), addr(&self.server)));
         assert_eq!((forth.src_port, forth.dst_port), (self.client_port, self.server_port));
         assert_eq!((forth.flags & RST, forth.payload_len), (RST, 0));
         assert_eq!(forth.seq, self.client_seq, "the server accepts it");
         let back = frame::read(&site.heard_by(&self.client));
-        assert_eq!((back.src, back.dst), (self.server.v4(), self.client.v4()));
+        assert_eq!((back.src, back.dst), (addr(&self.server), addr(&self.client)));
         assert_eq!((back.src_port, back.dst_port), (self.server_port, self.client_port));
         assert_eq!((back.flags & RST, back.payload_len), (RST, 0));
         assert_eq!(back.seq, self.server_seq, "the client accepts it");

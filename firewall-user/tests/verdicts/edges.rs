@@ -4,7 +4,7 @@ use firewall_common::{
     abi::{Addr, Kind, Rule},
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
-    wire::frame::proto,
+    wire::frame::{ethertype, proto},
 };
 
 use crate::{
@@ -58,6 +58,31 @@ fn ipv6_is_refused_in_its_own_way() {
     assert!(
         site.from_device(&frame::tcp6(&device, &server, Segment::syn(port, SERVICE), &[])).is_delivered()
     );
+}
+
+#[test]
+fn an_answer_does_not_depend_on_the_form_of_the_frame() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
+    let port = site.fresh_port();
+    let plain = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
+    let expected = frame::read(&site.from_device(&plain).frame);
+    let tagged = frame::tagged(&plain, ethertype::VLAN, 0);
+    let mut padded = plain.clone();
+    padded.resize(60, 0);
+    let mut with_option = plain.clone();
+    // Router alert (RFC 2113).
+    with_option.splice(frame::TRANSPORT..frame::TRANSPORT, [0x94, 4, 0, 0]);
+    with_option[frame::NETWORK] = 0x46;
+    with_option[frame::NETWORK + 3] += 4;
+    for (form, tag) in [(tagged, 4), (padded, 0), (with_option, 0)] {
+        let judged = site.from_device(&form);
+        assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_REDIRECT));
+        let answer = frame::read(&judged.frame);
+        assert_eq!(answer.network, expected.network + tag, "the tag stays");
+        assert_eq!(judged.frame.len(), 54 + tag as usize, "a bare segment");
+        assert_eq!((answer.src, answer.dst, answer.ack), (expected.src, expected.dst, expected.ack));
+    }
 }
 
 #[test]

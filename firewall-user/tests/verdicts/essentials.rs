@@ -1,7 +1,7 @@
 //! What a link needs to work: passes without an edge, in its own shape only.
 
 use firewall_common::{
-    abi::{ADDRESSES_EACH, AddrKey, Kind, Role},
+    abi::{ADDRESSES_EACH, AddrKey, Kind, PrincipalId, Role},
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
     wire::{
@@ -83,6 +83,27 @@ fn eapol_passes_and_other_ethertypes_are_edges() {
     let learning = site.device(Mode::Learning);
     passes(&mut site, &lldp(&learning));
     assert_eq!(site.only_observed(learning.id).reason, Reason::Learned);
+}
+
+#[test]
+fn a_frame_without_ip_is_for_whom_its_mac_says() {
+    let Some(mut site) = site() else { return };
+    let raw = |from: &Host, to: [u8; 6]| frame::ethernet(from.mac, to, 0x88b5, b"a protocol of its own");
+    let (other, locked) = (site.device(Mode::Learning), site.device(Mode::Learning));
+    site.set_mode(locked.id, Mode::Learning, true);
+
+    let guest = site.device(Mode::Guest);
+    falls(&mut site, &raw(&guest, other.mac), Reason::GuestInside);
+    falls(&mut site, &raw(&guest, BOX.mac), Reason::GuestInside);
+    let learning = site.device(Mode::Learning);
+    falls(&mut site, &raw(&learning, locked.mac), Reason::Ethertype);
+    passes(&mut site, &raw(&learning, other.mac));
+    // A bridge floods it.
+    passes(&mut site, &raw(&learning, [2, 9, 9, 9, 9, 9]));
+    let mut receivers: Vec<PrincipalId> =
+        site.observed(learning.id).iter().map(|noted| noted.edge.dst).collect();
+    receivers.sort();
+    assert_eq!(receivers, [PrincipalId::EVERYONE, other.id, locked.id]);
 }
 
 #[test]

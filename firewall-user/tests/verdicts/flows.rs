@@ -1,7 +1,7 @@
 //! Connections: how they come about, what keeps them, what ends them.
 
 use firewall_common::{
-    abi::{Flow, FlowState},
+    abi::{Flow, FlowState, Rule},
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
     wire::essential::{Essential, OPENING},
@@ -236,6 +236,54 @@ fn a_decision_reaches_the_other_direction_too() {
     assert_eq!((forth.dst, forth.flags & RST, forth.seq), (device.v4(), RST, connection.server_seq));
     let back = frame::read(&site.heard_by(&server));
     assert_eq!((back.dst, back.flags & RST, back.seq), (server.v4(), RST, connection.client_seq));
+}
+
+#[test]
+fn a_connection_over_ipv6_ends_in_the_same_way() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = pair(&mut site);
+    let connection = Connection { version: 6, ..Connection::new(&mut site, device, server, SERVICE) };
+    let mut connection = connection.opened(&mut site);
+    assert_eq!(connection.say(&mut site, b"before"), Fate::Forwarded);
+    assert_eq!(connection.answer(&mut site, b"before"), Fate::Forwarded);
+    site.maps.edges.remove(&tcp_edge(&device, &server, SERVICE)).unwrap();
+    let judged = connection.send(&mut site, Client, ACK, b"after");
+    connection.assert_both_reset(&site, &judged, 5);
+}
+
+#[test]
+fn a_deadline_ends_what_is_running() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
+    let key = tcp_edge(&device, &server, SERVICE);
+    let rule = site.rule(RuleState::Allowed);
+    site.put_edge(key, Rule { deadline: now() + 600_000_000_000, ..rule });
+    let mut connection = Connection::open(&mut site, device, server, SERVICE);
+    assert_eq!(connection.say(&mut site, b"in time"), Fate::Forwarded);
+    site.put_edge(key, Rule { deadline: now(), ..rule });
+    assert_eq!(connection.say(&mut site, b"too late"), Fate::Reset(Reason::EdgeUnknown));
+}
+
+#[test]
+fn a_connection_that_took_the_last_use_goes_on() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
+    let rule = site.rule(RuleState::Allowed);
+    site.maps.uses.put(&rule.id, &1).unwrap();
+    site.put_edge(tcp_edge(&device, &server, SERVICE), Rule { counted: 1, ..rule });
+    let mut connection = Connection::new(&mut site, device, server, SERVICE);
+    // A first segment that was lost is sent again.
+    for _ in 0..3 {
+        let again = connection.deliver(&mut site, Client, connection.segment(Client, SYN), &[]);
+        assert!(again.is_delivered(), "{:?}", again.fate);
+    }
+    for (side, flags) in [(Client, SYN), (Server, SYN | ACK), (Client, ACK)] {
+        assert!(connection.send(&mut site, side, flags, &[]).is_delivered());
+    }
+    assert_eq!(connection.say(&mut site, b"used"), Fate::Forwarded);
+    let second = Connection::new(&mut site, device, server, SERVICE);
+    let refused = second.deliver(&mut site, Client, second.segment(Client, SYN), &[]);
+    assert_eq!(refused.fate, Fate::Dropped(Reason::EdgeUnknown));
 }
 
 #[test]

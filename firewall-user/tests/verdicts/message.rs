@@ -44,6 +44,16 @@ pub(crate) fn connect(version: u8, client: &str) -> Vec<u8> {
     packet(0x10, &body)
 }
 
+/// CONNECT of version 3.1.1 with a message that the broker publishes when the client is gone.
+pub(crate) fn connect_with_will(client: &str, topic: &str) -> Vec<u8> {
+    let mut body = string("MQTT");
+    body.extend([V3_1_1, 6, 0, 60]);
+    for text in [client, topic, "gone"] {
+        body.extend(string(text));
+    }
+    packet(0x10, &body)
+}
+
 pub(crate) fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
     packet(0x30, &[&string(topic)[..], payload].concat())
 }

@@ -37,7 +37,7 @@ use nix::{
     unistd::geteuid,
 };
 
-use crate::frame::{self, NETWORK, TRANSPORT};
+use crate::frame::{self, NETWORK};
 
 /// The only port: the loopback device, on which `BPF_PROG_TEST_RUN` lets frames arrive.
 pub(crate) const PORT: u32 = 1;
@@ -479,7 +479,8 @@ impl Site {
         loop {
             let length = recv(self.tap.as_raw_fd(), &mut frame, MsgFlags::empty())
                 .expect("the programs send something in time");
-            if frame[..length].get(NETWORK + 16..TRANSPORT) == Some(&host.v4) {
+            let to = |at: usize, addr: &[u8]| frame[..length].get(at..at + addr.len()) == Some(addr);
+            if to(NETWORK + 16, &host.v4) || to(NETWORK + 24, &host.v6) {
                 frame.truncate(length);
                 return frame;
             }

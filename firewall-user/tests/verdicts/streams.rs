@@ -13,7 +13,9 @@ use crate::{
         Side::{Client, Server},
     },
     frame::ACK,
-    message::{self, CONNACK, PINGREQ, V3_1_1, V5, connect, publish, publish_alias, subscribe},
+    message::{
+        self, CONNACK, PINGREQ, V3_1_1, V5, connect, connect_with_will, publish, publish_alias, subscribe,
+    },
     site::{Fate, Host, MQTT_PORT, Site, site},
 };
 
@@ -237,6 +239,29 @@ fn a_client_id_is_part_of_the_edge() {
     }
     let noted = rig.noted(&site);
     assert!(noted.contains(&(Kind::MqttConnect, "hub".to_owned(), Verdict::Reset, Reason::EdgeUnknown)));
+}
+
+#[test]
+fn a_will_is_a_message() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connection = rig.open(&mut site);
+    assert_eq!(connection.say(&mut site, &connect_with_will("washer", ALLOWED)), Fate::Forwarded);
+    let mut connection = rig.open(&mut site);
+    assert_eq!(connection.say(&mut site, &connect_with_will("washer", FORBIDDEN)), UNKNOWN);
+    assert_eq!(rig.noted(&site), refused(FORBIDDEN));
+}
+
+#[test]
+fn a_message_may_carry_a_number() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &["a"]);
+    let numbered = |topic: u8, number: u8| [0x32, 6, 0, 1, topic, 0, number, b'x'];
+    assert_eq!(rig.says(&mut site, &numbered(b'a', 7)), Fate::Forwarded);
+    assert_eq!(rig.says(&mut site, &numbered(b'b', 7)), UNKNOWN);
+    assert_eq!(rig.says(&mut site, &numbered(b'a', 0)), MALFORMED);
+    // An acknowledgement is no message.
+    assert_eq!(rig.says(&mut site, &[0x40, 2, 0, 7]), Fate::Forwarded);
 }
 
 #[test]
