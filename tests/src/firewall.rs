@@ -190,7 +190,7 @@ fn configuration(site: &Site, settings: Settings) -> String {
     let server = if service::serves_addresses(site.topology(), Device::Hub) { "hub0" } else { "self" };
     format!(
         "[site]\nmode = \"enforce\"\n\n[interfaces]\nprotect = [{}]\nuplink = \"wan0\"\nattach = \"{}\"\n\n\
-         [dhcp]\nserver = \"{server}\"\n\n[learning]\nmin = \"5s\"\nquiet = \"2s\"\nmax = \"60s\"\nfirst_run = \"{}s\"\n",
+         [dhcp]\nserver = \"{server}\"\n\n[learning]\nmin = \"30s\"\nquiet = \"2s\"\nmax = \"60s\"\nfirst_run = \"{}s\"\n",
         protect.join(", "),
         settings.attach,
         settings.first_run.as_secs(),

@@ -3,11 +3,13 @@
 use std::{io::IsTerminal, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use dashboard::rpc::{Client, PrincipalPatch, Request};
 use lab::{
     Site, Topology,
     event::Reader,
     firewall::{Attach, Settings},
     scenario::{Round, Scenario, Stage},
+    site::Device,
 };
 use tokio::time;
 
@@ -31,6 +33,7 @@ pub(crate) async fn main(args: &Args, site: &str, topology: Topology) -> Result<
     println!("A door lock, a washing machine and a hub move in; the firewall learns what they normally do.");
     let settings = Settings { attach: args.attach, ..Settings::default() };
     let mut stage = Stage::learned(site, settings).await?;
+    introduce(&mut stage.client).await?;
     println!("It has seen enough: from now on, what is not in the graph does not pass.");
     let page = Page::start(args.port, stage.firewall.runtime(), site.folder())?;
     page.print_address(&mut stage.client).await?;
@@ -60,6 +63,27 @@ pub(crate) async fn main(args: &Args, site: &str, topology: Topology) -> Result<
     }
     println!("\nThe site stays up until Ctrl-C.");
     watch(&mut waiting).await
+}
+
+/// What someone who lives there says of the devices: what they are called, what they are, and where.
+const INTRODUCTIONS: [(Device, &str, &str, &str); 3] = [
+    (Device::Lock, "Front door lock", "lock", "Hallway"),
+    (Device::Washer, "Washing machine", "washing_machine", "Bathroom"),
+    (Device::Hub, "Home hub", "hub", "Living room"),
+];
+
+async fn introduce(client: &mut Client) -> Result<()> {
+    for (device, name, kind, room) in INTRODUCTIONS {
+        let patch = PrincipalPatch {
+            name: Some(name.to_owned()),
+            kind: Some(kind.to_owned()),
+            room: Some(room.to_owned()),
+            description: None,
+        };
+        let request = Request::PrincipalSet { principal: device.host_name().to_owned(), patch };
+        let _: serde_json::Value = client.call(request).await?;
+    }
+    Ok(())
 }
 
 /// Says when a door opens or a battery is reached because someone allowed it; never ends by itself.
