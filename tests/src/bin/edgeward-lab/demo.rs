@@ -80,7 +80,7 @@ async fn introduce(client: &mut Client) -> Result<()> {
             room: Some(room.to_owned()),
             description: None,
         };
-        let request = Request::PrincipalSet { principal: device.host_name().to_owned(), patch };
+        let request = Request::PrincipalSet { principal: device.mac(), patch };
         let _: serde_json::Value = client.call(request).await?;
     }
     Ok(())
