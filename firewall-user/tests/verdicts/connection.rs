@@ -85,7 +85,7 @@ impl Connection {
             Side::Client => self.client,
             Side::Server => self.server,
         };
-        site.from_host(&sender, &frame)
+        site.host_sends(&sender, &frame)
     }
 
     /// Sends from an end, which goes on behind it if it was delivered.

@@ -17,7 +17,7 @@ const SERVICE: u16 = 8883;
 /// What becomes of a new connection.
 fn attempt(site: &mut Site, from: &Host, to: &Host) -> Fate {
     let port = site.fresh_port();
-    site.from_device(&frame::tcp(from, to, Segment::syn(port, SERVICE), &[])).fate
+    site.device_sends(&frame::tcp(from, to, Segment::syn(port, SERVICE), &[])).fate
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn an_unknown_edge_is_noted_and_its_connection_refused() {
     let port = site.fresh_port();
     let syn = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
     for count in 1..=2 {
-        let judged = site.from_device(&syn);
+        let judged = site.device_sends(&syn);
         assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_REDIRECT));
         let answer = frame::read(&judged.frame);
         assert_eq!((answer.src_mac, answer.dst_mac), (server.mac, device.mac));
@@ -48,7 +48,7 @@ fn ipv6_is_refused_in_its_own_way() {
     let Some(mut site) = site() else { return };
     let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
     let port = site.fresh_port();
-    let judged = site.from_device(&frame::tcp6(&device, &server, Segment::syn(port, SERVICE), &[]));
+    let judged = site.device_sends(&frame::tcp6(&device, &server, Segment::syn(port, SERVICE), &[]));
     assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_REDIRECT));
     let answer = frame::read(&judged.frame);
     assert_eq!((answer.version, answer.src, answer.dst), (6, server.v6(), device.v6()));
@@ -56,7 +56,7 @@ fn ipv6_is_refused_in_its_own_way() {
     assert_eq!(site.only_observed(device.id).addr, Addr([0; 16]), "both ends have a number");
     site.edge(&device, &server, SERVICE, RuleState::Allowed);
     assert!(
-        site.from_device(&frame::tcp6(&device, &server, Segment::syn(port, SERVICE), &[])).is_delivered()
+        site.device_sends(&frame::tcp6(&device, &server, Segment::syn(port, SERVICE), &[])).is_delivered()
     );
 }
 
@@ -66,7 +66,7 @@ fn an_answer_does_not_depend_on_the_form_of_the_frame() {
     let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
     let port = site.fresh_port();
     let plain = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
-    let expected = frame::read(&site.from_device(&plain).frame);
+    let expected = frame::read(&site.device_sends(&plain).frame);
     let tagged = frame::tagged(&plain, ethertype::VLAN, 0);
     let mut padded = plain.clone();
     padded.resize(60, 0);
@@ -76,7 +76,7 @@ fn an_answer_does_not_depend_on_the_form_of_the_frame() {
     with_option[frame::NETWORK] = 0x46;
     with_option[frame::NETWORK + 3] += 4;
     for (form, tag) in [(tagged, 4), (padded, 0), (with_option, 0)] {
-        let judged = site.from_device(&form);
+        let judged = site.device_sends(&form);
         assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_REDIRECT));
         let answer = frame::read(&judged.frame);
         assert_eq!(answer.network, expected.network + tag, "the tag stays");
@@ -91,7 +91,7 @@ fn a_refused_datagram_is_called_prohibited() {
     let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
     let port = site.fresh_port();
     let datagram = frame::udp(&device, &server, port, 5683, b"coap");
-    let judged = site.from_device(&datagram);
+    let judged = site.device_sends(&datagram);
     assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_REDIRECT));
     let answer = frame::read(&judged.frame);
     assert_eq!((answer.proto, answer.flags, answer.code), (proto::ICMP, 3, 13));
@@ -100,7 +100,7 @@ fn a_refused_datagram_is_called_prohibited() {
     assert_eq!(quoted, &datagram[frame::NETWORK..frame::TRANSPORT + 8], "it quotes the datagram");
 
     let datagram = frame::udp6(&device, &server, port, 5683, b"coap");
-    let judged = site.from_device(&datagram);
+    let judged = site.device_sends(&datagram);
     assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_REDIRECT));
     let answer = frame::read(&judged.frame);
     assert_eq!((answer.proto, answer.flags, answer.code), (proto::ICMP6, 1, 1));
@@ -109,7 +109,7 @@ fn a_refused_datagram_is_called_prohibited() {
 
     let rule = site.rule(RuleState::Allowed);
     site.put_edge(transport_edge(&device, &server, 5683, proto::UDP), rule);
-    assert!(site.from_device(&datagram).is_delivered());
+    assert!(site.device_sends(&datagram).is_delivered());
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn a_silent_site_answers_nobody() {
     let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
     let port = site.fresh_port();
     let syn = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
-    assert_eq!(site.from_device(&syn).action, TC_REDIRECT);
+    assert_eq!(site.device_sends(&syn).action, TC_REDIRECT);
     site.silent(true);
-    let judged = site.from_device(&syn);
+    let judged = site.device_sends(&syn);
     assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_SHOT));
 }
 
@@ -142,7 +142,7 @@ fn the_rule_of_an_edge_decides() {
         // The next port is another edge.
         let port = site.fresh_port();
         let beside = frame::tcp(&device, &server, Segment::syn(port, SERVICE + 1), &[]);
-        assert_eq!(site.from_device(&beside).fate, Fate::Dropped(Reason::EdgeUnknown));
+        assert_eq!(site.device_sends(&beside).fate, Fate::Dropped(Reason::EdgeUnknown));
     }
 }
 
@@ -224,10 +224,10 @@ fn a_use_is_a_connection_and_not_a_frame() {
     site.put_edge(transport_edge(&device, &server, 5683, proto::UDP), Rule { counted: 1, ..rule });
     let (port, next) = (site.fresh_port(), site.fresh_port());
     for _ in 0..3 {
-        assert!(site.from_device(&frame::udp(&device, &server, port, 5683, b"get")).is_delivered());
-        assert!(site.to_device(&frame::udp(&server, &device, 5683, port, b"2.05")).is_delivered());
+        assert!(site.device_sends(&frame::udp(&device, &server, port, 5683, b"get")).is_delivered());
+        assert!(site.device_gets(&frame::udp(&server, &device, 5683, port, b"2.05")).is_delivered());
     }
-    let second = site.from_device(&frame::udp(&device, &server, next, 5683, b"get"));
+    let second = site.device_sends(&frame::udp(&device, &server, next, 5683, b"get"));
     assert_eq!(second.fate, Fate::Dropped(Reason::EdgeUnknown));
 }
 
@@ -253,10 +253,10 @@ fn what_is_delivered_was_judged_where_it_came_from() {
     let (device, other) = (site.settled(Mode::Learning), site.settled(Mode::Learning));
     let port = site.fresh_port();
     let syn = frame::tcp(&device, &other, Segment::syn(port, SERVICE), &[]);
-    let judged = site.from_device(&syn);
+    let judged = site.device_sends(&syn);
     assert!(judged.is_delivered());
-    assert_eq!(site.to_device_marked(&syn, judged.mark).fate, Fate::Forwarded);
-    assert_eq!(site.to_device(&syn).fate, Fate::Dropped(Reason::SpoofIp), "without the mark");
+    assert_eq!(site.device_gets_marked(&syn, judged.mark).fate, Fate::Forwarded);
+    assert_eq!(site.device_gets(&syn).fate, Fate::Dropped(Reason::SpoofIp), "without the mark");
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn monitoring_drops_nothing_and_judges_everything() {
     assert_eq!(attempt(&mut site, &device, &server), Fate::Dropped(Reason::EdgeUnknown));
     site.monitor(true);
     let port = site.fresh_port();
-    let judged = site.from_device(&frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]));
+    let judged = site.device_sends(&frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]));
     assert!(judged.is_delivered(), "{:?}", judged.fate);
     let noted = site.only_observed(device.id);
     assert_eq!((noted.verdict, noted.reason, noted.count), (Verdict::Audit, Reason::EdgeUnknown, 2));
@@ -274,7 +274,7 @@ fn monitoring_drops_nothing_and_judges_everything() {
     // What falls for its shape is audited as well.
     let mut damaged = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
     damaged[frame::TRANSPORT + 13] = 0;
-    assert_eq!(site.from_device(&damaged).fate, Fate::Audit);
+    assert_eq!(site.device_sends(&damaged).fate, Fate::Audit);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn one_source_cannot_fill_the_table_of_facts() {
     let server = site.outside(true);
     let quota = firewall_common::abi::OBSERVED_PER_SOURCE;
     for port in 0..quota as u16 + 40 {
-        site.from_device(&frame::udp(&device, &server, 4000, 10_000 + port, b"scan"));
+        site.device_sends(&frame::udp(&device, &server, 4000, 10_000 + port, b"scan"));
     }
     let noted = site.observed(device.id);
     assert_eq!(noted.len() as u64, quota + 1);
@@ -299,11 +299,11 @@ fn who_calls_from_outside_needs_an_edge_as_well() {
     let (device, caller) = (site.settled(Mode::Enforcing), site.outside(true));
     let port = site.fresh_port();
     let syn = frame::tcp(&caller, &device, Segment::syn(port, SERVICE), &[]);
-    let judged = site.to_device(&syn);
+    let judged = site.device_gets(&syn);
     assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_REDIRECT));
     let answer = frame::read(&judged.frame);
     assert_eq!((answer.src, answer.dst, answer.flags), (device.v4(), caller.v4(), RST | ACK));
     assert_eq!(site.only_observed(caller.id).edge, tcp_edge(&caller, &device, SERVICE));
     site.edge(&caller, &device, SERVICE, RuleState::Allowed);
-    assert!(site.to_device(&syn).is_delivered());
+    assert!(site.device_gets(&syn).is_delivered());
 }

@@ -21,12 +21,12 @@ const ADVERTISEMENT: u8 = 136;
 
 #[track_caller]
 fn falls(site: &mut Site, frame: &[u8], reason: Reason) {
-    assert_eq!(site.from_device(frame).fate, Fate::Dropped(reason));
+    assert_eq!(site.device_sends(frame).fate, Fate::Dropped(reason));
 }
 
 #[track_caller]
 fn passes(site: &mut Site, frame: &[u8]) {
-    let judged = site.from_device(frame);
+    let judged = site.device_sends(frame);
     assert!(judged.is_delivered(), "{:?}", judged.fate);
 }
 
@@ -169,7 +169,7 @@ fn routers_are_not_devices() {
         |from: &Host, to: &Host| frame::neighbour(from, to, ROUTER_ADVERTISEMENT, 255, [0; 16], None);
     falls(&mut site, &advertisement(&device, &BOX), Reason::EssentialRouter);
     falls(&mut site, &frame::icmp(&device, &BOX, 5, 1, BOX.v4, &[0; 28]), Reason::EssentialRouter);
-    assert_eq!(site.to_device(&advertisement(&BOX, &device)).fate, Fate::Forwarded);
+    assert_eq!(site.device_gets(&advertisement(&BOX, &device)).fate, Fate::Forwarded);
 }
 
 #[test]
@@ -183,9 +183,9 @@ fn a_lease_binds_its_address_to_the_client() {
 
     let address = AddrKey { addr: device.v4(), link: 0 };
     let reply = |kind| frame::dhcp(&BOX, 2, kind, device.mac, device.v4, b"");
-    assert!(site.to_device(&reply(2)).is_delivered());
+    assert!(site.device_gets(&reply(2)).is_delivered());
     assert!(site.maps.bindings.get(&address).unwrap().is_none(), "an offer gives nothing");
-    assert!(site.to_device(&reply(5)).is_delivered());
+    assert!(site.device_gets(&reply(5)).is_delivered());
     let held = site.maps.bindings.get(&address).unwrap().expect("an acknowledgement binds");
     assert_eq!((held.owner.mac, held.leased), (device.mac, 1));
 
@@ -228,15 +228,15 @@ fn what_a_link_needs_stays_on_the_link() {
         frame::udp(from, to, 67, 68, &broadcast[TRANSPORT + 8..])
     };
     let forged = AddrKey { addr: firewall_common::abi::Addr::from_v4([10, 3, 3, 3]), link: 0 };
-    assert_eq!(site.to_device(&lease(&far, &device)).fate, Fate::Dropped(Reason::EdgeUnknown));
+    assert_eq!(site.device_gets(&lease(&far, &device)).fate, Fate::Dropped(Reason::EdgeUnknown));
     assert!(site.maps.bindings.get(&forged).unwrap().is_none());
-    assert!(site.to_device(&lease(&near, &device)).is_delivered());
+    assert!(site.device_gets(&lease(&near, &device)).is_delivered());
     assert!(site.maps.bindings.get(&forged).unwrap().is_some());
 
     passes(&mut site, &frame::udp6(&device, &BOX, 546, 547, b"solicit"));
     falls(&mut site, &frame::udp6(&device, &far, 546, 547, b"secrets"), Reason::EdgeUnknown);
     let from_afar = frame::udp6(&far, &device, 547, 546, b"advertise");
-    assert_eq!(site.to_device(&from_afar).fate, Fate::Dropped(Reason::EdgeUnknown));
+    assert_eq!(site.device_gets(&from_afar).fate, Fate::Dropped(Reason::EdgeUnknown));
 
     for kind in [133, SOLICITATION] {
         passes(&mut site, &frame::neighbour(&device, &BOX, kind, 255, BOX.v6, None));
@@ -246,7 +246,7 @@ fn what_a_link_needs_stays_on_the_link() {
         falls(&mut site, &forwarded, Reason::EssentialShape);
     }
     let advertisement = frame::neighbour(&BOX, &device, ROUTER_ADVERTISEMENT, 64, [0; 16], None);
-    assert_eq!(site.to_device(&advertisement).fate, Fate::Dropped(Reason::EssentialShape));
+    assert_eq!(site.device_gets(&advertisement).fate, Fate::Dropped(Reason::EssentialShape));
 }
 
 #[test]
@@ -266,10 +266,10 @@ fn a_short_echo_finds_the_box_and_comes_back() {
     let echo = |from: &Host, to: &Host, kind, id: u8, length| {
         frame::icmp(from, to, kind, 0, [0x77, id, 0, 1], &vec![0; length])
     };
-    let unasked = site.to_device(&echo(&BOX, &device, 0, 9, 8));
+    let unasked = site.device_gets(&echo(&BOX, &device, 0, 9, 8));
     assert_eq!(unasked.fate, Fate::Dropped(Reason::EdgeUnknown));
     passes(&mut site, &echo(&device, &BOX, 8, 1, 8));
-    assert!(site.to_device(&echo(&BOX, &device, 0, 1, 8)).is_delivered());
+    assert!(site.device_gets(&echo(&BOX, &device, 0, 1, 8)).is_delivered());
     falls(&mut site, &echo(&device, &BOX, 8, 2, 65), Reason::EdgeUnknown);
     let other = site.settled(Mode::Enforcing);
     falls(&mut site, &echo(&device, &other, 8, 3, 8), Reason::EdgeUnknown);
@@ -283,12 +283,12 @@ fn an_icmp_error_must_quote_a_live_connection() {
     let port = site.fresh_port();
     let syn = frame::tcp(&device, &server, Segment::syn(port, 443), &[]);
     let error = |quoted: &[u8]| frame::icmp(&server, &device, 3, 1, [0; 4], &quoted[NETWORK..TRANSPORT + 8]);
-    assert_eq!(site.to_device(&error(&syn)).fate, Fate::Dropped(Reason::IcmpUnrelated));
+    assert_eq!(site.device_gets(&error(&syn)).fate, Fate::Dropped(Reason::IcmpUnrelated));
     passes(&mut site, &syn);
-    assert!(site.to_device(&error(&syn)).is_delivered());
+    assert!(site.device_gets(&error(&syn)).is_delivered());
     // One that quotes a packet which its receiver never sent.
     let elsewhere = frame::tcp(&server, &device, Segment::syn(443, port), &[]);
-    assert_eq!(site.to_device(&error(&elsewhere)).fate, Fate::Dropped(Reason::IcmpUnrelated));
+    assert_eq!(site.device_gets(&error(&elsewhere)).fate, Fate::Dropped(Reason::IcmpUnrelated));
 }
 
 #[test]
@@ -298,9 +298,9 @@ fn dns_and_time_are_asked_of_the_box() {
     for service in [53, 123] {
         let port = site.fresh_port();
         passes(&mut site, &frame::udp(&device, &BOX, port, service, b"question"));
-        assert!(site.to_device(&frame::udp(&BOX, &device, service, port, b"answer")).is_delivered());
+        assert!(site.device_gets(&frame::udp(&BOX, &device, service, port, b"answer")).is_delivered());
         let unasked = frame::udp(&BOX, &device, service, port + 1000, b"answer");
-        assert_eq!(site.to_device(&unasked).fate, Fate::Dropped(Reason::EdgeUnknown));
+        assert_eq!(site.device_gets(&unasked).fate, Fate::Dropped(Reason::EdgeUnknown));
         falls(&mut site, &frame::udp(&device, &server, port, service, b"question"), Reason::EdgeUnknown);
     }
     let key = transport_edge(&device, &server, 53, proto::UDP);

@@ -184,10 +184,13 @@ fn quarantine_ends_running_connections() {
     assert_eq!(connection.say(&mut site, b"later"), Fate::Dropped(Reason::Midstream));
 }
 
+/// What someone decides about the edge of two hosts, and why their connection ends.
+type Decision = (&'static str, fn(&mut Site, &Host, &Host), Reason);
+
 #[test]
 fn a_decision_ends_running_connections() {
     let Some(mut site) = site() else { return };
-    let decisions: [(&str, fn(&mut Site, &Host, &Host), Reason); 3] = [
+    let decisions: [Decision; 3] = [
         (
             "removed",
             |site, device, server| site.maps.edges.remove(&tcp_edge(device, server, SERVICE)).unwrap(),
@@ -294,7 +297,7 @@ fn another_holder_of_an_address_does_not_inherit_connections() {
     assert_eq!(connection.say(&mut site, b"mine"), Fate::Forwarded);
     let heir = site.device(Mode::Enforcing);
     let reply = frame::dhcp(&BOX, 2, 5, heir.mac, device.v4, b"");
-    assert!(site.to_device(&reply).is_delivered());
+    assert!(site.device_gets(&reply).is_delivered());
     connection.client = Host { v4: device.v4, ..heir };
     assert_eq!(connection.say(&mut site, b"not mine"), Fate::Dropped(Reason::Midstream));
 }

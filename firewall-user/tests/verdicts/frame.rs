@@ -214,15 +214,10 @@ pub(crate) fn read(frame: &[u8]) -> Frame {
 /// The checksum of a transport header and payload (RFC 9293, section 3.1), or 0 if the one in place is right.
 fn transport_sum(src: Addr, dst: Addr, protocol: u8, bytes: &[u8]) -> u16 {
     let mut all = Vec::new();
-    match (src.v4(), dst.v4()) {
-        (Some(src), Some(dst)) => {
-            all.extend(src);
-            all.extend(dst);
-        }
-        (None, _) | (_, None) => {
-            all.extend(src.0);
-            all.extend(dst.0);
-        }
+    if let (Some(src), Some(dst)) = (src.v4(), dst.v4()) {
+        all.extend([src, dst].concat());
+    } else {
+        all.extend([src.0, dst.0].concat());
     }
     all.extend([0, protocol]);
     all.extend((bytes.len() as u16).to_be_bytes());

@@ -23,7 +23,7 @@ fn pair(site: &mut Site) -> (Host, Host) {
 
 /// A frame that falls at the gate and at TC alike.
 fn falls(site: &mut Site, frame: &[u8], reason: Reason, case: &str) {
-    let judged = site.from_device(frame);
+    let judged = site.device_sends(frame);
     assert_eq!((judged.gate, judged.fate), (Some(Fate::Dropped(reason)), Fate::Dropped(reason)), "{case}");
 }
 
@@ -32,10 +32,10 @@ fn an_unknown_port_lets_nothing_through() {
     let Some(mut site) = site() else { return };
     let device = site.settled(Mode::Enforcing);
     let announcement = frame::arp(&device, device.mac, device.v4, device.v4);
-    assert_eq!(site.from_device(&announcement).fate, Fate::Forwarded);
+    assert_eq!(site.device_sends(&announcement).fate, Fate::Forwarded);
     site.maps.ports.remove(&PORT).unwrap();
     falls(&mut site, &announcement, Reason::PortUnknown, "no port");
-    assert_eq!(site.to_device(&announcement).fate, Fate::Dropped(Reason::PortUnknown));
+    assert_eq!(site.device_gets(&announcement).fate, Fate::Dropped(Reason::PortUnknown));
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn a_port_has_one_role() {
     let Some(mut site) = site() else { return };
     let device = site.settled(Mode::Enforcing);
     let announcement = frame::arp(&device, device.mac, device.v4, device.v4);
-    assert_eq!(site.from_device(&announcement).fate, Fate::Forwarded);
+    assert_eq!(site.device_sends(&announcement).fate, Fate::Forwarded);
     site.set_port(firewall_common::abi::Role::Uplink, false);
-    assert_eq!(site.from_device(&announcement).fate, Fate::Dropped(Reason::PortUnknown));
+    assert_eq!(site.device_sends(&announcement).fate, Fate::Dropped(Reason::PortUnknown));
 }
 
 /// A change of one frame, and what it must be called.
@@ -82,7 +82,7 @@ fn malformed_headers_fall() {
         falls(&mut site, &damaged, *reason, case);
     }
     assert_eq!(site.at_the_gate(&whole[..NETWORK + 19]), Fate::Dropped(Reason::Malformed));
-    assert!(site.from_device(&whole).is_delivered());
+    assert!(site.device_sends(&whole).is_delivered());
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn malformed_datagrams_fall() {
         damaged[TRANSPORT + 5] = length;
         falls(&mut site, &damaged, Reason::Malformed, "length of UDP");
     }
-    assert!(site.from_device(&whole).is_delivered());
+    assert!(site.device_sends(&whole).is_delivered());
 }
 
 #[test]
@@ -111,10 +111,10 @@ fn ip_options_are_walked_over() {
     with_option.splice(TRANSPORT..TRANSPORT, [0x94, 4, 0, 0]);
     with_option[NETWORK] = 0x46;
     with_option[NETWORK + 3] += 4;
-    assert!(site.from_device(&with_option).is_delivered());
+    assert!(site.device_sends(&with_option).is_delivered());
     // With the length of a bare header the option would be taken for the ports.
     with_option[NETWORK] = 0x45;
-    assert_ne!(site.from_device(&with_option).fate, Fate::Forwarded);
+    assert_ne!(site.device_sends(&with_option).fate, Fate::Forwarded);
 }
 
 #[test]
@@ -127,10 +127,10 @@ fn ipv6_extension_headers_are_walked_up_to_a_limit() {
     let behind = |extensions: &[(u8, Vec<u8>)]| frame::tcp6_behind(&device, &server, syn, extensions);
 
     let two = behind(&[options(proto::HOP_BY_HOP), options(proto::DESTINATION)]);
-    let judged = site.from_device(&two);
+    let judged = site.device_sends(&two);
     assert!(judged.is_delivered(), "{:?}", judged.fate);
     let four = behind(&vec![options(proto::DESTINATION); 4]);
-    assert!(site.from_device(&four).is_delivered());
+    assert!(site.device_sends(&four).is_delivered());
 
     let five = behind(&vec![options(proto::DESTINATION); 5]);
     falls(&mut site, &five, Reason::ExtensionHeader, "five headers");
@@ -159,17 +159,17 @@ fn a_vlan_is_part_of_who_somebody_is() {
     let port = site.fresh_port();
     let bare = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
 
-    let judged = site.from_device(&frame::tagged(&bare, ethertype::VLAN, 7));
+    let judged = site.device_sends(&frame::tagged(&bare, ethertype::VLAN, 7));
     // From here on the address is taken in VLAN 7.
-    assert_eq!(site.from_device(&bare).fate, Fate::Dropped(Reason::SpoofIp));
+    assert_eq!(site.device_sends(&bare).fate, Fate::Dropped(Reason::SpoofIp));
     assert!(judged.is_delivered(), "{:?}", judged.fate);
     // Priority bits are no part of it.
-    assert!(site.from_device(&frame::tagged(&bare, ethertype::VLAN, 0xe007)).is_delivered());
+    assert!(site.device_sends(&frame::tagged(&bare, ethertype::VLAN, 0xe007)).is_delivered());
     for (vlan, frames) in [(8, 1), (0, 2)] {
         let elsewhere = Host { v4: site.stranger().v4, ..device };
         let elsewhere = frame::tcp(&elsewhere, &server, Segment::syn(port, SERVICE), &[]);
         let tagged = frame::tagged(&elsewhere, ethertype::VLAN, vlan);
-        assert_eq!(site.from_device(&tagged).fate, Fate::Dropped(Reason::PrincipalNew));
+        assert_eq!(site.device_sends(&tagged).fate, Fate::Dropped(Reason::PrincipalNew));
         assert_eq!(site.frames_of_stranger(device.mac, vlan), Some(frames));
     }
 }
@@ -182,7 +182,7 @@ fn more_tags_than_one_fall() {
     let bare = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
     // A priority tag is no VLAN.
     let once = frame::tagged(&bare, ethertype::VLAN, 0);
-    assert!(site.from_device(&once).is_delivered());
+    assert!(site.device_sends(&once).is_delivered());
     for outer in [ethertype::QINQ, ethertype::VLAN] {
         falls(&mut site, &frame::tagged(&once, outer, 5), Reason::VlanDepth, "two tags");
     }
@@ -195,7 +195,7 @@ fn a_mac_of_another_port_is_an_impostor() {
     let (device, server) = pair(&mut site);
     let port = site.fresh_port();
     let syn = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
-    assert!(site.from_device(&syn).is_delivered());
+    assert!(site.device_sends(&syn).is_delivered());
     site.set_home(&device, 0, OTHER_PORT);
     falls(&mut site, &syn, Reason::SpoofMac, "the MAC lives elsewhere");
     let announcement = frame::arp(&device, device.mac, device.v4, device.v4);
@@ -209,18 +209,18 @@ fn nothing_leaves_quarantine() {
     let port = site.fresh_port();
     let syn = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
     let announcement = frame::arp(&device, device.mac, device.v4, device.v4);
-    assert!(site.from_device(&syn).is_delivered());
-    assert_eq!(site.from_device(&announcement).fate, Fate::Forwarded);
+    assert!(site.device_sends(&syn).is_delivered());
+    assert_eq!(site.device_sends(&announcement).fate, Fate::Forwarded);
     site.set_mode(device.id, Mode::Quarantine, false);
     let dropped = Fate::Dropped(Reason::Quarantine);
-    assert_eq!(site.from_device(&announcement).fate, dropped, "not even an essential");
-    assert_eq!(site.from_device(&frame::udp(&device, &server, port, 53, b"x")).fate, dropped);
-    assert_eq!(site.to_device(&frame::udp(&server, &device, 53, port, b"x")).fate, dropped);
+    assert_eq!(site.device_sends(&announcement).fate, dropped, "not even an essential");
+    assert_eq!(site.device_sends(&frame::udp(&device, &server, port, 53, b"x")).fate, dropped);
+    assert_eq!(site.device_gets(&frame::udp(&server, &device, 53, port, b"x")).fate, dropped);
     // What was never connected does not even get a reset through.
-    let judged = site.from_device(&syn);
+    let judged = site.device_sends(&syn);
     assert_eq!((judged.fate, judged.action), (dropped, TC_SHOT));
     let incoming = frame::tcp(&server, &device, Segment::syn(SERVICE, port), &[]);
-    assert_eq!(site.to_device(&incoming).fate, dropped);
+    assert_eq!(site.device_gets(&incoming).fate, dropped);
 }
 
 #[test]
@@ -230,9 +230,9 @@ fn a_paused_device_is_only_watched() {
     let elsewhere = site.outside(true);
     let port = site.fresh_port();
     let unknown = frame::tcp(&device, &elsewhere, Segment::syn(port, SERVICE), &[]);
-    assert_eq!(site.from_device(&unknown).fate, Fate::Dropped(Reason::EdgeUnknown));
+    assert_eq!(site.device_sends(&unknown).fate, Fate::Dropped(Reason::EdgeUnknown));
     site.pause(device.id, Mode::Enforcing);
-    let judged = site.from_device(&unknown);
+    let judged = site.device_sends(&unknown);
     assert!(judged.is_delivered(), "{:?}", judged.fate);
     let mut damaged = unknown;
     damaged[TRANSPORT + 13] = SYN | frame::FIN;
@@ -245,13 +245,13 @@ fn the_uplink_lets_nobody_in_who_claims_to_live_here() {
     let Some(mut site) = site() else { return };
     let (device, server) = pair(&mut site);
     let incoming = frame::tcp(&server, &device, Segment::syn(40_000, 80), &[]);
-    let judged = site.from_uplink(&incoming);
+    let judged = site.uplink_sends(&incoming);
     assert_eq!((judged.fate, judged.action), (Fate::Forwarded, TC_PASS));
     assert_eq!(judged.mark, MARK_GATED, "it is judged where it is delivered");
     let posing = Host { v4: device.v4, ..server };
     let posing = frame::tcp(&posing, &device, Segment::syn(40_000, 80), &[]);
-    assert_eq!(site.from_uplink(&posing).fate, Fate::Dropped(Reason::SpoofIp));
+    assert_eq!(site.uplink_sends(&posing).fate, Fate::Dropped(Reason::SpoofIp));
     let to_the_box = frame::tcp(&server, &crate::site::BOX, Segment::syn(40_000, 22), &[]);
-    let judged = site.from_uplink(&to_the_box);
+    let judged = site.uplink_sends(&to_the_box);
     assert_eq!((judged.fate, judged.mark), (Fate::Forwarded, 0), "nftables decides what is for the box");
 }

@@ -296,9 +296,9 @@ impl Site {
     pub(crate) fn settled(&mut self, mode: Mode) -> Host {
         let device = self.device(Mode::Enforcing);
         let announcement = frame::arp(&device, device.mac, device.v4, device.v4);
-        assert_eq!(self.from_device(&announcement).fate, Fate::Forwarded);
+        assert_eq!(self.device_sends(&announcement).fate, Fate::Forwarded);
         let announcement = frame::neighbour(&device, &BOX, 136, 255, device.v6, Some((2, device.mac)));
-        assert_eq!(self.from_device(&announcement).fate, Fate::Forwarded);
+        assert_eq!(self.device_sends(&announcement).fate, Fate::Forwarded);
         self.set_mode(device.id, mode, false);
         device
     }
@@ -366,7 +366,7 @@ impl Site {
     }
 
     /// Lets a frame arrive from a device: at the gate first, then at TC.
-    pub(crate) fn from_device(&mut self, frame: &[u8]) -> Judged {
+    pub(crate) fn device_sends(&mut self, frame: &[u8]) -> Judged {
         let gate = self.run(Hook::Xdp, counter::HOOK_XDP, frame, 0).fate;
         let mut judged = self.run(Hook::LanIngress, counter::HOOK_LAN_INGRESS, frame, 0);
         match gate {
@@ -380,15 +380,15 @@ impl Site {
     }
 
     /// Lets a frame leave for a device that no port has judged.
-    pub(crate) fn to_device(&mut self, frame: &[u8]) -> Judged {
-        self.to_device_marked(frame, 0)
+    pub(crate) fn device_gets(&mut self, frame: &[u8]) -> Judged {
+        self.device_gets_marked(frame, 0)
     }
 
-    pub(crate) fn to_device_marked(&mut self, frame: &[u8], mark: u32) -> Judged {
+    pub(crate) fn device_gets_marked(&mut self, frame: &[u8], mark: u32) -> Judged {
         self.run(Hook::LanEgress, counter::HOOK_LAN_EGRESS, frame, mark)
     }
 
-    pub(crate) fn from_uplink(&mut self, frame: &[u8]) -> Judged {
+    pub(crate) fn uplink_sends(&mut self, frame: &[u8]) -> Judged {
         self.set_port(Role::Uplink, false);
         let judged = self.run(Hook::Uplink, counter::HOOK_UPLINK, frame, 0);
         self.set_port(Role::Lan, false);
@@ -396,8 +396,8 @@ impl Site {
     }
 
     /// Lets a frame arrive at the side where its sender lives.
-    pub(crate) fn from_host(&mut self, host: &Host, frame: &[u8]) -> Judged {
-        if host.is_device { self.from_device(frame) } else { self.to_device(frame) }
+    pub(crate) fn host_sends(&mut self, host: &Host, frame: &[u8]) -> Judged {
+        if host.is_device { self.device_sends(frame) } else { self.device_gets(frame) }
     }
 
     /// Lets a frame arrive from a device at TC without looking at what becomes of it.
@@ -420,7 +420,8 @@ impl Site {
         };
         match hook {
             Hook::Xdp => {
-                context[XDP_DATA_END..XDP_DATA_END + 4].copy_from_slice(&(frame.len() as u32).to_ne_bytes())
+                let end = (frame.len() as u32).to_ne_bytes();
+                context[XDP_DATA_END..XDP_DATA_END + 4].copy_from_slice(&end);
             }
             Hook::LanIngress | Hook::LanEgress | Hook::Uplink => {
                 context[SKB_MARK..SKB_MARK + 4].copy_from_slice(&mark.to_ne_bytes());
@@ -518,7 +519,7 @@ impl From<(ObservedKey, Observed)> for Noted {
 /// Boot-time nanoseconds.
 pub(crate) fn now() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("every kernel has this clock");
-    time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
+    (time.tv_sec() * 1_000_000_000 + time.tv_nsec()).cast_unsigned()
 }
 
 pub(crate) fn tcp_edge(src: &Host, dst: &Host, port: u16) -> EdgeKey {

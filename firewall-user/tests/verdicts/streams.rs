@@ -35,13 +35,20 @@ struct Rig {
     topics: Topics,
 }
 
+/// Writes a rule for a message.
+fn message_rule(site: &mut Site, state: RuleState) -> RuleId {
+    let rule = site.rule(state);
+    site.maps.rules.put(&rule.id, &rule).unwrap();
+    rule.id
+}
+
 impl Rig {
     /// The device may connect as `washer`.
     fn new(site: &mut Site) -> Self {
         let (device, broker) = (site.settled(Mode::Enforcing), site.settled(Mode::Enforcing));
         let edge = site.edge(&device, &broker, MQTT_PORT, RuleState::Allowed);
         let mut rig = Self { device, broker, edge, topics: Topics::default() };
-        let rule = rig.rule(site, RuleState::Allowed);
+        let rule = message_rule(site, RuleState::Allowed);
         rig.topics.connect.push(message::client("washer", rule, RuleState::Allowed));
         rig
     }
@@ -55,20 +62,14 @@ impl Rig {
         rig
     }
 
-    fn rule(&self, site: &mut Site, state: RuleState) -> RuleId {
-        let rule = site.rule(state);
-        site.maps.rules.put(&rule.id, &rule).unwrap();
-        rule.id
-    }
-
     fn publish(&mut self, site: &mut Site, filter: &str, state: RuleState) -> RuleId {
-        let rule = self.rule(site, state);
+        let rule = message_rule(site, state);
         self.topics.publish.push(message::topic(filter, rule, state));
         rule
     }
 
     fn subscribe(&mut self, site: &mut Site, filter: &str, state: RuleState) {
-        let rule = self.rule(site, state);
+        let rule = message_rule(site, state);
         self.topics.subscribe.push(message::topic(filter, rule, state));
     }
 
