@@ -1,7 +1,7 @@
 //! Edges of the packet plane: rules, modes, lifetimes, addresses, and what a refused sender is told.
 
 use firewall_common::{
-    abi::{Addr, Kind, Rule},
+    abi::{Addr, Kind, PrincipalId, Rule},
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
     wire::frame::{ethertype, proto},
@@ -306,4 +306,19 @@ fn who_calls_from_outside_needs_an_edge_as_well() {
     assert_eq!(site.only_observed(caller.id).edge, tcp_edge(&caller, &device, SERVICE));
     site.edge(&caller, &device, SERVICE, RuleState::Allowed);
     assert!(site.device_gets(&syn).is_delivered());
+}
+
+#[test]
+fn everyone_is_a_destination_like_any_other() {
+    let Some(mut site) = site() else { return };
+    let device = site.settled(Mode::Enforcing);
+    let everyone = Host { id: PrincipalId::EVERYONE, mac: frame::BROADCAST, v4: [255; 4], ..BOX };
+    let shout = frame::udp(&device, &everyone, 4000, 9, b"hello");
+    let judged = site.device_sends(&shout);
+    assert_eq!((judged.fate, judged.action), (Fate::Dropped(Reason::EdgeUnknown), TC_SHOT), "no answer");
+    let key = transport_edge(&device, &everyone, 9, proto::UDP);
+    assert_eq!(site.only_observed(device.id).edge, key);
+    let rule = site.rule(RuleState::Allowed);
+    site.put_edge(key, rule);
+    assert!(site.device_sends(&shout).is_delivered());
 }

@@ -255,3 +255,26 @@ fn the_uplink_lets_nobody_in_who_claims_to_live_here() {
     let judged = site.uplink_sends(&to_the_box);
     assert_eq!((judged.fate, judged.mark), (Fate::Forwarded, 0), "nftables decides what is for the box");
 }
+
+#[test]
+fn noise_never_passes() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = pair(&mut site);
+    // xorshift64 (Marsaglia, 2003): the same noise in every run.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    let kinds = [ethertype::IPV4, ethertype::IPV6, ethertype::VLAN, ethertype::ARP];
+    for kind in kinds.iter().cycle().take(400) {
+        let noise: Vec<u8> = (0..40 + usize::from(byte())).map(|_| byte()).collect();
+        let frame = frame::ethernet(device.mac, server.mac, *kind, &noise);
+        assert!(matches!(site.device_sends(&frame).fate, Fate::Dropped(_)), "{frame:02x?}");
+    }
+    let port = site.fresh_port();
+    let syn = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
+    assert!(site.device_sends(&syn).is_delivered());
+}
