@@ -13,38 +13,53 @@ use lab::{
     net::run,
 };
 
-const USER: &str = "edgeward-newcomer";
+/// What the names of these users begin with; the number of the process that made them follows.
+const PREFIX: &str = "edgeward-new-";
 
 /// A user with passwordless sudo, who goes with everything they own.
 struct Newcomer {
+    name: String,
     home: PathBuf,
 }
 
 impl Newcomer {
     fn arrive() -> Result<Self> {
-        let newcomer = Self { home: Path::new("/home").join(USER) };
-        Self::leave()?;
+        Self::send_away_those_left_behind()?;
+        let name = format!("{PREFIX}{}", std::process::id());
+        let newcomer = Self { home: Path::new("/home").join(&name), name };
         run(Command::new("useradd")
             .args(["--create-home", "--shell", "/bin/sh", "--home-dir"])
             .arg(&newcomer.home)
-            .arg(USER))?;
-        fs::write(Self::sudoers(), format!("{USER} ALL=(ALL) NOPASSWD: ALL\n"))?;
-        fs::set_permissions(Self::sudoers(), fs::Permissions::from_mode(0o440))?;
+            .arg(&newcomer.name))?;
+        fs::write(newcomer.sudoers(), format!("{} ALL=(ALL) NOPASSWD: ALL\n", newcomer.name))?;
+        fs::set_permissions(newcomer.sudoers(), fs::Permissions::from_mode(0o440))?;
         Ok(newcomer)
     }
 
-    fn leave() -> Result<()> {
-        if Self::sudoers().exists() {
-            fs::remove_file(Self::sudoers())?;
-        }
-        if Command::new("id").arg(USER).output()?.status.success() {
-            run(Command::new("userdel").args(["--force", "--remove", USER]))?;
+    /// Users of test processes that ended without taking them along.
+    fn send_away_those_left_behind() -> Result<()> {
+        let users = fs::read_to_string("/etc/passwd").context("cannot read the list of users")?;
+        for name in users.lines().filter_map(|line| line.split(':').next()) {
+            let process = name.strip_prefix(PREFIX).and_then(|number| number.parse::<u32>().ok());
+            if process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists()) {
+                Self { home: Path::new("/home").join(name), name: name.to_owned() }.leave()?;
+            }
         }
         Ok(())
     }
 
-    fn sudoers() -> PathBuf {
-        Path::new("/etc/sudoers.d").join(USER)
+    fn leave(&self) -> Result<()> {
+        if self.sudoers().exists() {
+            fs::remove_file(self.sudoers())?;
+        }
+        if Command::new("id").arg(&self.name).output()?.status.success() {
+            run(Command::new("userdel").args(["--force", "--remove", &self.name]))?;
+        }
+        Ok(())
+    }
+
+    fn sudoers(&self) -> PathBuf {
+        Path::new("/etc/sudoers.d").join(&self.name)
     }
 
     fn cargo_home(&self) -> PathBuf {
@@ -59,7 +74,7 @@ impl Newcomer {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         command
-            .args(["--reuid", USER, "--regid", USER, "--init-groups", "--"])
+            .args(["--reuid", &self.name, "--regid", &self.name, "--init-groups", "--"])
             .arg(program)
             .current_dir(&self.home);
         for (name, _) in env::vars_os() {
@@ -74,7 +89,7 @@ impl Newcomer {
             "{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             self.rust().display()
         );
-        command.env("HOME", &self.home).env("USER", USER).env("LOGNAME", USER).env("PATH", path);
+        command.env("HOME", &self.home).env("USER", &self.name).env("LOGNAME", &self.name).env("PATH", path);
         command
     }
 
@@ -90,7 +105,7 @@ impl Newcomer {
         if registry.exists() {
             run(Command::new("cp").arg("--recursive").arg(registry).arg(self.cargo_home()))?;
         }
-        let owner = format!("{USER}:{USER}");
+        let owner = format!("{0}:{0}", self.name);
         run(Command::new("chown").args(["--recursive", "--no-dereference", &owner]).arg(&self.home))
     }
 
@@ -117,8 +132,8 @@ fn cargo_home() -> Result<PathBuf> {
 
 impl Drop for Newcomer {
     fn drop(&mut self) {
-        if let Err(error) = Self::leave() {
-            eprintln!("the user {USER} could not be removed: {error:#}");
+        if let Err(error) = self.leave() {
+            eprintln!("the user {} could not be removed: {error:#}", self.name);
         }
     }
 }
