@@ -89,6 +89,9 @@ pub fn essential(scratch: &mut Scratch) -> Result<Next, Stop> {
             return Ok(PASS);
         }
     }
+    if !is_present(HALF_OPEN.get_ptr(&scratch.flow_key)) {
+        essential::take(scratch, Essential::Opening, OPENING)?;
+    }
     scratch.flow = fresh(scratch, edge_key(scratch), Inspect::Opaque);
     scratch.flow.essential = 1;
     scratch.flow.state = FlowState::Answered as u8;
