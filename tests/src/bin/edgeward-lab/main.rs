@@ -17,8 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(name = "edgeward-lab", about = "The demonstration site in network namespaces")]
 struct Cli {
-    /// Name of the site; several can be up at once
-    #[arg(long, global = true, default_value = "edgeward")]
+    /// Name of the site, else that in EDGEWARD_SITE; several can be up at once
+    #[arg(long, global = true, default_value_t = site_of_environment())]
     site: String,
     /// routed, masqueraded or bridged
     #[arg(long, global = true, default_value = "routed")]
@@ -39,6 +39,10 @@ enum Verb {
     Demo(demo::Args),
     /// Protect an interface of this machine, with the page
     Protect(protect::Args),
+}
+
+fn site_of_environment() -> String {
+    std::env::var("EDGEWARD_SITE").unwrap_or_else(|_| "edgeward".to_owned())
 }
 
 #[tokio::main(flavor = "current_thread")]
