@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(name = "edgeward-lab", about = "The demonstration site in network namespaces")]
 struct Cli {
-    /// Name of the site, else that in EDGEWARD_SITE; several can be up at once
+    /// Name of the site, else that in `EDGEWARD_SITE`; several can be up at once
     #[arg(long, global = true, default_value_t = site_of_environment())]
     site: String,
     /// routed, masqueraded or bridged
