@@ -16,6 +16,7 @@ pub mod clock;
 pub mod guard;
 pub mod kernel;
 pub mod net;
+pub mod patience;
 
 // What survives.
 pub mod store;

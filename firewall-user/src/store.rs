@@ -20,6 +20,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use crate::patience;
+
 /// Name of the file in the state directory.
 const FILE: &str = "edgeward.redb";
 /// Version of what the tables hold.
@@ -68,7 +70,8 @@ impl Store {
         let failed = |source: io::Error| StoreError::Folder { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let path = folder.join(FILE);
-        match Self::open_file(&path) {
+        let is_in_use = |error: &StoreError| matches!(error, StoreError::InUse { .. });
+        match patience::patiently(|| Self::open_file(&path), is_in_use) {
             Ok(store) => Ok(Opened { store, set_aside: None }),
             Err(StoreError::Damaged { .. }) => {
                 let aside = set_aside(&path).map_err(failed)?;

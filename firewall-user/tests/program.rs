@@ -4,7 +4,7 @@ use std::{
     env, fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -109,8 +109,12 @@ fn a_damaged_state_is_kept_and_what_protects_outlives_the_daemon() {
     let second = Site::new();
     assert_fails(&second.arguments(), 1, &["another instance", "lan0"]);
 
-    kill(Pid::from_raw(daemon.id().cast_signed()), Signal::SIGTERM).unwrap();
-    assert!(daemon.wait().unwrap().success(), "an orderly end");
+    // The next one is there before the kernel has buried the first.
+    daemon.0.kill().unwrap();
+    let next = site.start();
+    assert_eq!(site.status().faults, [] as [&str; 0], "the new state file is in order");
+
+    assert!(next.end().success(), "an orderly end");
     assert!(site.path("bpffs").join("1/links/lan0-lan_ingress").exists(), "the programs stay attached");
     run("nft", "list table inet edgeward");
 
@@ -161,17 +165,21 @@ impl Site {
     }
 
     /// Starts the daemon and waits until it answers.
-    fn start(&self) -> Child {
+    fn start(&self) -> Daemon {
+        // One that was killed a moment ago may still accept.
+        let _there = fs::remove_file(self.path("runtime").join("edgeward.sock"));
         let log = fs::File::create(self.folder.path().join("log")).unwrap();
-        let mut daemon = Command::new(env!("CARGO_BIN_EXE_edgeward"))
+        let child = Command::new(env!("CARGO_BIN_EXE_edgeward"))
             .args(self.arguments())
+            .stdout(Stdio::null())
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
+        let mut daemon = Daemon(child);
         let deadline = Instant::now() + PATIENCE;
         while std::os::unix::net::UnixStream::connect(self.path("runtime").join("edgeward.sock")).is_err() {
             let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            assert_eq!(daemon.try_wait().unwrap(), None, "the daemon ended: {}", log());
+            assert_eq!(daemon.0.try_wait().unwrap(), None, "the daemon ended: {}", log());
             assert!(Instant::now() < deadline, "the daemon does not answer: {}", log());
             std::thread::sleep(POLL);
         }
@@ -184,6 +192,25 @@ impl Site {
             let mut client = Client::connect(&self.path("runtime")).await.unwrap();
             client.call(Request::Status).await.unwrap()
         })
+    }
+}
+
+/// A daemon that does not outlive its test.
+struct Daemon(Child);
+
+impl Daemon {
+    /// Asks it to end, and waits for that.
+    fn end(mut self) -> ExitStatus {
+        kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM).unwrap();
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // One that has ended is not killed again.
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
     }
 }
 

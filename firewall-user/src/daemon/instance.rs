@@ -14,9 +14,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 
-use crate::net::InterfaceName;
+use crate::{net::InterfaceName, patience};
 
 /// Holds what a second instance would need.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Instance {
             .mode(0o600)
             .open(&path)
             .with_context(|| format!("cannot use {}", path.display()))?;
-        let Ok(folder) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
+        let Ok(folder) = patience::lock(&file) else {
             bail!(
                 "another instance of Edgeward uses {}; stop it, or choose another folder with --runtime-dir",
                 runtime_dir.display()
@@ -64,9 +64,10 @@ fn make_folder(runtime_dir: &Path) -> io::Result<()> {
 
 fn claim_interface(name: &InterfaceName) -> Result<UnixListener> {
     let address = SocketAddr::from_abstract_name(format!("edgeward/{name}"))?;
-    match UnixListener::bind_addr(&address) {
+    let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    match patience::patiently(|| UnixListener::bind_addr(&address), is_taken) {
         Ok(listener) => Ok(listener),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+        Err(error) if is_taken(&error) => {
             bail!("another instance of Edgeward protects {name}; stop it first")
         }
         Err(error) => Err(error).with_context(|| format!("cannot claim {name}")),

@@ -18,12 +18,13 @@ use std::{
 use aya::maps::MapInfo;
 use firewall_common::abi::SCHEMA;
 use nix::{
-    fcntl::{Flock, FlockArg},
+    fcntl::Flock,
     mount::{MsFlags, mount},
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
 use super::{KernelError, maps::pinned_names};
+use crate::patience;
 
 /// Where BPF filesystems are mounted as a rule.
 const USUAL_MOUNT: &str = "/sys/fs/bpf";
@@ -46,8 +47,7 @@ impl Pins {
             File::open(root)
         };
         let folder = prepare().map_err(|source| KernelError::Filesystem { path: root.to_owned(), source })?;
-        let lock = Flock::lock(folder, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, _)| KernelError::Locked { path: root.to_owned() })?;
+        let lock = patience::lock(&folder).map_err(|_| KernelError::Locked { path: root.to_owned() })?;
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
 
