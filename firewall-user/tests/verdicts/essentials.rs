@@ -1,7 +1,7 @@
 //! What a link needs to work: passes without an edge, in its own shape only.
 
 use firewall_common::{
-    abi::{ADDRESSES_EACH, AddrKey, Kind, PrincipalId, Role},
+    abi::{ADDRESSES_EACH, AddrKey, Kind, PrincipalId, Role, server},
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
     wire::{
@@ -289,6 +289,18 @@ fn an_icmp_error_must_quote_a_live_connection() {
     // One that quotes a packet which its receiver never sent.
     let elsewhere = frame::tcp(&server, &device, Segment::syn(443, port), &[]);
     assert_eq!(site.device_gets(&error(&elsewhere)).fate, Fate::Dropped(Reason::IcmpUnrelated));
+}
+
+#[test]
+fn a_named_server_may_be_asked_what_it_is_named_for() {
+    let Some(mut site) = site() else { return };
+    let (device, resolver) = (site.settled(Mode::Enforcing), site.outside(false));
+    site.name_server(&resolver, server::DNS);
+    let port = site.fresh_port();
+    passes(&mut site, &frame::udp(&device, &resolver, port, 53, b"question"));
+    assert!(site.device_gets(&frame::udp(&resolver, &device, 53, port, b"answer")).is_delivered());
+    falls(&mut site, &frame::udp(&device, &resolver, port, 123, b"question"), Reason::EdgeUnknown);
+    falls(&mut site, &frame::udp(&device, &resolver, port, 5353, b"question"), Reason::EdgeUnknown);
 }
 
 #[test]

@@ -321,6 +321,11 @@ impl Site {
         host
     }
 
+    /// Lets every device ask this host for a service (`server::…`).
+    pub(crate) fn name_server(&mut self, host: &Host, service: u32) {
+        self.maps.servers.put(&AddrKey { addr: host.v4(), link: 0 }, &service).expect("room for a server");
+    }
+
     /// A port number that no connection has used.
     pub(crate) fn fresh_port(&mut self) -> u16 {
         self.last_port += 1;
