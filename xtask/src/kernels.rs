@@ -18,6 +18,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
 use crate::{build, host, privilege::Privilege, setup, shell, toolchain};
@@ -148,6 +149,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     install_emulators(privilege, &guests)?;
     build::kernel()?;
 
+    let _alone = lock()?;
     let archive = Archive::open()?;
     let mut failed = Vec::new();
     for arch in [&X86, &ARM] {
@@ -195,6 +197,15 @@ fn install_emulators(privilege: Privilege, guests: &[&Guest]) -> Result<()> {
 /// Where everything of this task lies.
 fn home() -> PathBuf {
     shell::target().join("kernels")
+}
+
+/// Waits until nobody else uses the folder.
+fn lock() -> Result<Flock<fs::File>> {
+    fs::create_dir_all(home()).context("cannot make a folder for the kernels")?;
+    let folder = fs::File::open(home()).context("cannot open the folder of the kernels")?;
+    Flock::lock(folder, FlockArg::LockExclusive)
+        .map_err(|(_, error)| error)
+        .context("cannot lock the folder of the kernels")
 }
 
 /// The distribution's packages, also those of other processors, without a trace on the system.
