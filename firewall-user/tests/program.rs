@@ -195,6 +195,14 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    fn drop(&mut self) {
+        // A test that fails leaves no pins behind; after one that succeeds there are none.
+        let _unloaded =
+            edgeward(&["unload", "--bpffs", self.text("bpffs"), "--runtime-dir", self.text("runtime")]);
+    }
+}
+
 /// A daemon that does not outlive its test.
 struct Daemon(Child);
 
