@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::{
     build::{self, Profile},
-    host,
+    host, kernels,
     privilege::{self, Privilege},
     setup, shell, toolchain,
 };
@@ -53,6 +53,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     if filter.is_none() {
         page_tests(&mut tally)?;
+        if all {
+            tally.add_whole("cargo xtask kernels", kernels::main(&kernels::Args { yes: true, filter: None }));
+        }
     }
     tally.close(all)
 }
@@ -152,7 +155,7 @@ fn page_tests(tally: &mut Tally) -> Result<()> {
     for script in ["check", "test"].iter().filter(|script| manifest.scripts.contains_key(**script)) {
         let mut npm = shell::command("npm");
         setup::node_path(&mut npm).args(["run", script]).current_dir(build::web());
-        tally.add_whole(&format!("npm run {script}"), &mut npm);
+        tally.add_whole(&format!("npm run {script}"), shell::run(&mut npm));
     }
     Ok(())
 }
@@ -188,9 +191,9 @@ impl Tally {
         Ok(())
     }
 
-    /// Counts a command as one test.
-    fn add_whole(&mut self, name: &str, command: &mut Command) {
-        match shell::run(command) {
+    /// Counts something as one test.
+    fn add_whole(&mut self, name: &str, result: Result<()>) {
+        match result {
             Ok(()) => self.passed += 1,
             Err(error) => {
                 self.failed += 1;
