@@ -32,6 +32,7 @@ impl Hasher {
 
     /// Feeds one byte.
     #[inline(always)]
+    #[must_use]
     pub const fn push(self, byte: u8, key: &HashKey) -> Self {
         Self([lane(self.0[0], key.0[0], byte), lane(self.0[1], key.0[1], byte)])
     }

@@ -346,7 +346,8 @@ async fn nothing_but_pairing_answers_without_a_session() {
 #[tokio::test]
 async fn pairing_gives_a_cookie_that_opens_the_rest() {
     let site = Site::start().await;
-    let answer = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":" good ","name":"Phone\u202e"}"#).await;
+    let answer =
+        site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":" good ","name":"Phone\u202e"}"#).await;
     assert_eq!(answer.status, 204);
     assert_eq!(
         answer.header("set-cookie"),

@@ -115,6 +115,8 @@ fn subscribe(filters: &[&str]) -> Vec<u8> {
     packet(0x82, &body)
 }
 
+/// In the shape that reading returns, so that both can be compared.
+#[allow(clippy::unnecessary_wraps)]
 fn objects(list: &[(Kind, &str)]) -> Result<Vec<(Kind, String)>, Reason> {
     Ok(list.iter().map(|&(kind, text)| (kind, String::from(text))).collect())
 }
