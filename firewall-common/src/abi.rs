@@ -741,11 +741,11 @@ mod tests {
 
     #[test]
     fn the_pi_profile_fits_into_24_mb() {
-        // 48 bytes per entry is the kernel's overhead of a preallocated hash entry, rounded up.
+        // 64 bytes per entry are the kernel's element and bucket of a preallocated hash table.
         let bytes: u64 = MAPS
             .iter()
             .map(|&(_, key, value, entries)| {
-                (u64::from(key).next_multiple_of(8) + u64::from(value).next_multiple_of(8) + 48)
+                (u64::from(key).next_multiple_of(8) + u64::from(value).next_multiple_of(8) + 64)
                     * u64::from(entries)
             })
             .sum();

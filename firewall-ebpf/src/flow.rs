@@ -44,8 +44,9 @@ const TCP_IDLE: u64 = 7_440 * SECOND;
 const DATAGRAM_IDLE: u64 = 300 * SECOND;
 /// A closing TCP connection, and everything that was not answered.
 const SHORT_IDLE: u64 = 60 * SECOND;
-/// The full table is swept at most this often.
-const SWEEP_EVERY: u64 = SECOND;
+/// New connections sweep the table so often, and at most so often when it or a quota is full.
+const SWEEP_AT_REST: u64 = 60 * SECOND;
+const SWEEP_WHEN_FULL: u64 = SECOND;
 
 /// What a frame whose connection may go on is given.
 const PASS: Next = Next::Pass(Permit::Judged);
@@ -80,15 +81,6 @@ pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
 #[inline(never)]
 pub fn essential(scratch: &mut Scratch) -> Result<Next, Stop> {
     find_key(scratch);
-    // One that goes on keeps its entry, and a TCP one its handshake.
-    if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
-        // SAFETY: as above.
-        let entry = unsafe { &mut *entry };
-        if entry.essential != 0 {
-            entry.seen[usize::from(scratch.dir & 1)] = scratch.now;
-            return Ok(PASS);
-        }
-    }
     if !is_present(HALF_OPEN.get_ptr(&scratch.flow_key)) {
         essential::take(scratch, Essential::Opening, OPENING)?;
     }
@@ -286,11 +278,10 @@ fn handshake(scratch: &mut Scratch, opens: bool) -> Result<Next, Stop> {
 /// A further frame of a datagram flow that was not answered before.
 #[inline(always)]
 fn exchange(scratch: &mut Scratch) -> Result<(), Stop> {
-    if scratch.flow.essential == 0 {
-        still_allowed(scratch)?;
-    }
+    still_allowed(scratch)?;
     scratch.flow.seen[usize::from(scratch.dir & 1)] = scratch.now;
-    if scratch.dir == scratch.flow.initiator {
+    // An essential stays here: a question and its answer need no room that others wait for.
+    if scratch.dir == scratch.flow.initiator || scratch.flow.essential != 0 {
         return keep(scratch);
     }
     scratch.flow.state = FlowState::Answered as u8;
@@ -330,13 +321,17 @@ fn establish(scratch: &mut Scratch) -> Result<Next, Stop> {
 #[inline(never)]
 fn store(scratch: &mut Scratch) -> Result<(), Stop> {
     let Some(usage) = observe::usage(scratch.flow.edge.src) else { return Err(Reason::Quota.into()) };
+    sweep(scratch.now, SWEEP_AT_REST);
     // SAFETY: an array entry is always mapped.
     if unsafe { (*usage).flows } >= abi::FLOWS_PER_SOURCE {
-        sweep(scratch.now);
-        return Err(Stop { reason: Reason::Quota, answer: Answer::Refuse });
+        sweep(scratch.now, SWEEP_WHEN_FULL);
+        // SAFETY: as above. Read anew: the sweep may have made room.
+        if unsafe { core::ptr::read_volatile(&raw const (*usage).flows) } >= abi::FLOWS_PER_SOURCE {
+            return Err(Stop { reason: Reason::Quota, answer: Answer::Refuse });
+        }
     }
     if FLOWS.insert(&scratch.flow_key, &scratch.flow, BPF_NOEXIST as u64).is_err() {
-        sweep(scratch.now);
+        sweep(scratch.now, SWEEP_WHEN_FULL);
         if FLOWS.insert(&scratch.flow_key, &scratch.flow, BPF_NOEXIST as u64).is_err() {
             return Err(Stop { reason: Reason::TableFull, answer: Answer::Refuse });
         }
@@ -389,16 +384,14 @@ fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
         forget(&scratch.flow_key, &scratch.flow);
         return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
     }
-    if scratch.flow.essential == 0 {
-        if let Err(stop) = ask(scratch, scratch.flow.edge, Use::Taken) {
-            forget(&scratch.flow_key, &scratch.flow);
-            return Err(ended(scratch, stop.reason));
-        }
-        let unsynced = scratch.flow.state == FlowState::Unsynced as u8;
-        if unsynced && scratch.audit == 0 && !edge::learning(scratch.flow.edge.src) {
-            forget(&scratch.flow_key, &scratch.flow);
-            return Err(ended(scratch, Reason::Midstream));
-        }
+    if let Err(stop) = ask(scratch, scratch.flow.edge, Use::Taken) {
+        forget(&scratch.flow_key, &scratch.flow);
+        return Err(ended(scratch, stop.reason));
+    }
+    let unsynced = scratch.flow.state == FlowState::Unsynced as u8;
+    if unsynced && scratch.audit == 0 && !may_join(scratch, scratch.flow.edge) {
+        forget(&scratch.flow_key, &scratch.flow);
+        return Err(ended(scratch, Reason::Midstream));
     }
     // SAFETY: the slot stays mapped while the program runs. If the connection was removed meanwhile, a slot in use
     // again gets a time of now, which it would have anyway.
@@ -407,9 +400,8 @@ fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
     if scratch.frame.proto != proto::TCP {
         return Ok(PASS);
     }
-    let inspected = scratch.flow.inspect != Inspect::Opaque as u8
-        && scratch.flow.state != FlowState::Unsynced as u8
-        && scratch.flow.essential == 0;
+    let inspected =
+        scratch.flow.inspect != Inspect::Opaque as u8 && scratch.flow.state != FlowState::Unsynced as u8;
     if inspected {
         scratch.client = by_initiator as u8;
         return Ok(Next::Stream);
@@ -474,6 +466,13 @@ fn resolve(scratch: &mut Scratch, entry: *mut Flow) {
     }
 }
 
+/// Whether a connection on this edge may go on although its beginning was not seen: while its initiator learns, and not
+/// where its stream would be inspected, which is opened anew so that what it says is learned too.
+#[inline(always)]
+fn may_join(scratch: &Scratch, edge: EdgeKey) -> bool {
+    edge::learning(edge.src) && !is_mqtt_port(scratch, edge.port)
+}
+
 /// A TCP frame of a connection whose beginning was not seen: joined only while nothing is enforced for it.
 #[inline(never)]
 fn midstream(scratch: &mut Scratch) -> Result<(), Stop> {
@@ -488,9 +487,7 @@ fn midstream(scratch: &mut Scratch) -> Result<(), Stop> {
         key.dst = scratch.src;
         key.port = scratch.frame.src_port;
     }
-    // A stream that would be inspected is opened anew, so that what it says is learned too.
-    let learns = edge::learning(key.src) && !is_mqtt_port(scratch, key.port);
-    let tolerated = scratch.audit != 0 || learns;
+    let tolerated = scratch.audit != 0 || may_join(scratch, key);
     if !tolerated || ask(scratch, key, Use::Take).is_err() {
         return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
     }
@@ -555,13 +552,13 @@ fn quoted_ports(skb: &Skb, scratch: &mut Scratch, at: u32) -> bool {
     true
 }
 
-/// Removes expired connections when the table is full, at most once a second.
+/// Removes expired connections, unless that was done within the last `every` nanoseconds.
 #[inline(never)]
-fn sweep(now: u64) {
+fn sweep(now: u64, every: u64) {
     let Some(swept) = SWEPT.get_ptr_mut(0) else { return };
     // SAFETY: an array entry is always mapped; two CPUs at once sweep twice.
     let swept = unsafe { &mut *swept };
-    if now.wrapping_sub(*swept) < SWEEP_EVERY {
+    if now.wrapping_sub(*swept) < every {
         return;
     }
     *swept = now;

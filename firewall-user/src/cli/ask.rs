@@ -25,7 +25,7 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
             ask.show(request, |code: &PairingCode| {
                 println!("{}", code.code);
                 eprintln!(
-                    "Type it on the page within {lifetime}, or open the page's address with /#pair={}",
+                    "Type it on the page within {lifetime}, or open the page's address with /#/pair?k={}",
                     code.code
                 );
             })

@@ -317,10 +317,10 @@ fn capacity(name: &str) -> u32 {
     row(name).map_or(0, |&(.., entries)| entries)
 }
 
-/// Bytes of a full table; the kernel adds about 48 per entry.
+/// Bytes of a full table; the kernel adds 64 per entry, element and bucket.
 fn bytes(name: &str) -> u64 {
     row(name).map_or(0, |&(_, key, value, entries)| {
-        (u64::from(key).next_multiple_of(8) + u64::from(value).next_multiple_of(8) + 48) * u64::from(entries)
+        (u64::from(key).next_multiple_of(8) + u64::from(value).next_multiple_of(8) + 64) * u64::from(entries)
     })
 }
 
