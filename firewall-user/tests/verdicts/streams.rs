@@ -443,3 +443,21 @@ fn an_edge_that_goes_takes_its_stream_along() {
     }
     assert_eq!(connection.say(&mut site, &publish(ALLOWED, b"21")), CHANGED, "CONNECT comes first");
 }
+
+#[test]
+fn a_shared_subscription_needs_a_rule_of_its_own_and_falls_under_every_denial() {
+    let Some(mut site) = site() else { return };
+    let mut rig = Rig::new(&mut site);
+    rig.subscribe(&mut site, "#", RuleState::Allowed);
+    rig.subscribe(&mut site, "$share/group/site/hall", RuleState::Allowed);
+    rig.subscribe(&mut site, "site/lock/+", RuleState::Denied);
+    for filter in ["site/hall", "$share/group/site/hall"] {
+        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), Fate::Forwarded, "{filter}");
+    }
+    for filter in ["$share/other/site/hall", "$share/group/site/attic", "$SYS/#"] {
+        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), UNKNOWN, "{filter}");
+    }
+    for filter in ["site/lock/code", "$share/group/site/lock/code", "$share/group/#"] {
+        assert_eq!(rig.says(&mut site, &subscribe(&[filter])), DENIED, "{filter}");
+    }
+}
