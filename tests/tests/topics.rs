@@ -132,8 +132,13 @@ async fn topics_are_told_apart(topology: Topology) -> Result<()> {
         stage.stop_washer()?;
         ensure_attached(&mut stage, attach).await?;
         let mut witness = Witness::listen(&site)?;
-        for (cut, version) in
-            Cut::ALL.into_iter().flat_map(|cut| [(cut, IpVersion::V4), (cut, IpVersion::V6)])
+        let versions: &[IpVersion] = match topology {
+            Topology::Routed | Topology::Bridged => &[IpVersion::V4, IpVersion::V6],
+            // Of a hub outside nothing tells that its two addresses are one.
+            Topology::Masqueraded => &[IpVersion::V4],
+        };
+        for (cut, &version) in
+            Cut::ALL.into_iter().flat_map(|cut| versions.iter().map(move |version| (cut, version)))
         {
             told_apart(&site, &mut witness, cut, version).with_context(|| {
                 format!(
