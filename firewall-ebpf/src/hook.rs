@@ -329,8 +329,11 @@ fn from_uplink(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     if scratch.frame.version == 0 {
         return Ok(Next::Pass(Permit::Local));
     }
-    if let Holder::Device(_) = who::holder(&scratch.frame.src, scratch.link) {
-        return Err(Reason::SpoofIp.into());
+    // Also an address that no device holds at the moment: a forged DHCP server would speak from one.
+    match who::holder(&scratch.frame.src, scratch.link) {
+        Holder::Device(_) => return Err(Reason::SpoofIp.into()),
+        Holder::Unknown if who::is_inside(&scratch.frame.src) => return Err(Reason::SpoofIp.into()),
+        Holder::Known(_) | Holder::Unknown => {}
     }
     match who::holder(&scratch.frame.dst, scratch.link) {
         Holder::Known(_) => Ok(Next::Pass(Permit::Local)),

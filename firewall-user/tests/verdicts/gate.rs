@@ -251,6 +251,14 @@ fn the_uplink_lets_nobody_in_who_claims_to_live_here() {
     let posing = Host { v4: device.v4, ..server };
     let posing = frame::tcp(&posing, &device, Segment::syn(40_000, 80), &[]);
     assert_eq!(site.uplink_sends(&posing).fate, Fate::Dropped(Reason::SpoofIp));
+    let absent = site.stranger();
+    let posing = Host { v4: absent.v4, v6: absent.v6, ..server };
+    for posing in [
+        frame::tcp(&posing, &device, Segment::syn(40_000, 80), &[]),
+        frame::udp(&posing, &device, 67, 68, b"an address for you"),
+    ] {
+        assert_eq!(site.uplink_sends(&posing).fate, Fate::Dropped(Reason::SpoofIp), "nobody holds it yet");
+    }
     let to_the_box = frame::tcp(&server, &crate::site::BOX, Segment::syn(40_000, 22), &[]);
     let judged = site.uplink_sends(&to_the_box);
     assert_eq!((judged.fate, judged.mark), (Fate::Forwarded, 0), "nftables decides what is for the box");

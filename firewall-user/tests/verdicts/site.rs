@@ -226,8 +226,11 @@ impl Site {
         let mut prefix6 = [0; 16];
         prefix6[0] = 0xfd;
         for (bits, addr) in [(32 + 96 + 8, Addr::from_v4([10, 0, 0, 0])), (32 + 64, Addr(prefix6))] {
-            let key = NetworkKey { link: PORT.to_be_bytes(), addr };
-            self.maps.networks.put(Prefix { bits, key }).expect("room for a network");
+            // On the port's link, and as the site's own on whatever link.
+            for link in [PORT, 0] {
+                let key = NetworkKey { link: link.to_be_bytes(), addr };
+                self.maps.networks.put(Prefix { bits, key }).expect("room for a network");
+            }
         }
     }
 
