@@ -157,26 +157,90 @@ pub enum Role {
     Uplink = 2,
 }
 
-/// How a stream or edge is inspected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a connection speaks. It is part of its edge: another one is `proto.changed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-pub enum Inspect {
-    /// Judged by port only; the content is not looked at.
+pub enum Protocol {
+    /// Nothing that is recognised; not looked at further.
     Opaque = 0,
-    /// MQTT: anything else on the stream is `proto.changed`.
     Mqtt = 1,
-    /// No rule yet: the first bytes of the client say what it is.
-    Detect = 2,
+    /// HTTP/1.0 and HTTP/1.1.
+    Http = 2,
+    Tls = 3,
+    /// Modbus/TCP.
+    Modbus = 4,
+    Coap = 5,
+    Dns = 6,
+    Ntp = 7,
+    Ssdp = 8,
+    Dtls = 9,
+    Quic = 10,
+    /// An HTTP connection that became a `WebSocket`.
+    Websocket = 11,
 }
 
-impl Inspect {
-    /// The choice with this number; an unknown number inspects.
-    pub const fn from_code(code: u8) -> Self {
-        match code {
-            0 => Self::Opaque,
-            2 => Self::Detect,
-            _ => Self::Mqtt,
+impl Protocol {
+    /// Every protocol, in the order of its number.
+    pub const ALL: &[Self] = &[
+        Self::Opaque,
+        Self::Mqtt,
+        Self::Http,
+        Self::Tls,
+        Self::Modbus,
+        Self::Coap,
+        Self::Dns,
+        Self::Ntp,
+        Self::Ssdp,
+        Self::Dtls,
+        Self::Quic,
+        Self::Websocket,
+    ];
+
+    /// The name in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opaque => "opaque",
+            Self::Mqtt => "mqtt",
+            Self::Http => "http",
+            Self::Tls => "tls",
+            Self::Modbus => "modbus",
+            Self::Coap => "coap",
+            Self::Dns => "dns",
+            Self::Ntp => "ntp",
+            Self::Ssdp => "ssdp",
+            Self::Dtls => "dtls",
+            Self::Quic => "quic",
+            Self::Websocket => "websocket",
         }
+    }
+
+    /// The protocol with this number, if there is one.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Opaque),
+            1 => Some(Self::Mqtt),
+            2 => Some(Self::Http),
+            3 => Some(Self::Tls),
+            4 => Some(Self::Modbus),
+            5 => Some(Self::Coap),
+            6 => Some(Self::Dns),
+            7 => Some(Self::Ntp),
+            8 => Some(Self::Ssdp),
+            9 => Some(Self::Dtls),
+            10 => Some(Self::Quic),
+            11 => Some(Self::Websocket),
+            _ => None,
+        }
+    }
+
+    /// The protocol with this name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|protocol| protocol.as_str() == name)
+    }
+
+    /// Its bit in [`Edge::speaks`].
+    pub const fn bit(self) -> u16 {
+        1 << self as u8
     }
 }
 
@@ -198,6 +262,25 @@ pub enum Kind {
     DhcpName = 5,
     /// Not an edge: what came over the quota of `src`.
     Overflow = 6,
+    /// What a connection to the port was found to speak; the object is [`Protocol::as_str`].
+    Speaks = 7,
+    /// HTTP request that reads; the object is the path, a space and the host: `/api/light hub.local`.
+    HttpGet = 8,
+    /// HTTP request that changes something.
+    HttpSet = 9,
+    HttpDelete = 10,
+    /// CoAP request; the object is as that of HTTP.
+    CoapGet = 11,
+    CoapSet = 12,
+    CoapDelete = 13,
+    /// CoAP GET with the option Observe (RFC 7641).
+    CoapObserve = 14,
+    /// Modbus function that reads; the object is unit, area and addresses: `1/holding/100-109`.
+    ModbusRead = 15,
+    /// Modbus function that writes.
+    ModbusWrite = 16,
+    /// TLS `ClientHello`; the object is the server name, in lower case.
+    TlsName = 17,
 }
 
 impl Kind {
@@ -211,6 +294,17 @@ impl Kind {
             4 => Some(Self::MqttSubscribe),
             5 => Some(Self::DhcpName),
             6 => Some(Self::Overflow),
+            7 => Some(Self::Speaks),
+            8 => Some(Self::HttpGet),
+            9 => Some(Self::HttpSet),
+            10 => Some(Self::HttpDelete),
+            11 => Some(Self::CoapGet),
+            12 => Some(Self::CoapSet),
+            13 => Some(Self::CoapDelete),
+            14 => Some(Self::CoapObserve),
+            15 => Some(Self::ModbusRead),
+            16 => Some(Self::ModbusWrite),
+            17 => Some(Self::TlsName),
             _ => None,
         }
     }
@@ -421,13 +515,18 @@ wire_type! {
     /// `EDGES`: [`EdgeKey`] → [`Edge`]. Written by the daemon.
     pub struct Edge {
         pub rule: Rule,
-        /// Start states of the automata over MQTT topics, filters and client ids; 0 matches nothing.
+        /// Start state of the automaton over MQTT topics, or over requests of HTTP, CoAP and Modbus; 0 matches nothing.
         pub publish: u32,
+        /// Over MQTT filters.
         pub subscribe: u32,
+        /// Over MQTT client ids, or TLS server names.
         pub connect: u32,
-        /// [`Inspect`] as a number.
-        pub inspect: u8,
-        pub _pad: [u8; 3],
+        /// [`Protocol::bit`] of each protocol that connections may speak; 0: the first one that is recognised is noted
+        /// ([`Kind::Speaks`]) and becomes part of the edge.
+        pub speaks: u16,
+        /// 1: a denied PUBLISH is neutralised where it can be, instead of a reset.
+        pub neutralise: u8,
+        pub _pad: u8,
     }
 }
 
@@ -488,11 +587,16 @@ wire_type! {
         pub initiator: u8,
         /// [`FlowState`] as a number.
         pub state: u8,
-        /// [`Inspect`] as a number.
-        pub inspect: u8,
+        /// [`Protocol`] as a number, or [`Flow::UNDECIDED`].
+        pub protocol: u8,
         /// 1: opened by an essential, so no edge is asked for.
         pub essential: u8,
     }
+}
+
+impl Flow {
+    /// In [`Flow::protocol`]: the first bytes of the initiator are still to come.
+    pub const UNDECIDED: u8 = 0xff;
 }
 
 /// How far a connection has come.

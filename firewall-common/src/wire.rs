@@ -1,5 +1,8 @@
 //! One parser per protocol, for kernel, replay and tests.
 
+use crate::abi::Protocol;
+use crate::reason::Reason;
+
 // From the frame to the ports.
 pub mod frame;
 
@@ -9,6 +12,45 @@ pub mod essential;
 
 // What devices say.
 pub mod mqtt;
+pub mod object;
+
+/// Which end speaks in this direction of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    Client,
+    Server,
+}
+
+/// What a byte of a stream completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing.
+    More,
+    /// A level of an object that is judged level by level, ended by a separator.
+    Level,
+    /// An object: [`object::Object::level`] is the hash of its last level, [`object::Object::text`] its text.
+    Object,
+    /// A request whose levels are in [`object::Levels`].
+    Request,
+    /// The properties of an MQTT PUBLISH that has an alias; its topic is empty or was judged.
+    Alias,
+    /// The stream becomes another protocol from the next byte on.
+    Becomes(Protocol),
+    /// Something that the event log keeps and that changes no verdict.
+    Note(Note),
+    /// A forbidden byte: nothing that follows means anything.
+    Wrong(Reason),
+}
+
+/// Facts about a stream that are no operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Note {
+    /// A broker or server refused a login (CONNACK, HTTP 401 and 403).
+    LoginFailed = 1,
+    /// A broker goes on with a session of before (MQTT CONNACK, session present).
+    SessionPresent = 2,
+}
 
 /// Bytes of a frame, wherever they are: a socket buffer in the kernel, a slice on the host.
 pub trait Bytes {

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_prandom_u32};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap};
 use firewall_common::abi::{
-    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Inspect, Kind, PrincipalId, StreamKey, capacity,
+    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Kind, PrincipalId, Protocol, StreamKey, capacity,
 };
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
@@ -38,6 +38,8 @@ static HALF_OPEN: LruHashMap<FlowKey, Flow> = LruHashMap::with_max_entries(capac
 static SWEPT: Array<u64> = Array::with_max_entries(1, 0);
 
 const SECOND: u64 = 1_000_000_000;
+/// Connections that are not looked into.
+const OPAQUE: u8 = Protocol::Opaque as u8;
 /// An established TCP connection without a frame (RFC 5382, REQ-5).
 const TCP_IDLE: u64 = 7_440 * SECOND;
 /// A datagram flow that was answered (RFC 4787, REQ-5).
@@ -84,7 +86,7 @@ pub fn essential(scratch: &mut Scratch) -> Result<Next, Stop> {
     if !is_present(HALF_OPEN.get_ptr(&scratch.flow_key)) {
         essential::take(scratch, Essential::Opening, OPENING)?;
     }
-    scratch.flow = fresh(scratch, edge_key(scratch), Inspect::Opaque);
+    scratch.flow = fresh(scratch, edge_key(scratch), OPAQUE);
     scratch.flow.essential = 1;
     scratch.flow.state = FlowState::Answered as u8;
     keep(scratch).map(|()| PASS)
@@ -158,24 +160,26 @@ fn edge_key(scratch: &Scratch) -> EdgeKey {
 fn open(scratch: &mut Scratch) -> Result<(), Stop> {
     let key = edge_key(scratch);
     let edge = ask(scratch, key, Use::Take)?;
-    let inspect = match edge {
-        _ if key.proto != proto::TCP => Inspect::Opaque,
-        Some(edge) => Inspect::from_code(edge),
-        None if is_mqtt_port(scratch, key.port) => Inspect::Detect,
-        None => Inspect::Opaque,
+    let protocol = match edge {
+        _ if key.proto != proto::TCP => OPAQUE,
+        Some(speaks) if speaks == Protocol::Opaque.bit() => OPAQUE,
+        Some(speaks) if speaks == Protocol::Mqtt.bit() => Protocol::Mqtt as u8,
+        Some(_) => Flow::UNDECIDED,
+        None if is_mqtt_port(scratch, key.port) => Flow::UNDECIDED,
+        None => OPAQUE,
     };
     // Data on a SYN (RFC 7413) would be delivered before its sequence is known.
-    if inspect != Inspect::Opaque && scratch.frame.payload_len != 0 {
+    if protocol != OPAQUE && scratch.frame.payload_len != 0 {
         return Err(Reason::Malformed.into());
     }
     essential::take(scratch, Essential::Opening, OPENING)?;
-    scratch.flow = fresh(scratch, key, inspect);
+    scratch.flow = fresh(scratch, key, protocol);
     keep(scratch)
 }
 
-/// Asks the model for an edge; the answer is how an existing one is inspected.
+/// Asks the model for an edge; the answer is what an existing one may speak.
 #[inline(never)]
-fn ask(scratch: &mut Scratch, key: EdgeKey, using: Use) -> Result<Option<u8>, Stop> {
+fn ask(scratch: &mut Scratch, key: EdgeKey, using: Use) -> Result<Option<u16>, Stop> {
     let edge = edge::lookup(&key);
     let state = edge::state(edge.map(|edge| edge.rule), using, scratch.now);
     match edge::decide(key.src, key.dst, state) {
@@ -192,7 +196,7 @@ fn ask(scratch: &mut Scratch, key: EdgeKey, using: Use) -> Result<Option<u8>, St
             }
         }
     }
-    Ok(edge.map(|edge| edge.inspect))
+    Ok(edge.map(|edge| edge.speaks))
 }
 
 #[inline(always)]
@@ -202,7 +206,7 @@ fn is_mqtt_port(scratch: &Scratch, port: u16) -> bool {
 }
 
 #[inline(always)]
-fn fresh(scratch: &Scratch, edge: EdgeKey, inspect: Inspect) -> Flow {
+fn fresh(scratch: &Scratch, edge: EdgeKey, protocol: u8) -> Flow {
     // SAFETY: the helper has no preconditions.
     let random = unsafe { bpf_get_prandom_u32() };
     let after = scratch.frame.seq.wrapping_add(scratch.frame.seq_len());
@@ -217,7 +221,7 @@ fn fresh(scratch: &Scratch, edge: EdgeKey, inspect: Inspect) -> Flow {
         ifindex: scratch.ifindex,
         initiator: scratch.dir,
         state: FlowState::Opening as u8,
-        inspect: inspect as u8,
+        protocol,
         essential: 0,
     }
 }
@@ -304,7 +308,7 @@ fn establish(scratch: &mut Scratch) -> Result<Next, Stop> {
     scratch.flow.state = FlowState::Established as u8;
     scratch.flow.seen = [scratch.now; 2];
     store(scratch)?;
-    if scratch.flow.inspect != Inspect::Opaque as u8 {
+    if scratch.flow.protocol != OPAQUE {
         if let Err(reason) = stream::open(scratch) {
             forget(&scratch.flow_key, &scratch.flow);
             return Err(Stop { reason, answer: Answer::ResetBoth });
@@ -352,7 +356,7 @@ fn forget(key: &FlowKey, flow: &Flow) {
         // SAFETY: an array entry is always mapped.
         atomic::add(unsafe { &raw mut (*usage).flows }, u64::MAX);
     }
-    if flow.inspect != Inspect::Opaque as u8 {
+    if flow.protocol != OPAQUE {
         stream::close(key, flow.edge.src);
     }
 }
@@ -400,8 +404,7 @@ fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
     if scratch.frame.proto != proto::TCP {
         return Ok(PASS);
     }
-    let inspected =
-        scratch.flow.inspect != Inspect::Opaque as u8 && scratch.flow.state != FlowState::Unsynced as u8;
+    let inspected = scratch.flow.protocol != OPAQUE && scratch.flow.state != FlowState::Unsynced as u8;
     if inspected {
         scratch.client = by_initiator as u8;
         return Ok(Next::Stream);
@@ -491,7 +494,7 @@ fn midstream(scratch: &mut Scratch) -> Result<(), Stop> {
     if !tolerated || ask(scratch, key, Use::Take).is_err() {
         return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
     }
-    scratch.flow = fresh(scratch, key, Inspect::Opaque);
+    scratch.flow = fresh(scratch, key, OPAQUE);
     scratch.flow.initiator = if by_initiator { scratch.dir } else { 1 - (scratch.dir & 1) };
     scratch.flow.state = FlowState::Unsynced as u8;
     store(scratch)

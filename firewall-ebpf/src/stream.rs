@@ -10,13 +10,14 @@ use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use firewall_common::abi::{
-    self, Alias, AliasKey, Edge, Flow, FlowKey, Inspect, Kind, LEVEL_HASH, LEVEL_PLUS, PrincipalId, RuleId,
+    self, Alias, AliasKey, Edge, Flow, FlowKey, Kind, LEVEL_HASH, LEVEL_PLUS, PrincipalId, Protocol, RuleId,
     State, StepKey, StreamKey, capacity,
 };
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::frame::tcp;
-use firewall_common::wire::mqtt::{Event, Sender, Stream};
+use firewall_common::wire::mqtt::Stream;
+use firewall_common::wire::{Event, Sender};
 
 use crate::bytes::{Skb, copy, opaque};
 use crate::edge::{self, Use};
@@ -112,8 +113,8 @@ pub fn inspect(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow) -> Result<(),
 fn settle(scratch: &Scratch, entry: *mut Flow) {
     // SAFETY: as above; one byte that only ever leaves `Detect`.
     unsafe {
-        if (*entry).inspect == Inspect::Detect as u8 {
-            (*entry).inspect = scratch.flow.inspect;
+        if (*entry).protocol == Flow::UNDECIDED {
+            (*entry).protocol = scratch.flow.protocol;
         }
     }
 }
@@ -156,10 +157,9 @@ fn in_sequence(skb: &Skb, scratch: &mut Scratch, stream: *mut Stream) -> Result<
 /// dropped.
 #[inline(always)]
 fn tolerate(scratch: &mut Scratch) -> bool {
-    let undecided =
-        scratch.flow.inspect == Inspect::Detect as u8 && scratch.stop == Reason::ProtoChanged as u8;
+    let undecided = scratch.flow.protocol == Flow::UNDECIDED && scratch.stop == Reason::ProtoChanged as u8;
     if undecided || scratch.audit != 0 {
-        scratch.flow.inspect = Inspect::Opaque as u8;
+        scratch.flow.protocol = Protocol::Opaque as u8;
         return true;
     }
     false
@@ -229,7 +229,7 @@ fn event_of(scratch: &mut Scratch, event: Event) -> i64 {
         Event::Object => object(scratch),
         Event::Alias => alias(scratch),
         Event::Wrong(reason) => Err(reason),
-        Event::More | Event::Level => Ok(()),
+        Event::More | Event::Level | Event::Request | Event::Becomes(_) | Event::Note(_) => Ok(()),
     };
     match result {
         Ok(()) => 0,
@@ -298,8 +298,8 @@ fn object(scratch: &mut Scratch) -> Result<(), Reason> {
         None => RuleId(0),
     };
     scratch.stream.rule = accept.0;
-    if kind == Kind::MqttConnect && scratch.flow.inspect == Inspect::Detect as u8 {
-        scratch.flow.inspect = Inspect::Mqtt as u8;
+    if kind == Kind::MqttConnect && scratch.flow.protocol == Flow::UNDECIDED {
+        scratch.flow.protocol = Protocol::Mqtt as u8;
     }
     let hash = scratch.stream.object_hash();
     operation(scratch, kind, hash, accept)

@@ -10,28 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::abi::{Kind, OBJECT_CAP};
 use crate::hash::{HashKey, Hasher};
 use crate::reason::Reason;
-
-/// Which end speaks in this direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
-    Client,
-    Server,
-}
-
-/// What a byte completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Nothing.
-    More,
-    /// A level of a topic or filter, ended by `/`: [`Stream::level`] is its hash.
-    Level,
-    /// An object: [`Stream::level`] is the hash of its last level, [`Stream::object`] its text.
-    Object,
-    /// The properties of a PUBLISH that has an alias: [`Stream::alias`] is it, and the topic is empty or was judged.
-    Alias,
-    /// A forbidden byte: nothing that follows means anything.
-    Wrong(Reason),
-}
+use crate::wire::{Event, Sender};
 
 /// Where in a packet the next byte belongs.
 mod phase {

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use firewall_common::{
     abi::{
-        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Inspect, LinkKey, MacHome, MacKey, Principal,
-        PrincipalId, Rule, RuleId, server,
+        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, LinkKey, MacHome, MacKey, Principal, PrincipalId,
+        Rule, RuleId, server,
     },
     hash::HashKey,
     precedence::Mode,
@@ -122,7 +122,9 @@ impl Tables {
                 self.hosts.remove(&bytes(&key));
                 self.maps.hosts.remove(&key)?;
             }
-            Command::PutEdge { key, rule, inspect } => self.put_edge(key, rule, inspect)?,
+            Command::PutEdge { key, rule, speaks, neutralise } => {
+                self.put_edge(key, rule, speaks, neutralise)?
+            }
             Command::RemoveEdge { key } => {
                 self.maps.edges.remove(&key)?;
                 self.edges.remove(&bytes(&key));
@@ -170,15 +172,22 @@ impl Tables {
         Ok(Done::Written)
     }
 
-    fn put_edge(&mut self, key: EdgeKey, rule: RuleSpec, inspect: Inspect) -> Result<(), KernelError> {
+    fn put_edge(
+        &mut self,
+        key: EdgeKey,
+        rule: RuleSpec,
+        speaks: u16,
+        neutralise: bool,
+    ) -> Result<(), KernelError> {
         let starts = self.topics.get(&bytes(&key));
         let edge = Edge {
             rule: kernel_rule(rule),
             publish: starts.map_or(0, |starts| starts.publish),
             subscribe: starts.map_or(0, |starts| starts.subscribe),
             connect: starts.map_or(0, |starts| starts.connect),
-            inspect: inspect as u8,
-            _pad: [0; 3],
+            speaks,
+            neutralise: u8::from(neutralise),
+            _pad: 0,
         };
         self.maps.edges.put(&key, &edge)?;
         self.edges.insert(bytes(&key), edge);

@@ -14,8 +14,8 @@ use edgeward::{
 };
 use firewall_common::{
     abi::{
-        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Inspect, Kind, LinkKey, MacHome, MacKey,
-        NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Role, Rule, RuleId, counter,
+        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Kind, LinkKey, MacHome, MacKey, NetworkKey,
+        Observed, ObservedKey, Port, Principal, PrincipalId, Protocol, Role, Rule, RuleId, counter,
     },
     hash::HashKey,
     precedence::{Mode, RuleState},
@@ -352,8 +352,15 @@ impl Site {
     }
 
     pub(crate) fn put_edge(&mut self, key: EdgeKey, rule: Rule) -> EdgeKey {
-        let edge =
-            Edge { rule, publish: 0, subscribe: 0, connect: 0, inspect: Inspect::Opaque as u8, _pad: [0; 3] };
+        let edge = Edge {
+            rule,
+            publish: 0,
+            subscribe: 0,
+            connect: 0,
+            speaks: Protocol::Opaque.bit(),
+            neutralise: 0,
+            _pad: 0,
+        };
         self.maps.edges.put(&key, &edge).expect("room for an edge");
         key
     }
@@ -369,7 +376,7 @@ impl Site {
         edge.publish = written.publish;
         edge.subscribe = written.subscribe;
         edge.connect = written.connect;
-        edge.inspect = Inspect::Mqtt as u8;
+        edge.speaks = Protocol::Mqtt.bit();
         self.maps.edges.put(&key, &edge).expect("room for an edge");
     }
 

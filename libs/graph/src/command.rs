@@ -3,7 +3,7 @@
 //! To allow, what is stored comes before what the kernel does; to deny, the kernel comes first. The daemon executes
 //! commands strictly in order and acknowledges a request when the queue is empty and the store is flushed.
 
-use firewall_common::abi::{Addr, EdgeKey, Inspect, PrincipalId, RuleId};
+use firewall_common::abi::{Addr, EdgeKey, PrincipalId, RuleId};
 use firewall_common::precedence::{Mode, RuleState};
 use firewall_common::reason::{Reason, Verdict};
 
@@ -50,7 +50,10 @@ pub enum Command {
     PutEdge {
         key: EdgeKey,
         rule: RuleSpec,
-        inspect: Inspect,
+        /// [`Protocol::bit`](firewall_common::abi::Protocol::bit) of what its connections may speak; 0 is not known yet.
+        speaks: u16,
+        /// Denied messages are neutralised where they can be.
+        neutralise: bool,
     },
     /// Also forgets the automata of this key.
     RemoveEdge {

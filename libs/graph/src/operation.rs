@@ -181,7 +181,17 @@ impl Operation {
             abi::Kind::MqttSubscribe => {
                 (Verb::Subscribe, Object::Topic { port, filter: Filter::try_from(text()?)? })
             }
-            abi::Kind::DhcpName | abi::Kind::Overflow => return Ok(None),
+            abi::Kind::DhcpName | abi::Kind::Overflow | abi::Kind::Speaks => return Ok(None),
+            abi::Kind::HttpGet
+            | abi::Kind::HttpSet
+            | abi::Kind::HttpDelete
+            | abi::Kind::CoapGet
+            | abi::Kind::CoapSet
+            | abi::Kind::CoapDelete
+            | abi::Kind::CoapObserve
+            | abi::Kind::ModbusRead
+            | abi::Kind::ModbusWrite
+            | abi::Kind::TlsName => return Ok(None),
         };
         Ok(Some(Self { verb, object }))
     }

@@ -89,7 +89,22 @@ impl Graph {
         match kind {
             Kind::DhcpName => self.hear_name(src, object, now),
             Kind::Overflow => self.hear_overflow(src, fact, now),
-            Kind::Transport | Kind::Link | Kind::MqttConnect | Kind::MqttPublish | Kind::MqttSubscribe => {
+            Kind::Transport
+            | Kind::Link
+            | Kind::MqttConnect
+            | Kind::MqttPublish
+            | Kind::MqttSubscribe
+            | Kind::Speaks
+            | Kind::HttpGet
+            | Kind::HttpSet
+            | Kind::HttpDelete
+            | Kind::CoapGet
+            | Kind::CoapSet
+            | Kind::CoapDelete
+            | Kind::CoapObserve
+            | Kind::ModbusRead
+            | Kind::ModbusWrite
+            | Kind::TlsName => {
                 let cut = usize::from(fact.value.object_len) > OBJECT_CAP;
                 let operation = Operation::from_wire(kind, fact.key.edge.proto, fact.key.edge.port, object);
                 match operation {

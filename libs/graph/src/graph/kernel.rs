@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firewall_common::abi::{Inspect, PrincipalId};
+use firewall_common::abi::{PrincipalId, Protocol};
 use firewall_common::precedence::{Mode, RuleState};
 
 use super::Graph;
@@ -118,8 +118,8 @@ impl Graph {
             if let Some(stream) = inspected {
                 self.put_topics(stream, now);
             }
-            let inspect = if inspected.is_some() { Inspect::Mqtt } else { Inspect::Opaque };
-            self.push(Command::PutEdge { key, rule, inspect });
+            let speaks = if inspected.is_some() { Protocol::Mqtt } else { Protocol::Opaque }.bit();
+            self.push(Command::PutEdge { key, rule, speaks, neutralise: false });
         } else {
             self.push(Command::PutRule { rule });
             self.told.dirty.extend(stream);
