@@ -281,6 +281,8 @@ pub enum Kind {
     ModbusWrite = 16,
     /// TLS `ClientHello`; the object is the server name, in lower case.
     TlsName = 17,
+    /// User name in an MQTT CONNECT; the object is the name.
+    MqttUser = 18,
 }
 
 impl Kind {
@@ -305,6 +307,7 @@ impl Kind {
             15 => Some(Self::ModbusRead),
             16 => Some(Self::ModbusWrite),
             17 => Some(Self::TlsName),
+            18 => Some(Self::MqttUser),
             _ => None,
         }
     }
@@ -507,7 +510,48 @@ wire_type! {
         pub state: u8,
         /// 1: each use takes one from `USES`, and without one left the rule is absent.
         pub counted: u8,
-        pub _pad: [u8; 2],
+        /// What becomes of a PUBLISH that it denies: [`Action`] as a number.
+        pub action: u8,
+        /// What a PUBLISH that it lets pass may ask for: [`Rule::QOS`] and [`Rule::NO_RETAIN`].
+        pub limits: u8,
+    }
+}
+
+impl Rule {
+    /// In [`Rule::limits`]: the highest QoS.
+    pub const QOS: u8 = 0b011;
+    /// In [`Rule::limits`]: the message must not be retained.
+    pub const NO_RETAIN: u8 = 0b100;
+    /// No limit: QoS 3 is above every real one.
+    pub const UNLIMITED: u8 = Self::QOS;
+}
+
+/// What becomes of a denied message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Action {
+    /// The connection ends at both ends.
+    #[default]
+    Reset = 0,
+    /// A PUBLISH goes on as a message that nobody has subscribed to, where that is possible; else as [`Action::Reset`].
+    Neutralise = 1,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: &[Self] = &[Self::Reset, Self::Neutralise];
+
+    /// The name in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Neutralise => "neutralise",
+        }
+    }
+
+    /// The action with this name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == name)
     }
 }
 
@@ -524,9 +568,7 @@ wire_type! {
         /// [`Protocol::bit`] of each protocol that connections may speak; 0: the first one that is recognised is noted
         /// ([`Kind::Speaks`]) and becomes part of the edge.
         pub speaks: u16,
-        /// 1: a denied PUBLISH is neutralised where it can be, instead of a reset.
-        pub neutralise: u8,
-        pub _pad: u8,
+        pub _pad: [u8; 2],
     }
 }
 

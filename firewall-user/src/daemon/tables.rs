@@ -122,9 +122,7 @@ impl Tables {
                 self.hosts.remove(&bytes(&key));
                 self.maps.hosts.remove(&key)?;
             }
-            Command::PutEdge { key, rule, speaks, neutralise } => {
-                self.put_edge(key, rule, speaks, neutralise)?
-            }
+            Command::PutEdge { key, rule, speaks } => self.put_edge(key, rule, speaks)?,
             Command::RemoveEdge { key } => {
                 self.maps.edges.remove(&key)?;
                 self.edges.remove(&bytes(&key));
@@ -172,13 +170,7 @@ impl Tables {
         Ok(Done::Written)
     }
 
-    fn put_edge(
-        &mut self,
-        key: EdgeKey,
-        rule: RuleSpec,
-        speaks: u16,
-        neutralise: bool,
-    ) -> Result<(), KernelError> {
+    fn put_edge(&mut self, key: EdgeKey, rule: RuleSpec, speaks: u16) -> Result<(), KernelError> {
         let starts = self.topics.get(&bytes(&key));
         let edge = Edge {
             rule: kernel_rule(rule),
@@ -186,8 +178,7 @@ impl Tables {
             subscribe: starts.map_or(0, |starts| starts.subscribe),
             connect: starts.map_or(0, |starts| starts.connect),
             speaks,
-            neutralise: u8::from(neutralise),
-            _pad: 0,
+            _pad: [0; 2],
         };
         self.maps.edges.put(&key, &edge)?;
         self.edges.insert(bytes(&key), edge);
@@ -275,7 +266,8 @@ fn kernel_rule(rule: RuleSpec) -> Rule {
         id: rule.id,
         state: rule.state as u8,
         counted: u8::from(rule.counted),
-        _pad: [0; 2],
+        action: rule.action as u8,
+        limits: rule.limits,
     }
 }
 

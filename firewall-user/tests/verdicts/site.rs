@@ -342,7 +342,8 @@ impl Site {
 
     /// A rule of an edge that lasts.
     pub(crate) fn rule(&mut self, state: RuleState) -> Rule {
-        Rule { deadline: 0, id: self.fresh_rule(), state: state as u8, counted: 0, _pad: [0; 2] }
+        let (id, limits) = (self.fresh_rule(), Rule::UNLIMITED);
+        Rule { deadline: 0, id, state: state as u8, counted: 0, action: 0, limits }
     }
 
     /// Writes the rule of a TCP edge.
@@ -358,8 +359,7 @@ impl Site {
             subscribe: 0,
             connect: 0,
             speaks: Protocol::Opaque.bit(),
-            neutralise: 0,
-            _pad: 0,
+            _pad: [0; 2],
         };
         self.maps.edges.put(&key, &edge).expect("room for an edge");
         key

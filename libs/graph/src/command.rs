@@ -3,7 +3,7 @@
 //! To allow, what is stored comes before what the kernel does; to deny, the kernel comes first. The daemon executes
 //! commands strictly in order and acknowledges a request when the queue is empty and the store is flushed.
 
-use firewall_common::abi::{Addr, EdgeKey, PrincipalId, RuleId};
+use firewall_common::abi::{Action, Addr, EdgeKey, PrincipalId, Rule, RuleId};
 use firewall_common::precedence::{Mode, RuleState};
 use firewall_common::reason::{Reason, Verdict};
 
@@ -52,8 +52,6 @@ pub enum Command {
         rule: RuleSpec,
         /// [`Protocol::bit`](firewall_common::abi::Protocol::bit) of what its connections may speak; 0 is not known yet.
         speaks: u16,
-        /// Denied messages are neutralised where they can be.
-        neutralise: bool,
     },
     /// Also forgets the automata of this key.
     RemoveEdge {
@@ -108,6 +106,17 @@ pub struct RuleSpec {
     pub deadline: u64,
     /// Whether each use takes one from `USES`.
     pub counted: bool,
+    /// What becomes of a PUBLISH that it denies.
+    pub action: Action,
+    /// [`Rule::limits`](firewall_common::abi::Rule::limits).
+    pub limits: u8,
+}
+
+impl RuleSpec {
+    /// Without end, count or limit.
+    pub(crate) const fn plain(id: RuleId, state: RuleState) -> Self {
+        Self { id, state, deadline: 0, counted: false, action: Action::Reset, limits: Rule::UNLIMITED }
+    }
 }
 
 /// The message rules inside a transport.

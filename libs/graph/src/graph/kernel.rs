@@ -31,7 +31,7 @@ pub(super) struct Told {
 
 impl Graph {
     pub(super) fn tell_everything(&mut self, now: Now) {
-        let guard = RuleSpec { id: EdgeId::GUARD, state: RuleState::Guarded, deadline: 0, counted: false };
+        let guard = RuleSpec::plain(EdgeId::GUARD, RuleState::Guarded);
         self.push(Command::PutRule { rule: guard });
         let principals: Vec<PrincipalId> = self.principals.keys().copied().collect();
         for id in principals {
@@ -103,8 +103,11 @@ impl Graph {
             self.untell_edge(&edge, now);
             return;
         };
-        let rule =
-            RuleSpec { id: id.rule(), state: want.state, deadline: want.deadline, counted: want.counted };
+        let rule = RuleSpec {
+            deadline: want.deadline,
+            counted: want.counted,
+            ..RuleSpec::plain(id.rule(), want.state)
+        };
         let (stream, key, is_transport) = (edge.path.stream(), edge.path.transport(), edge.is_transport());
         self.mark(
             edge.path.operation.verb,
@@ -119,7 +122,7 @@ impl Graph {
                 self.put_topics(stream, now);
             }
             let speaks = if inspected.is_some() { Protocol::Mqtt } else { Protocol::Opaque }.bit();
-            self.push(Command::PutEdge { key, rule, speaks, neutralise: false });
+            self.push(Command::PutEdge { key, rule, speaks });
         } else {
             self.push(Command::PutRule { rule });
             self.told.dirty.extend(stream);
