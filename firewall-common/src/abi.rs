@@ -836,7 +836,7 @@ capacities! {
     /// Connections.
     FLOWS = "FLOWS": FlowKey => Flow, 8192;
     /// Two per inspected connection.
-    STREAMS = "STREAMS": StreamKey => crate::wire::mqtt::Stream, 4096;
+    STREAMS = "STREAMS": StreamKey => crate::wire::stream::Stream, 4096;
     /// Topic aliases.
     ALIASES = "ALIASES": AliasKey => Alias, 4096;
     /// What the model does not hold.

@@ -101,6 +101,10 @@ reasons! {
     WorkCap = 33, "work.cap";
     /// The next stage of the kernel programs is not loaded.
     StageMissing = 34, "stage.missing";
+    /// Too much of an inspected stream is on its way and not acknowledged.
+    StreamFull = 35, "stream.full";
+    /// A broker goes on with a session of a client id that this principal did not have before.
+    SessionForeign = 36, "session.foreign";
 }
 
 /// What became of a frame or message.

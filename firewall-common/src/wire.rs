@@ -13,6 +13,7 @@ pub mod essential;
 // What devices say.
 pub mod mqtt;
 pub mod object;
+pub mod stream;
 
 /// Which end speaks in this direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

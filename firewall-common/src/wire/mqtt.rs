@@ -1,16 +1,17 @@
 //! MQTT 3.1, 3.1.1 and 5.0, byte by byte.
 //!
-//! [`Stream::step`] takes one byte of one direction and says when a level, an object (topic, filter, client id) or a
-//! packet is complete. A message may be cut at any byte: everything that must be remembered is in [`Stream`], and a
-//! PUBLISH payload is skipped without being read ([`Stream::skip`]). The caller judges objects; the machine knows no
-//! policy. Clauses in brackets are those of the OASIS standards.
+//! [`Mqtt::step`] takes one byte of one direction and says when a level, an object (topic, filter, client id, user name)
+//! or a packet is complete. A message may be cut at any byte: everything that must be remembered is in [`Mqtt`] and its
+//! [`Object`], and a PUBLISH payload is skipped without being read ([`Mqtt::skip`]). The caller judges objects; the
+//! machine knows no policy. Clauses in brackets are those of the OASIS standards.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::abi::{Kind, OBJECT_CAP};
-use crate::hash::{HashKey, Hasher};
+use crate::hash::HashKey;
 use crate::reason::Reason;
-use crate::wire::{Event, Sender};
+use crate::wire::object::Object;
+use crate::wire::{Event, Note, Sender};
 
 /// Where in a packet the next byte belongs.
 mod phase {
@@ -36,6 +37,15 @@ mod phase {
     pub(super) const FLAGS: u8 = 19;
     pub(super) const KEEP_ALIVE_HIGH: u8 = 20;
     pub(super) const KEEP_ALIVE_LOW: u8 = 21;
+    pub(super) const WILL_HIGH: u8 = 22;
+    pub(super) const WILL_LOW: u8 = 23;
+    pub(super) const WILL_PAYLOAD: u8 = 24;
+    pub(super) const PASSWORD_HIGH: u8 = 25;
+    pub(super) const PASSWORD_LOW: u8 = 26;
+    pub(super) const ACK_FLAGS: u8 = 27;
+    pub(super) const ACK_CODE: u8 = 28;
+    /// The packet is complete: it has no further byte.
+    pub(super) const DONE: u8 = 29;
 }
 
 /// What the text being read is.
@@ -44,42 +54,42 @@ mod text {
     pub(super) const FILTER: u8 = 1;
     pub(super) const CLIENT: u8 = 2;
     pub(super) const WILL: u8 = 3;
+    pub(super) const USER: u8 = 4;
 }
 
 const CONNECT: u8 = 1;
+const CONNACK: u8 = 2;
 const PUBLISH: u8 = 3;
 const SUBSCRIBE: u8 = 8;
 
-/// One direction of a connection. The public fields belong to the caller.
+/// Flags of CONNECT [3.1.2.3].
+const WILL_FLAG: u8 = 0x04;
+const PASSWORD_FLAG: u8 = 0x40;
+const USER_FLAG: u8 = 0x80;
+
+/// One direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Stream {
-    /// Held by the CPU that judges this direction; 0 is free.
-    pub lock: u64,
-    /// Number of the connection, here and at the end: a slot that was given to another connection while a CPU still wrote
-    /// the state of the old one has two numbers, or a foreign one.
-    pub owner: u64,
-    /// Rule that the last object was judged by; 0 is none.
-    pub rule: u32,
-    /// State of the automaton over the levels of the current object.
-    pub automaton: u32,
-    /// Sequence number of the next byte.
-    pub next: u32,
+pub struct Mqtt {
     /// Bytes of the packet that have not come yet.
     remaining: u32,
-    level: Hasher,
-    whole: Hasher,
     /// Bytes of the current field that have not come yet.
     field: u32,
     /// Bytes of the properties that have not come yet.
     properties: u32,
+    alias: u16,
+    packet_id: u16,
+    /// Objects of the current packet that have ended.
+    objects: u16,
     phase: u8,
     /// First byte of the packet.
     fixed: u8,
-    /// Bytes read of a variable byte integer.
+    /// Bits read of a variable byte integer.
     shift: u8,
     /// Protocol level of CONNECT; 0 before it.
     version: u8,
+    /// 1 after the packet that opens this direction: CONNECT or CONNACK.
+    opened: u8,
     text: u8,
     connect_flags: u8,
     /// Length of the protocol's name in CONNECT.
@@ -97,36 +107,25 @@ pub struct Stream {
     has_alias: u8,
     /// What the last object was.
     kind: u8,
-    alias: u16,
-    packet_id: u16,
-    object_len: u16,
-    level_len: u16,
-    /// Levels of the current object that have ended.
-    levels: u16,
-    /// Objects of the current packet that have ended.
-    objects: u16,
+    /// Flags of CONNACK.
+    ack_flags: u8,
     pad: [u8; 6],
-    object: [u8; OBJECT_CAP],
-    owner_again: u64,
 }
 
-impl Stream {
+impl Mqtt {
     /// A direction of which nothing has been seen.
     pub const NEW: Self = Self {
-        lock: 0,
-        owner: 0,
-        rule: 0,
-        automaton: 0,
-        next: 0,
-        level: Hasher::ZERO,
-        whole: Hasher::ZERO,
         remaining: 0,
         field: 0,
         properties: 0,
+        alias: 0,
+        packet_id: 0,
+        objects: 0,
         phase: phase::FIXED,
         fixed: 0,
         shift: 0,
         version: 0,
+        opened: 0,
         text: 0,
         connect_flags: 0,
         name_len: 0,
@@ -137,70 +136,14 @@ impl Stream {
         wildcard: 0,
         has_alias: 0,
         kind: 0,
-        alias: 0,
-        packet_id: 0,
-        object_len: 0,
-        level_len: 0,
-        levels: 0,
-        objects: 0,
+        ack_flags: 0,
         pad: [0; 6],
-        object: [0; OBJECT_CAP],
-        owner_again: 0,
     };
-
-    /// Makes the state that of this connection, whose next byte has this sequence number.
-    #[inline(always)]
-    pub fn belong_to(&mut self, owner: u64, next: u32) {
-        self.owner = owner;
-        self.owner_again = owner;
-        self.next = next;
-    }
-
-    /// Whether the whole state is that of this connection.
-    #[inline(always)]
-    pub const fn belongs_to(&self, owner: u64) -> bool {
-        self.owner == owner && self.owner_again == owner
-    }
-
-    /// Keyed hash of the level that ended; `+` and `#` of a filter are told by [`Stream::wildcard`].
-    #[inline(always)]
-    pub const fn level(&self) -> u64 {
-        self.level.finish()
-    }
 
     /// `+` or `#` if the level that ended is this wildcard, else 0.
     #[inline(always)]
     pub const fn wildcard(&self) -> u8 {
         self.wildcard
-    }
-
-    /// Keyed hash of the whole object.
-    #[inline(always)]
-    pub const fn object_hash(&self) -> u64 {
-        self.whole.finish()
-    }
-
-    /// The object's text so far; complete after [`Event::Object`].
-    pub fn object(&self) -> &[u8] {
-        self.object.get(..self.object_len as usize).unwrap_or(&[])
-    }
-
-    /// The object's buffer and length, for a caller that copies without slicing.
-    #[inline(always)]
-    pub const fn object_buffer(&self) -> (&[u8; OBJECT_CAP], u16) {
-        (&self.object, self.object_len)
-    }
-
-    /// Whether the object begins with `$`, so that root wildcards do not match it [4.7.2].
-    #[inline(always)]
-    pub const fn is_dollar(&self) -> bool {
-        self.object_len > 0 && self.object[0] == b'$'
-    }
-
-    /// Whether the level that ended is the first one.
-    #[inline(always)]
-    pub const fn is_first_level(&self) -> bool {
-        self.levels == 0
     }
 
     /// Topic alias of the current PUBLISH.
@@ -209,36 +152,52 @@ impl Stream {
         self.alias
     }
 
-    /// Whether the current PUBLISH carries no topic of its own.
-    #[inline(always)]
-    pub const fn is_alias_only(&self) -> bool {
-        self.object_len == 0
-    }
-
     /// What the last object is the object of: a Will topic is that of a PUBLISH.
     #[inline(always)]
     pub const fn kind(&self) -> Kind {
-        match self.kind {
-            text::FILTER => Kind::MqttSubscribe,
-            text::CLIENT => Kind::MqttConnect,
-            _ => Kind::MqttPublish,
-        }
+        kind_of(self.kind)
     }
 
     /// What the text being read is the object of.
     #[inline(always)]
     pub const fn reading(&self) -> Kind {
-        match self.text {
-            text::FILTER => Kind::MqttSubscribe,
-            text::CLIENT => Kind::MqttConnect,
-            _ => Kind::MqttPublish,
-        }
+        kind_of(self.text)
     }
 
-    /// Whether the protocol is certain: CONNECT or CONNACK was seen.
+    /// Quality of service of the PUBLISH or Will at hand: 0, 1 or 2.
+    #[inline(always)]
+    pub const fn qos(&self) -> u8 {
+        if self.fixed >> 4 == CONNECT { self.connect_flags >> 3 & 3 } else { self.fixed >> 1 & 3 }
+    }
+
+    /// Whether the PUBLISH or Will at hand is to be retained.
+    #[inline(always)]
+    pub const fn retains(&self) -> bool {
+        if self.fixed >> 4 == CONNECT { self.connect_flags & 0x20 != 0 } else { self.fixed & 1 != 0 }
+    }
+
+    /// Protocol level of the connection; 0 before CONNECT.
+    #[inline(always)]
+    pub const fn version(&self) -> u8 {
+        self.version
+    }
+
+    /// Type of the packet at hand [2.1.2].
+    #[inline(always)]
+    pub const fn packet(&self) -> u8 {
+        self.fixed >> 4
+    }
+
+    /// Tells the server's direction the protocol level that the client has chosen.
+    #[inline(always)]
+    pub fn adopt(&mut self, version: u8) {
+        self.version = version;
+    }
+
+    /// Whether the protocol is certain: the name in CONNECT was read, or CONNACK.
     #[inline(always)]
     pub const fn is_recognised(&self) -> bool {
-        self.version != 0
+        self.opened != 0
     }
 
     /// Whether the next byte begins a packet.
@@ -263,31 +222,32 @@ impl Stream {
 
     /// Takes one byte.
     #[inline(always)]
-    pub fn step(&mut self, byte: u8, sender: Sender, key: &HashKey) -> Event {
+    pub fn step(&mut self, object: &mut Object, byte: u8, sender: Sender, key: &HashKey) -> Event {
         match self.phase {
             phase::FIXED => return self.fixed(byte, sender),
-            phase::LENGTH => return self.length(byte, sender),
+            phase::LENGTH => return self.length(object, byte, sender),
             _ => {}
         }
         self.remaining = self.remaining.wrapping_sub(1);
         let event = match self.phase {
-            phase::TEXT => self.text(byte, key),
+            phase::TEXT => self.text(object, byte, key),
             phase::TEXT_HIGH => {
                 self.field = (byte as u32) << 8;
                 self.phase = phase::TEXT_LOW;
                 Event::More
             }
-            phase::TEXT_LOW => self.text_length(byte),
+            phase::TEXT_LOW => self.text_length(object, byte),
             phase::ID_HIGH => {
                 self.packet_id = (byte as u16) << 8;
                 self.phase = phase::ID_LOW;
                 Event::More
             }
             phase::ID_LOW => self.packet_id(byte),
-            phase::PROPERTIES => self.properties_length(byte),
-            phase::PROPERTY..=phase::ALIAS_LOW => self.property(byte),
+            phase::PROPERTIES => self.properties_length(object, byte),
+            phase::PROPERTY..=phase::ALIAS_LOW => self.property(object, byte),
             phase::OPTIONS => self.options(byte),
             phase::SKIP => Event::More,
+            phase::WILL_HIGH..=phase::DONE => self.last_fields(byte),
             _ => self.connect(byte),
         };
         // A level whose slash is the last byte goes on in `finish_text`.
@@ -304,7 +264,7 @@ impl Stream {
             return event;
         }
         let may_end = match self.phase {
-            phase::SKIP => true,
+            phase::SKIP | phase::DONE => true,
             phase::TEXT_HIGH => self.text == text::FILTER && self.objects > 0,
             _ => false,
         };
@@ -331,14 +291,10 @@ impl Stream {
         // AUTH may come before CONNACK [5.0, 4.12].
         let opening = kind <= 2;
         let authenticates = kind == 15 && matches!(sender, Sender::Server);
-        if opening == (self.version != 0) && !authenticates {
+        if opening == (self.opened != 0) && !authenticates {
             return Event::Wrong(if opening { Reason::Malformed } else { Reason::ProtoChanged });
         }
-        if let Sender::Server = sender {
-            if opening {
-                self.version = 1;
-            }
-        } else if kind == 15 && self.version < 5 {
+        if kind == 15 && self.version < 5 {
             return Event::Wrong(Reason::Malformed);
         }
         let wanted = match kind {
@@ -358,7 +314,7 @@ impl Stream {
 
     /// Remaining length [2.2.3]: at most four bytes, and no more than needed.
     #[inline(always)]
-    fn length(&mut self, byte: u8, sender: Sender) -> Event {
+    fn length(&mut self, object: &mut Object, byte: u8, sender: Sender) -> Event {
         self.remaining |= ((byte & 0x7f) as u32) << (self.shift & 31);
         if byte & 0x80 != 0 {
             self.shift += 7;
@@ -368,15 +324,14 @@ impl Stream {
             return Event::Wrong(Reason::Malformed);
         }
         let kind = self.fixed >> 4;
-        self.object_len = 0;
+        object.clear();
         self.has_alias = 0;
-        self.rule = 0;
         match (sender, kind) {
             (Sender::Client, CONNECT) => {
                 self.phase = phase::NAME;
                 self.field = 0;
             }
-            (Sender::Client, PUBLISH) => {
+            (Sender::Client | Sender::Server, PUBLISH) => {
                 self.text = text::TOPIC;
                 self.phase = phase::TEXT_HIGH;
             }
@@ -384,6 +339,7 @@ impl Stream {
                 self.text = text::FILTER;
                 self.phase = phase::ID_HIGH;
             }
+            (Sender::Server, CONNACK) => self.phase = phase::ACK_FLAGS,
             _ => {
                 self.phase = if self.remaining == 0 { phase::FIXED } else { phase::SKIP };
                 return Event::More;
@@ -394,7 +350,7 @@ impl Stream {
 
     /// Second byte of a string's length [1.5.4].
     #[inline(always)]
-    fn text_length(&mut self, byte: u8) -> Event {
+    fn text_length(&mut self, object: &mut Object, byte: u8) -> Event {
         self.field |= byte as u32;
         if self.field > self.remaining {
             return Event::Wrong(Reason::Malformed);
@@ -402,11 +358,7 @@ impl Stream {
         if self.field > OBJECT_CAP as u32 {
             return Event::Wrong(Reason::ObjectCap);
         }
-        self.level = Hasher::ZERO;
-        self.whole = Hasher::ZERO;
-        self.object_len = 0;
-        self.level_len = 0;
-        self.levels = 0;
+        object.clear();
         self.wildcard = 0;
         self.utf8 = 0;
         self.phase = phase::TEXT;
@@ -414,8 +366,8 @@ impl Stream {
             return Event::More;
         }
         match self.text {
-            // The server names the client [3.1.3.1].
-            text::CLIENT => self.text_end(),
+            // The server names the client [3.1.3.1]; a user name may be empty.
+            text::CLIENT | text::USER => self.text_end(),
             // Only an alias of MQTT 5 may stand for the topic [3.3.2.3.4].
             text::TOPIC if self.version >= 5 => {
                 self.after_topic();
@@ -425,53 +377,46 @@ impl Stream {
         }
     }
 
-    /// A byte of a topic, filter or client id.
+    /// A byte of a topic, filter, client id or user name.
     #[inline(always)]
-    fn text(&mut self, byte: u8, key: &HashKey) -> Event {
+    fn text(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> Event {
         if byte == 0 || !self.utf8(byte) {
             return Event::Wrong(Reason::Malformed);
         }
-        let at = self.object_len as usize;
-        if at >= OBJECT_CAP {
+        if !object.push_text(byte, key) {
             return Event::Wrong(Reason::ObjectCap);
         }
-        self.object[at] = byte;
-        self.object_len = at as u16 + 1;
         self.field = self.field.wrapping_sub(1);
-        self.whole = self.whole.push(byte, key);
         let last = self.field == 0;
         if last && self.utf8 != 0 {
             return Event::Wrong(Reason::Malformed);
         }
-        let levels = self.text != text::CLIENT;
+        let levels = self.text != text::CLIENT && self.text != text::USER;
         if levels && byte == b'/' {
             return Event::Level;
         }
         if levels && (byte == b'+' || byte == b'#') {
             // Wildcards stand alone in their level, `#` in the last one, and never in a topic [4.7.1].
-            if self.text != text::FILTER || self.level_len != 0 || byte == b'#' && !last {
+            if self.text != text::FILTER || object.level_len() != 0 || byte == b'#' && !last {
                 return Event::Wrong(Reason::Malformed);
             }
             self.wildcard = byte;
         } else if self.wildcard != 0 {
             return Event::Wrong(Reason::Malformed);
         }
-        self.level = self.level.push(byte, key);
-        self.level_len += 1;
+        object.push_level(byte, key);
         if last { self.text_end() } else { Event::More }
     }
 
     /// To be called by the caller once it has taken [`Event::Level`]: the next level begins.
     #[inline(always)]
-    pub fn next_level(&mut self) {
-        self.level = Hasher::ZERO;
-        self.level_len = 0;
+    pub fn next_level(&mut self, object: &mut Object) {
+        object.next_level();
         self.wildcard = 0;
-        self.levels = self.levels.saturating_add(1);
     }
 
     /// Whether the level that ended by [`Event::Level`] was the last byte: one empty level follows, and
-    /// [`Stream::finish_text`] ends the object.
+    /// [`Mqtt::finish_text`] ends the object.
     #[inline(always)]
     pub const fn ends_with_slash(&self) -> bool {
         self.field == 0 && self.phase == phase::TEXT
@@ -491,21 +436,106 @@ impl Stream {
         match self.text {
             text::TOPIC => self.after_topic(),
             text::FILTER => self.phase = phase::OPTIONS,
-            text::CLIENT => {
-                self.text = text::WILL;
-                self.shift = 0;
-                self.field = 0;
-                self.phase = if self.connect_flags & 0x04 == 0 {
-                    phase::SKIP
-                } else if self.version >= 5 {
-                    phase::PROPERTIES
-                } else {
-                    phase::TEXT_HIGH
-                };
-            }
-            _ => self.phase = phase::SKIP,
+            text::CLIENT => self.after_client(),
+            text::WILL => self.phase = phase::WILL_HIGH,
+            _ => self.after_user(),
         }
         Event::Object
+    }
+
+    /// What follows the client id: the Will, if there is one [3.1.3.2].
+    #[inline(always)]
+    fn after_client(&mut self) {
+        self.shift = 0;
+        self.field = 0;
+        if self.connect_flags & WILL_FLAG == 0 {
+            self.after_will();
+        } else {
+            self.text = text::WILL;
+            self.phase = if self.version >= 5 { phase::PROPERTIES } else { phase::TEXT_HIGH };
+        }
+    }
+
+    /// What follows the Will: the user name, if there is one [3.1.3.5].
+    #[inline(always)]
+    fn after_will(&mut self) {
+        if self.connect_flags & USER_FLAG == 0 {
+            self.after_user();
+        } else {
+            self.text = text::USER;
+            self.phase = phase::TEXT_HIGH;
+        }
+    }
+
+    /// What follows the user name: the password, if there is one [3.1.3.6].
+    #[inline(always)]
+    fn after_user(&mut self) {
+        self.phase = if self.connect_flags & PASSWORD_FLAG == 0 { phase::DONE } else { phase::PASSWORD_HIGH };
+    }
+
+    /// The fields of CONNECT and CONNACK whose content is not looked at.
+    #[inline(always)]
+    fn last_fields(&mut self, byte: u8) -> Event {
+        match self.phase {
+            phase::WILL_HIGH => {
+                self.field = (byte as u32) << 8;
+                self.phase = phase::WILL_LOW;
+            }
+            phase::WILL_LOW => {
+                self.field |= byte as u32;
+                if self.field > self.remaining {
+                    return Event::Wrong(Reason::Malformed);
+                }
+                if self.field == 0 {
+                    self.after_will();
+                } else {
+                    self.phase = phase::WILL_PAYLOAD;
+                }
+            }
+            phase::WILL_PAYLOAD => {
+                self.field = self.field.wrapping_sub(1);
+                if self.field == 0 {
+                    self.after_will();
+                }
+            }
+            phase::PASSWORD_HIGH => {
+                self.field = (byte as u32) << 8;
+                self.phase = phase::PASSWORD_LOW;
+            }
+            phase::PASSWORD_LOW => {
+                if self.field | byte as u32 != self.remaining {
+                    return Event::Wrong(Reason::Malformed);
+                }
+                self.phase = phase::SKIP;
+            }
+            phase::ACK_FLAGS => {
+                if byte & 0xfe != 0 {
+                    return Event::Wrong(Reason::Malformed);
+                }
+                self.ack_flags = byte;
+                self.phase = phase::ACK_CODE;
+            }
+            phase::ACK_CODE => return self.accepted(byte),
+            _ => return Event::Wrong(Reason::Malformed),
+        }
+        Event::More
+    }
+
+    /// The code of CONNACK [3.2.2.3].
+    #[inline(always)]
+    fn accepted(&mut self, code: u8) -> Event {
+        self.opened = 1;
+        self.phase = if self.version >= 5 { phase::SKIP } else { phase::DONE };
+        if self.version >= 5 && self.remaining == 0 {
+            return Event::Wrong(Reason::Malformed);
+        }
+        if code != 0 {
+            Event::Note(Note::LoginFailed)
+        } else if self.ack_flags != 0 {
+            Event::Note(Note::SessionPresent)
+        } else {
+            Event::More
+        }
     }
 
     /// What follows the topic of a PUBLISH: packet id for `QoS` 1 and 2, properties for MQTT 5, payload.
@@ -552,13 +582,13 @@ impl Stream {
     }
 
     #[inline(always)]
-    fn properties_length(&mut self, byte: u8) -> Event {
+    fn properties_length(&mut self, object: &Object, byte: u8) -> Event {
         match self.varint(byte) {
             None => Event::More,
             Some(Ok(length)) if length <= self.remaining => {
                 self.properties = length;
                 if length == 0 {
-                    return self.after_properties();
+                    return self.after_properties(object);
                 }
                 self.phase = phase::PROPERTY;
                 Event::More
@@ -569,7 +599,7 @@ impl Stream {
 
     /// What follows the properties of this packet.
     #[inline(always)]
-    fn after_properties(&mut self) -> Event {
+    fn after_properties(&mut self, object: &Object) -> Event {
         self.field = 0;
         self.shift = 0;
         match self.fixed >> 4 {
@@ -579,7 +609,7 @@ impl Stream {
                     return Event::Alias;
                 }
                 // Neither topic nor alias.
-                if self.object_len == 0 { Event::Wrong(Reason::Malformed) } else { Event::More }
+                if object.is_empty() { Event::Wrong(Reason::Malformed) } else { Event::More }
             }
             // CONNECT and SUBSCRIBE: before the client id, the Will topic, the first filter.
             _ => {
@@ -591,7 +621,7 @@ impl Stream {
 
     /// A byte of the properties [2.2.2].
     #[inline(always)]
-    fn property(&mut self, byte: u8) -> Event {
+    fn property(&mut self, object: &Object, byte: u8) -> Event {
         self.properties = self.properties.wrapping_sub(1);
         match self.phase {
             phase::PROPERTY => {
@@ -662,7 +692,7 @@ impl Stream {
         if self.properties != 0 {
             return Event::More;
         }
-        if self.phase == phase::PROPERTY { self.after_properties() } else { Event::Wrong(Reason::Malformed) }
+        if self.phase == phase::PROPERTY { self.after_properties(object) } else { Event::Wrong(Reason::Malformed) }
     }
 
     #[inline(always)]
@@ -723,13 +753,16 @@ impl Stream {
                     return Event::Wrong(Reason::Malformed);
                 }
                 self.version = byte;
+                self.opened = 1;
                 self.phase = phase::FLAGS;
                 Event::More
             }
             phase::FLAGS => {
-                let will = byte & 0x04 != 0;
+                let will = byte & WILL_FLAG != 0;
                 // Reserved bit; Will QoS 3; Will flags without a Will [3.1.2.3 to 3.1.2.7].
-                if byte & 1 != 0 || byte & 0x18 == 0x18 || !will && byte & 0x38 != 0 {
+                // A password needs a user name before MQTT 5 [3.1.2.9].
+                let orphan = self.version < 5 && byte & (USER_FLAG | PASSWORD_FLAG) == PASSWORD_FLAG;
+                if orphan || byte & 1 != 0 || byte & 0x18 == 0x18 || !will && byte & 0x38 != 0 {
                     return Event::Wrong(Reason::Malformed);
                 }
                 self.connect_flags = byte;
@@ -777,6 +810,16 @@ impl Stream {
         self.utf8_low = low;
         self.utf8_high = high;
         true
+    }
+}
+
+#[inline(always)]
+const fn kind_of(text: u8) -> Kind {
+    match text {
+        text::FILTER => Kind::MqttSubscribe,
+        text::CLIENT => Kind::MqttConnect,
+        text::USER => Kind::MqttUser,
+        _ => Kind::MqttPublish,
     }
 }
 

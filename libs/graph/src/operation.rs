@@ -181,7 +181,7 @@ impl Operation {
             abi::Kind::MqttSubscribe => {
                 (Verb::Subscribe, Object::Topic { port, filter: Filter::try_from(text()?)? })
             }
-            abi::Kind::DhcpName | abi::Kind::Overflow | abi::Kind::Speaks => return Ok(None),
+            abi::Kind::DhcpName | abi::Kind::Overflow | abi::Kind::Speaks | abi::Kind::MqttUser => return Ok(None),
             abi::Kind::HttpGet
             | abi::Kind::HttpSet
             | abi::Kind::HttpDelete

@@ -9,9 +9,13 @@ use super::*;
 extern crate std;
 
 /// Drives the machine as every caller does and returns the objects in order, or the reason of the first wrong byte.
-fn run(bytes: &[u8], sender: Sender) -> Result<Vec<(Kind, String)>, Reason> {
+fn run(bytes: &[u8], sender: Sender, version: u8) -> Result<Vec<(Kind, String)>, Reason> {
     let key = HashKey::from_random([7; 16]);
-    let mut stream = Stream::NEW;
+    let mut stream = Mqtt::NEW;
+    let mut object = Object::EMPTY;
+    if sender == Sender::Server {
+        stream.adopt(version);
+    }
     let mut objects = vec![];
     let mut at = 0;
     while at < bytes.len() {
@@ -20,26 +24,28 @@ fn run(bytes: &[u8], sender: Sender) -> Result<Vec<(Kind, String)>, Reason> {
         if skipped != 0 {
             continue;
         }
-        let mut event = stream.step(bytes[at], sender, &key);
+        let mut event = stream.step(&mut object, bytes[at], sender, &key);
         at += 1;
         if event == Event::Level {
-            stream.next_level();
+            stream.next_level(&mut object);
             event = if stream.ends_with_slash() { stream.finish_text() } else { Event::More };
         }
         match event {
             Event::Object => {
-                objects.push((stream.kind(), String::from_utf8(stream.object().to_vec()).unwrap()));
+                objects.push((stream.kind(), String::from_utf8(object.text().to_vec()).unwrap()));
             }
             Event::Alias => objects.push((Kind::MqttPublish, format!("alias {}", stream.alias()))),
+            Event::Note(note) => objects.push((Kind::MqttConnect, format!("{note:?}"))),
             Event::Wrong(reason) => return Err(reason),
             Event::More | Event::Level => {}
+            Event::Request | Event::Becomes(_) => unreachable!("not of MQTT"),
         }
     }
     Ok(objects)
 }
 
 fn client(packets: &[Vec<u8>]) -> Result<Vec<(Kind, String)>, Reason> {
-    run(&packets.concat(), Sender::Client)
+    run(&packets.concat(), Sender::Client, 0)
 }
 
 fn packet(fixed: u8, body: &[u8]) -> Vec<u8> {
@@ -212,12 +218,71 @@ fn what_the_standard_forbids_is_wrong() {
     }
 }
 
+fn server(version: u8, bytes: &[u8]) -> Result<Vec<(Kind, String)>, Reason> {
+    run(bytes, Sender::Server, version)
+}
+
 #[test]
 fn the_server_begins_with_connack() {
-    assert_eq!(run(&[0x20, 2, 0, 0, 0x30, 3, 0, 1, b't', 0xd0, 0], Sender::Server), Ok(vec![]));
-    assert_eq!(run(&[0x30, 3, 0, 1, b't'], Sender::Server), Err(Reason::ProtoChanged));
-    assert_eq!(run(&[0x20, 2, 0, 0, 0x20, 2, 0, 0], Sender::Server), Err(Reason::Malformed));
-    assert_eq!(run(&[0xf0, 0, 0x20, 2, 0, 0], Sender::Server), Ok(vec![]));
+    let connack = [0x20, 2, 0, 0];
+    let topic = [0x30, 3, 0, 1, b't'];
+    assert_eq!(server(4, &[&connack[..], &topic, &[0xd0, 0]].concat()), objects(&[(Kind::MqttPublish, "t")]));
+    assert_eq!(server(4, &topic), Err(Reason::ProtoChanged));
+    assert_eq!(server(4, &[connack, connack].concat()), Err(Reason::Malformed));
+    assert_eq!(server(5, &[0xf0, 0, 0x20, 3, 0, 0, 0]), Ok(vec![]));
+    assert_eq!(server(4, &[0xf0, 0]), Err(Reason::Malformed));
+    assert_eq!(server(5, &connack), Err(Reason::Malformed), "no properties");
+    assert_eq!(server(4, &[0x20, 3, 0, 0, 0]), Err(Reason::Malformed), "a byte too many");
+    assert_eq!(server(4, &[0x20, 2, 2, 0]), Err(Reason::Malformed), "reserved flag");
+}
+
+#[test]
+fn the_server_says_whether_the_login_worked_and_goes_on_with_a_session() {
+    assert_eq!(server(4, &[0x20, 2, 1, 0]), objects(&[(Kind::MqttConnect, "SessionPresent")]));
+    assert_eq!(server(4, &[0x20, 2, 0, 5]), objects(&[(Kind::MqttConnect, "LoginFailed")]));
+    assert_eq!(server(5, &[0x20, 3, 0, 0x87, 0]), objects(&[(Kind::MqttConnect, "LoginFailed")]));
+}
+
+#[test]
+fn the_server_publishes_by_alias() {
+    let mut bytes = vec![0x20, 3, 0, 0, 0];
+    bytes.extend(publish5("door/state", Some(3), b"shut"));
+    bytes.extend(publish5("", Some(3), b"open"));
+    let expected =
+        [(Kind::MqttPublish, "door/state"), (Kind::MqttPublish, "alias 3"), (Kind::MqttPublish, "alias 3")];
+    assert_eq!(server(5, &bytes), objects(&expected));
+}
+
+/// CONNECT of MQTT 3.1.1 with these flags and the fields behind the client id.
+fn connect_with(flags: u8, fields: &[&str]) -> Vec<u8> {
+    let mut body = string("MQTT");
+    body.extend([4, flags, 0, 60]);
+    body.extend(string("id"));
+    body.extend(fields.iter().flat_map(|field| string(field)));
+    packet(0x10, &body)
+}
+
+#[test]
+fn the_user_name_is_an_object_and_nothing_follows_the_last_field() {
+    let id = (Kind::MqttConnect, "id");
+    let user = (Kind::MqttUser, "us/er");
+    let will = (Kind::MqttPublish, "w");
+    for (flags, fields, expected) in [
+        (0x02, &[][..], &[id][..]),
+        (0x82, &["us/er"], &[id, user]),
+        (0xc2, &["us/er", "secret"], &[id, user]),
+        (0xc2, &["us/er", ""], &[id, user]),
+        (0x82, &[""], &[id, (Kind::MqttUser, "")]),
+        (0x86, &["w", "", "us/er"], &[id, will, user]),
+        (0xc6, &["w", "bye", "us/er", "secret"], &[id, will, user]),
+    ] {
+        assert_eq!(client(&[connect_with(flags, fields), vec![0xc0, 0]]), objects(expected), "{flags:#x}");
+    }
+    for (flags, fields) in
+        [(0x02, &["x"][..]), (0x82, &["u", "x"]), (0xc2, &["u"]), (0x42, &["p"]), (0x06, &["w"])]
+    {
+        assert_eq!(client(&[connect_with(flags, fields)]), Err(Reason::Malformed), "{flags:#x}");
+    }
 }
 
 proptest! {
@@ -237,6 +302,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         let mut hello = connect(5, "x", Some("w"));
         hello.extend(bytes);
-        let _ = run(&hello, Sender::Client);
+        let _ = run(&hello, Sender::Client, 0);
+        let _ = run(&hello, Sender::Server, 5);
     }
 }

@@ -104,7 +104,8 @@ impl Graph {
             | Kind::CoapObserve
             | Kind::ModbusRead
             | Kind::ModbusWrite
-            | Kind::TlsName => {
+            | Kind::TlsName
+            | Kind::MqttUser => {
                 let cut = usize::from(fact.value.object_len) > OBJECT_CAP;
                 let operation = Operation::from_wire(kind, fact.key.edge.proto, fact.key.edge.port, object);
                 match operation {

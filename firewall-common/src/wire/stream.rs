@@ -1,0 +1,248 @@
+//! One direction of an inspected connection: where it stands, what was said, and what was judged but not acknowledged.
+//!
+//! A byte that passed can come again: it was lost behind us, or somebody wants to replace it. So each piece that passed is
+//! remembered by a keyed hash until its receiver has acknowledged it, and only the same bytes pass again. Positions are
+//! sequence numbers, compared as such (RFC 9293, section 3.4).
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::mqtt::Mqtt;
+use super::object::Object;
+
+/// Pieces that may be on their way to the receiver; one more waits until some are acknowledged.
+pub const RECORDS: usize = 128;
+/// Pieces of one segment: the rest of the table is for others.
+pub const PIECES: u32 = 64;
+/// Places that were changed on the way and may have to be changed again.
+pub const PATCHES: usize = 8;
+
+/// What the machine of the protocol and the judge know; stored only if a whole segment passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Said {
+    /// Rule that the last object was judged by; 0 is none.
+    pub rule: u32,
+    /// State of the automaton over the levels of the current object.
+    pub automaton: u32,
+    /// Boot-time second of `work`, and rounds of work in it.
+    pub second: u32,
+    pub work: u32,
+    /// Sequence number of the first byte of the current topic.
+    pub topic: u32,
+    /// 1: the client id of this connection is one that its principal had before.
+    pub known: u8,
+    /// First byte of the current topic.
+    pub first: u8,
+    /// 1: nothing that follows is looked into.
+    pub done: u8,
+    /// 1: the current PUBLISH goes on in a harmless form.
+    pub neutralised: u8,
+    pub object: Object,
+    pub mqtt: Mqtt,
+}
+
+impl Said {
+    /// Nothing was said.
+    pub const NOTHING: Self = Self {
+        rule: 0,
+        automaton: 0,
+        second: 0,
+        work: 0,
+        topic: 0,
+        known: 0,
+        first: 0,
+        done: 0,
+        neutralised: 0,
+        object: Object::EMPTY,
+        mqtt: Mqtt::NEW,
+    };
+}
+
+/// What passed and was not acknowledged, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Records {
+    hashes: [u64; RECORDS],
+    lengths: [u16; RECORDS],
+    /// Position of the oldest piece.
+    first: u32,
+    /// Its place in the table.
+    head: u32,
+    count: u32,
+    pad: u32,
+}
+
+impl Records {
+    /// Nothing has passed; the first piece will be at this position.
+    pub const fn new(first: u32) -> Self {
+        Self { hashes: [0; RECORDS], lengths: [0; RECORDS], first, head: 0, count: 0, pad: 0 }
+    }
+
+    /// Position of the oldest piece, or of the next one.
+    #[inline(always)]
+    pub const fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// Pieces that there is room for.
+    #[inline(always)]
+    pub const fn room(&self) -> u32 {
+        (RECORDS as u32).wrapping_sub(self.count)
+    }
+
+    /// Pieces that are not acknowledged.
+    #[inline(always)]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Hash and length of a piece, counted from the oldest.
+    #[inline(always)]
+    pub const fn get(&self, index: u32) -> (u64, u32) {
+        let at = (self.head.wrapping_add(index)) as usize % RECORDS;
+        (self.hashes[at], self.lengths[at] as u32)
+    }
+
+    /// Writes a piece behind the last one, without counting it: [`Records::keep`] does.
+    #[inline(always)]
+    pub fn write(&mut self, beyond: u32, hash: u64, length: u32) {
+        let at = (self.head.wrapping_add(self.count).wrapping_add(beyond)) as usize % RECORDS;
+        self.hashes[at] = hash;
+        self.lengths[at] = length as u16;
+    }
+
+    /// Counts pieces that were written.
+    #[inline(always)]
+    pub fn keep(&mut self, pieces: u32) {
+        self.count += pieces;
+    }
+
+    /// Forgets the oldest piece if it ends at or before this position; false if it does not.
+    #[inline(always)]
+    pub fn retire(&mut self, acknowledged: u32) -> bool {
+        if self.count == 0 {
+            return false;
+        }
+        let (_, length) = self.get(0);
+        let end = self.first.wrapping_add(length);
+        if is_before(acknowledged, end) {
+            return false;
+        }
+        self.first = end;
+        self.head = self.head.wrapping_add(1) % RECORDS as u32;
+        self.count -= 1;
+        true
+    }
+}
+
+/// A byte that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Patch {
+    pub at: u32,
+    /// 1: this entry is used.
+    pub used: u32,
+}
+
+/// One direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Stream {
+    /// Held by the CPU that judges this direction; 0 is free.
+    pub lock: u64,
+    /// Number of the connection, here and at the end: a slot that was given to another connection while a CPU still wrote
+    /// the state of the old one has two numbers, or a foreign one.
+    owner: u64,
+    /// Position of the next byte.
+    pub next: u32,
+    /// What the receiver has acknowledged; written by the CPU that judges the other direction.
+    pub acked: u32,
+    /// Segments in a row that repeat bytes in a way that cannot be compared.
+    pub strikes: u32,
+    /// 1: the last byte has been sent.
+    pub finished: u32,
+    pub said: Said,
+    pub patches: [Patch; PATCHES],
+    pub records: Records,
+    owner_again: u64,
+}
+
+impl Stream {
+    /// A direction of this connection, whose first byte is at this position.
+    pub const fn new(owner: u64, next: u32) -> Self {
+        Self {
+            lock: 0,
+            owner,
+            next,
+            acked: next,
+            strikes: 0,
+            finished: 0,
+            said: Said::NOTHING,
+            patches: [Patch { at: 0, used: 0 }; PATCHES],
+            records: Records::new(next),
+            owner_again: owner,
+        }
+    }
+
+    /// Makes a fresh state that of this connection.
+    #[inline(always)]
+    pub fn belong_to(&mut self, owner: u64, next: u32) {
+        self.owner = owner;
+        self.owner_again = owner;
+        self.next = next;
+        self.acked = next;
+        self.records.first = next;
+    }
+
+    /// Whether the whole state is that of this connection.
+    #[inline(always)]
+    pub const fn belongs_to(&self, owner: u64) -> bool {
+        self.owner == owner && self.owner_again == owner
+    }
+}
+
+/// Whether a position is before another one.
+#[inline(always)]
+pub const fn is_before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    extern crate std;
+    use std::collections::VecDeque;
+
+    proptest! {
+        #[test]
+        fn records_are_a_queue(steps in proptest::collection::vec((any::<bool>(), 1_u16..2_000, any::<u64>()), 0..600), start: u32) {
+            let mut records = Records::new(start);
+            let mut queue = VecDeque::new();
+            let (mut first, mut next) = (start, start);
+            for (push, length, hash) in steps {
+                if push && records.room() > 0 {
+                    records.write(0, hash, u32::from(length));
+                    records.keep(1);
+                    queue.push_back((hash, u32::from(length)));
+                    next = next.wrapping_add(u32::from(length));
+                } else if let Some((_, oldest)) = queue.front().copied() {
+                    prop_assert!(!records.retire(first.wrapping_add(oldest - 1)));
+                    prop_assert!(records.retire(first.wrapping_add(oldest)));
+                    first = first.wrapping_add(oldest);
+                    queue.pop_front();
+                } else {
+                    prop_assert!(!records.retire(next.wrapping_add(5)));
+                }
+                prop_assert_eq!((records.first(), records.count() as usize), (first, queue.len()));
+                prop_assert!(queue.iter().zip(0..).all(|(piece, index)| records.get(index) == *piece));
+            }
+        }
+    }
+
+    #[test]
+    fn positions_wrap() {
+        assert!(is_before(u32::MAX, 3) && !is_before(3, u32::MAX) && !is_before(3, 3));
+    }
+}
