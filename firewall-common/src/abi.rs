@@ -275,7 +275,9 @@ pub enum Kind {
     CoapDelete = 13,
     /// CoAP GET with the option Observe (RFC 7641).
     CoapObserve = 14,
-    /// Modbus function that reads; the object is unit, area and addresses: `1/holding/100-109`.
+    /// Modbus function that reads; the object is unit, area and addresses: `1/holding/100-109`. Where the first and the
+    /// last address lead to different states, no rule is about all of them: such a request is judged as
+    /// [`RuleState::Guarded`](crate::precedence::RuleState::Guarded), so it is never learned by the kernel.
     ModbusRead = 15,
     /// Modbus function that writes.
     ModbusWrite = 16,
@@ -563,7 +565,7 @@ wire_type! {
         pub publish: u32,
         /// Over MQTT filters.
         pub subscribe: u32,
-        /// Over MQTT client ids, or TLS server names.
+        /// Over MQTT client ids and, behind [`LEVEL_USER`], user names; or over TLS server names.
         pub connect: u32,
         /// [`Protocol::bit`] of each protocol that connections may speak; 0: the first one that is recognised is noted
         /// ([`Kind::Speaks`]) and becomes part of the edge.
@@ -585,6 +587,9 @@ wire_type! {
 pub const LEVEL_PLUS: u64 = u64::MAX;
 /// Stands for the level `#` of a SUBSCRIBE filter in a [`StepKey`]; no hash has this value.
 pub const LEVEL_HASH: u64 = u64::MAX - 1;
+/// Leads from the start of [`Edge::connect`] to the user names: one is walked over this step and the hash of the name.
+/// No hash has this value.
+pub const LEVEL_USER: u64 = u64::MAX - 2;
 
 wire_type! {
     /// `STATES`: automaton state → [`State`]. `AUTOMATON` and `STATES` are written by the daemon: new states first,
@@ -658,15 +663,6 @@ pub enum FlowState {
 }
 
 wire_type! {
-    /// Key of `STREAMS`: one direction of an inspected connection.
-    pub struct StreamKey {
-        pub flow: FlowKey,
-        /// 0: from the low end; 1: from the high end.
-        pub dir: u32,
-    }
-}
-
-wire_type! {
     /// Key of `ALIASES`: an MQTT 5 topic alias of a connection and direction. Written by the kernel.
     pub struct AliasKey {
         pub flow: u64,
@@ -681,7 +677,8 @@ wire_type! {
     pub struct Alias {
         pub object: u64,
         pub rule: RuleId,
-        pub _pad: u32,
+        /// 1: what the receiver knows under this alias is a harmless topic.
+        pub neutralised: u32,
     }
 }
 
@@ -783,7 +780,7 @@ macro_rules! sizes {
 sizes! {
     Port = 8, Config = 48, Principal = 16, MacKey = 8, MacHome = 8, LinkKey = 12, Stranger = 24, AddrKey = 20,
     Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 32, StepKey = 16, State = 8, FlowKey = 40,
-    Flow = 56, StreamKey = 44, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
+    Flow = 56, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
     BudgetKey = 12, Budget = 16, Usage = 32,
 }
 
@@ -835,8 +832,8 @@ capacities! {
     HALF_OPEN = "HALF_OPEN": FlowKey => Flow, 4096;
     /// Connections.
     FLOWS = "FLOWS": FlowKey => Flow, 8192;
-    /// Two per inspected connection.
-    STREAMS = "STREAMS": StreamKey => crate::wire::stream::Stream, 4096;
+    /// Inspected connections.
+    STREAMS = "STREAMS": FlowKey => crate::wire::stream::Streams, 2048;
     /// Topic aliases.
     ALIASES = "ALIASES": AliasKey => Alias, 4096;
     /// What the model does not hold.
@@ -853,21 +850,25 @@ capacities! {
 pub mod stage {
     /// Connections and edges.
     pub const FLOW: u32 = 0;
-    /// Inspected streams.
-    pub const STREAM: u32 = 1;
+    /// Segments of inspected streams: order, checksum, what was judged before.
+    pub const SEGMENT: u32 = 1;
     /// What the ends of a stopped frame are told.
     pub const ANSWER: u32 = 2;
+    /// What is said in a stream, by protocol.
+    pub const MQTT: u32 = 3;
     /// Stages per hook.
-    pub const STAGES: u32 = 3;
+    pub const STAGES: u32 = 4;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
         ("edgeward_ingress_flow", FLOW),
-        ("edgeward_ingress_stream", STREAM),
+        ("edgeward_ingress_segment", SEGMENT),
         ("edgeward_ingress_answer", ANSWER),
+        ("edgeward_ingress_mqtt", MQTT),
         ("edgeward_egress_flow", STAGES + FLOW),
-        ("edgeward_egress_stream", STAGES + STREAM),
+        ("edgeward_egress_segment", STAGES + SEGMENT),
         ("edgeward_egress_answer", STAGES + ANSWER),
+        ("edgeward_egress_mqtt", STAGES + MQTT),
     ];
 }
 
