@@ -14,6 +14,7 @@ pub mod essential;
 pub mod mqtt;
 pub mod object;
 pub mod stream;
+pub mod tls;
 
 /// Which end speaks in this direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
