@@ -7,6 +7,7 @@
 // The verbs.
 mod build;
 mod ci;
+mod fuzz;
 mod kernels;
 mod lab;
 mod lint;
@@ -48,6 +49,8 @@ enum Verb {
     Lab(lab::Args),
     /// Boot older kernels and other machines in QEMU and run the verdict tests there
     Kernels(kernels::Args),
+    /// Search every parser for inputs that break it
+    Fuzz(fuzz::Args),
     /// Check format and lints
     Lint,
     /// Do what the build server does: lint, then every test
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::main(&args),
         Verb::Lab(args) => lab::main(&args),
         Verb::Kernels(args) => kernels::main(&args),
+        Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Lint => lint::main(),
         Verb::Ci => ci::main(),
     };

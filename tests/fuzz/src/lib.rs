@@ -1,0 +1,44 @@
+//! Properties that hold for every input, one target per parser.
+//!
+//! A target takes bytes and panics where a property does not hold: a parser never panics, a cut anywhere changes
+//! nothing, caps hold, and a slower reading of the same bytes that shares no code says the same. `cargo xtask fuzz` looks
+//! for bytes that break one, guided by coverage; the files in `corpus/` are ordinary tests.
+//!
+//! With the feature `planted` each target has a mistake of the kind that people make. It lies in this crate, not in the
+//! product, and shows that the fuzzer would have found it.
+
+// How bytes are handed to a codec.
+mod input;
+mod machine;
+
+// The targets.
+mod dhcp;
+mod essential;
+mod filter;
+mod frame;
+mod import;
+mod mqtt;
+
+/// A parser and what holds for it.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Also the name of its folder in `corpus/`.
+    pub name: &'static str,
+    /// Panics if the bytes break a property.
+    pub check: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "dhcp", check: dhcp::check },
+    Target { name: "essential", check: essential::check },
+    Target { name: "filter", check: filter::check },
+    Target { name: "frame", check: frame::check },
+    Target { name: "import", check: import::check },
+    Target { name: "mqtt", check: mqtt::check },
+];
+
+/// The target with this name.
+pub fn find(name: &str) -> Option<Target> {
+    TARGETS.iter().find(|target| target.name == name).copied()
+}
