@@ -285,6 +285,8 @@ pub enum Kind {
     TlsName = 17,
     /// User name in an MQTT CONNECT; the object is the name.
     MqttUser = 18,
+    /// Not an edge: a server refused the login of a connection's client.
+    LoginFailed = 19,
 }
 
 impl Kind {
@@ -310,6 +312,7 @@ impl Kind {
             16 => Some(Self::ModbusWrite),
             17 => Some(Self::TlsName),
             18 => Some(Self::MqttUser),
+            19 => Some(Self::LoginFailed),
             _ => None,
         }
     }

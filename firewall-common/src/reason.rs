@@ -105,6 +105,8 @@ reasons! {
     StreamFull = 35, "stream.full";
     /// A broker goes on with a session of a client id that this principal did not have before.
     SessionForeign = 36, "session.foreign";
+    /// A server refused a login.
+    LoginFailed = 37, "login.failed";
 }
 
 /// What became of a frame or message.

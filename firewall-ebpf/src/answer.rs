@@ -6,7 +6,7 @@
 
 use aya_ebpf::bindings::{BPF_F_INGRESS, BPF_F_RECOMPUTE_CSUM, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::{
-    bpf_clone_redirect, bpf_l4_csum_replace, bpf_redirect, bpf_skb_change_tail, bpf_skb_store_bytes,
+    bpf_clone_redirect, bpf_redirect, bpf_skb_change_tail, bpf_skb_store_bytes,
 };
 use aya_ebpf::programs::TcContext;
 use firewall_common::abi::{Addr, counter};
@@ -15,6 +15,7 @@ use firewall_common::wire::essential::Essential;
 use firewall_common::wire::frame::{Frame, proto, tcp};
 
 use crate::bytes::Skb;
+use crate::checksum::{fold, is_partial, pseudo_header, words};
 use crate::essential;
 use crate::scratch::Scratch;
 
@@ -94,7 +95,7 @@ fn segment(frame: &Frame, to: To) -> (u32, u32, u8) {
 #[inline(always)]
 fn prepare(ctx: &TcContext, frame: &Frame) -> Option<bool> {
     let header = if frame.version == 4 { IPV4 } else { IPV6 };
-    let partial = is_partial(ctx, frame.transport + 16)?;
+    let partial = is_partial(&Skb(ctx), frame.transport + 16)?;
     if partial && frame.transport != frame.network + header {
         // The device would sum from behind the options, which the answer does not have.
         return None;
@@ -102,18 +103,6 @@ fn prepare(ctx: &TcContext, frame: &Frame) -> Option<bool> {
     // SAFETY: the helper checks the length against the buffer.
     let cut = unsafe { bpf_skb_change_tail(ctx.skb.skb, frame.network + header + TCP, 0) };
     if cut == 0 { Some(partial) } else { None }
-}
-
-/// Whether the checksum field at `at` holds only the sum of the pseudo header: changing it then has no effect.
-#[inline(always)]
-fn is_partial(ctx: &TcContext, at: u32) -> Option<bool> {
-    let before: [u8; 2] = Skb(ctx).load(at)?;
-    // SAFETY: the helper checks the offset against the buffer.
-    if unsafe { bpf_l4_csum_replace(ctx.skb.skb, at, 0, 1, 2) } != 0 {
-        return None;
-    }
-    let after: [u8; 2] = Skb(ctx).load(at)?;
-    Some(before == after)
 }
 
 /// Writes Ethernet, IP and TCP headers of an answer.
@@ -149,7 +138,7 @@ fn prohibited(ctx: &TcContext, frame: &Frame) -> Option<()> {
     let skb = Skb(ctx);
     // Before the checksum is probed, which changes it.
     let quoted: [u8; QUOTED] = skb.load(frame.transport)?;
-    let partial = frame.proto == proto::UDP && is_partial(ctx, frame.transport + 6)?;
+    let partial = frame.proto == proto::UDP && is_partial(&Skb(ctx), frame.transport + 6)?;
     let (header, kind, protocol) =
         if frame.version == 4 { (IPV4, [3, 13], proto::ICMP) } else { (IPV6, [1, 1], proto::ICMP6) };
     if frame.transport != frame.network + header {
@@ -232,35 +221,4 @@ fn store<const N: usize>(ctx: &TcContext, at: u32, bytes: &[u8; N]) -> Option<()
         bpf_skb_store_bytes(ctx.skb.skb, at, bytes.as_ptr().cast(), N as u32, BPF_F_RECOMPUTE_CSUM as u64)
     };
     if stored == 0 { Some(()) } else { None }
-}
-
-/// The one's complement sum of a pseudo header (RFC 9293, section 3.1; RFC 8200, section 8.1), not folded.
-#[inline(always)]
-fn pseudo_header(version: u8, src: &Addr, dst: &Addr, protocol: u8, length: u16) -> u32 {
-    let addresses = if version == 4 {
-        let [.., a, b, c, d] = src.0;
-        let [.., e, f, g, h] = dst.0;
-        words(&[a, b, c, d, e, f, g, h])
-    } else {
-        words(&src.0) + words(&dst.0)
-    };
-    addresses + u32::from(protocol) + u32::from(length)
-}
-
-#[inline(always)]
-fn words<const N: usize>(bytes: &[u8; N]) -> u32 {
-    let mut sum = 0;
-    let mut i = 0;
-    while i + 1 < N {
-        sum += u32::from(u16::from_be_bytes([bytes[i], bytes[i + 1]]));
-        i += 2;
-    }
-    sum
-}
-
-#[inline(always)]
-fn fold(sum: u32) -> u16 {
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    sum as u16
 }

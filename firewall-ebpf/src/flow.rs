@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_prandom_u32};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap};
 use firewall_common::abi::{
-    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Kind, PrincipalId, Protocol, StreamKey, capacity,
+    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Kind, PrincipalId, Protocol, capacity,
 };
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
@@ -23,6 +23,7 @@ use crate::bytes::{Skb, copy, is_present};
 use crate::edge::{self, Use};
 use crate::hook::{Answer, Next, Permit, Stop, stopped};
 use crate::scratch::Scratch;
+use crate::stream::{Round, Segment};
 use crate::{atomic, essential, observe, stream};
 
 /// Written by the kernel.
@@ -62,7 +63,10 @@ pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
     if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: copied at once; the slot stays mapped while the program runs.
         scratch.flow = unsafe { *entry };
-        let reopened = opens && scratch.dir == scratch.flow.initiator;
+        // Not by a copy of the first frame that comes late.
+        let first = scratch.flow.next[usize::from(scratch.dir & 1)];
+        let again = scratch.frame.seq.wrapping_add(scratch.frame.seq_len()) == first;
+        let reopened = opens && scratch.dir == scratch.flow.initiator && !again;
         if !expired(&scratch.flow, scratch.frame.proto, scratch.now) && !reopened {
             return established(scratch, entry);
         }
@@ -164,9 +168,7 @@ fn open(scratch: &mut Scratch) -> Result<(), Stop> {
         _ if key.proto != proto::TCP => OPAQUE,
         Some(speaks) if speaks == Protocol::Opaque.bit() => OPAQUE,
         Some(speaks) if speaks == Protocol::Mqtt.bit() => Protocol::Mqtt as u8,
-        Some(_) => Flow::UNDECIDED,
-        None if is_mqtt_port(scratch, key.port) => Flow::UNDECIDED,
-        None => OPAQUE,
+        _ => Flow::UNDECIDED,
     };
     // Data on a SYN (RFC 7413) would be delivered before its sequence is known.
     if protocol != OPAQUE && scratch.frame.payload_len != 0 {
@@ -407,27 +409,61 @@ fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
     let inspected = scratch.flow.protocol != OPAQUE && scratch.flow.state != FlowState::Unsynced as u8;
     if inspected {
         scratch.client = by_initiator as u8;
-        return Ok(Next::Stream);
+        return Ok(Next::Segment);
     }
     closing(scratch, live);
     Ok(PASS)
 }
 
-/// Judges what the frame says within its connection.
+/// Judges the order of a frame within its connection.
 #[inline(always)]
-pub fn inspect(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
+pub fn segment(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) else {
         return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
     };
-    if let Err(stop) = stream::inspect(skb, scratch, entry) {
-        if stop.answer == Answer::ResetBoth && scratch.audit == 0 {
-            forget(&scratch.flow_key, &scratch.flow);
+    match stream::segment(skb, scratch) {
+        Ok(Segment::Known) => {
+            // SAFETY: as in `established`.
+            closing(scratch, unsafe { &mut *entry });
+            Ok(PASS)
         }
-        return Err(stop);
+        Ok(Segment::Opaque) => {
+            // SAFETY: as in `established`; one byte that only ever leaves `UNDECIDED`.
+            unsafe { (*entry).protocol = OPAQUE };
+            stream::close(&scratch.flow_key, scratch.flow.edge.src);
+            // SAFETY: as above.
+            closing(scratch, unsafe { &mut *entry });
+            Ok(PASS)
+        }
+        Ok(Segment::New(stage)) => Ok(Next::Said(stage)),
+        Err(stop) => Err(broken(scratch, stop)),
     }
-    // SAFETY: as in `established`.
-    closing(scratch, unsafe { &mut *entry });
-    Ok(PASS)
+}
+
+/// Judges what the frame says within its connection.
+#[inline(always)]
+pub fn said(skb: &Skb, scratch: &mut Scratch, round: Round) -> Result<Next, Stop> {
+    let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) else {
+        stream::abandon(scratch);
+        return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
+    };
+    match stream::walk(skb, scratch, entry, round) {
+        Ok(()) => {
+            // SAFETY: as in `established`.
+            closing(scratch, unsafe { &mut *entry });
+            Ok(PASS)
+        }
+        Err(stop) => Err(broken(scratch, stop)),
+    }
+}
+
+/// A connection that is reset is forgotten.
+#[inline(always)]
+fn broken(scratch: &Scratch, stop: Stop) -> Stop {
+    if stop.answer == Answer::ResetBoth && scratch.audit == 0 {
+        forget(&scratch.flow_key, &scratch.flow);
+    }
+    stop
 }
 
 /// Notes that an end is done.
@@ -584,10 +620,4 @@ unsafe extern "C" fn sweep_one(
         forget(&key, &flow);
     }
     0
-}
-
-/// The key of one direction of a connection's stream.
-#[inline(always)]
-pub fn stream_key(flow: &FlowKey, dir: u8) -> StreamKey {
-    StreamKey { flow: *flow, dir: u32::from(dir) }
 }

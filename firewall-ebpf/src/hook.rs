@@ -13,8 +13,9 @@ use crate::bytes::{Skb, Xdp};
 use crate::edge::{self, Use};
 use crate::essential::{self, Answer as Essential};
 use crate::scratch::{self, Scratch};
+use crate::stream::Round;
 use crate::who::{self, Holder};
-use crate::{answer, config, flow, observe};
+use crate::{answer, config, flow, observe, stream};
 
 /// Written by the daemon when it loads the programs.
 #[map]
@@ -63,7 +64,9 @@ pub enum Next {
     /// Its connection is asked for.
     Flow,
     /// Its stream is inspected.
-    Stream,
+    Segment,
+    /// What is new in its stream is judged in this stage; the direction is locked until then.
+    Said(u32),
 }
 
 /// The entry of a TC hook; `None` drops.
@@ -96,11 +99,20 @@ pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(conclude(ctx, scratch, result))
 }
 
-/// The third stage: what is said within a connection.
+/// The third stage: the order of an inspected stream.
 #[inline(always)]
-pub fn stream(ctx: &TcContext, hook: u32) -> Option<i32> {
+pub fn segment(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
-    let result = flow::inspect(&Skb(ctx), scratch);
+    scratch.neutralised = 0;
+    let result = flow::segment(&Skb(ctx), scratch);
+    Some(conclude(ctx, scratch, result))
+}
+
+/// The fourth stage: what is said in a stream.
+#[inline(always)]
+pub fn said(ctx: &TcContext, hook: u32, round: Round) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    let result = flow::said(&Skb(ctx), scratch, round);
     Some(conclude(ctx, scratch, result))
 }
 
@@ -125,6 +137,7 @@ fn begin(scratch: &mut Scratch, hook: u32, ifindex: u32, length: u32) {
     scratch.link = ifindex;
     scratch.src = PrincipalId::UNKNOWN;
     scratch.dst = PrincipalId::UNKNOWN;
+    scratch.neutralised = 0;
     scratch.audit = (scratch.config.monitor != 0 || scratch.now < scratch.config.pause_until) as u8;
 }
 
@@ -134,7 +147,12 @@ fn conclude(ctx: &TcContext, scratch: &mut Scratch, result: Result<Next, Stop>) 
     match result {
         Ok(Next::Pass(permit)) => pass(ctx, scratch, permit),
         Ok(Next::Flow) => enter_stage(ctx, scratch, stage::FLOW),
-        Ok(Next::Stream) => enter_stage(ctx, scratch, stage::STREAM),
+        Ok(Next::Segment) => enter_stage(ctx, scratch, stage::SEGMENT),
+        Ok(Next::Said(stage)) => {
+            let missing = enter_stage(ctx, scratch, stage);
+            stream::abandon(scratch);
+            missing
+        }
         Err(_) if scratch.audit != 0 => {
             observe::count(scratch.hook, counter::AUDIT);
             let gate = scratch.hook == counter::HOOK_UPLINK;
@@ -162,7 +180,8 @@ fn conclude(ctx: &TcContext, scratch: &mut Scratch, result: Result<Next, Stop>) 
 
 #[inline(always)]
 fn pass(ctx: &TcContext, scratch: &Scratch, permit: Permit) -> i32 {
-    observe::count(scratch.hook, counter::PASSED);
+    let neutralised = permit == Permit::Judged && scratch.neutralised != 0;
+    observe::count(scratch.hook, if neutralised { counter::NEUTRALISED } else { counter::PASSED });
     match permit {
         Permit::Judged => ctx.skb.set_mark(scratch.mark | scratch.config.mark_judged),
         Permit::Gated => ctx.skb.set_mark(scratch.mark | scratch.config.mark_gated),

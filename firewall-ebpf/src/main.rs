@@ -41,6 +41,7 @@ mod observe;
 // The kernel around us.
 mod atomic;
 mod bytes;
+mod checksum;
 mod config;
 mod scratch;
 
@@ -56,10 +57,16 @@ pub fn edgeward_ingress_flow(ctx: TcContext) -> i32 {
     hook::flow(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
-/// Inspected streams of frames from devices.
+/// The order of inspected streams from devices.
 #[classifier]
-pub fn edgeward_ingress_stream(ctx: TcContext) -> i32 {
-    hook::stream(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+pub fn edgeward_ingress_segment(ctx: TcContext) -> i32 {
+    hook::segment(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in MQTT streams from devices.
+#[classifier]
+pub fn edgeward_ingress_mqtt(ctx: TcContext) -> i32 {
+    hook::said(&ctx, counter::HOOK_LAN_INGRESS, stream::mqtt::round).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames from devices.
@@ -80,10 +87,16 @@ pub fn edgeward_egress_flow(ctx: TcContext) -> i32 {
     hook::flow(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
-/// Inspected streams of frames to devices.
+/// The order of inspected streams to devices.
 #[classifier]
-pub fn edgeward_egress_stream(ctx: TcContext) -> i32 {
-    hook::stream(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+pub fn edgeward_egress_segment(ctx: TcContext) -> i32 {
+    hook::segment(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in MQTT streams to devices.
+#[classifier]
+pub fn edgeward_egress_mqtt(ctx: TcContext) -> i32 {
+    hook::said(&ctx, counter::HOOK_LAN_EGRESS, stream::mqtt::round).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames to devices.

@@ -4,7 +4,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use firewall_common::abi::{
-    self, AddrKey, Bell, EdgeKey, Kind, Observed, ObservedKey, PrincipalId, Ring, Usage, capacity, counter,
+    self, AddrKey, Bell, EdgeKey, Kind, Observed, ObservedKey, PrincipalId, Protocol, Ring, Usage, capacity, counter,
 };
 use firewall_common::reason::{Reason, Verdict};
 
@@ -66,10 +66,46 @@ pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, verdict: Verdic
     let mut edge = scratch.flow.edge;
     edge.kind = kind as u8;
     scratch.observed_key = ObservedKey { addr: unnumbered(scratch, edge), object, edge, _pad: 0 };
-    let (bytes, length) = scratch.stream.object_buffer();
+    let (bytes, length) = scratch.said.object.buffer();
     scratch.observed.object = *bytes;
     scratch.observed.object_len = length;
     record(scratch, verdict, reason);
+}
+
+/// Records what a connection speaks; the number of the [`Protocol`] stands for a hash.
+#[inline(always)]
+pub fn speaks(scratch: &mut Scratch, protocol: u8, verdict: Verdict, reason: Reason) {
+    let mut edge = scratch.flow.edge;
+    edge.kind = Kind::Speaks as u8;
+    scratch.observed_key =
+        ObservedKey { addr: unnumbered(scratch, edge), object: u64::from(protocol), edge, _pad: 0 };
+    let (name, length) = name(protocol);
+    let mut i = 0;
+    while i < name.len() {
+        scratch.observed.object[i] = name[i];
+        i += 1;
+    }
+    scratch.observed.object_len = length;
+    record(scratch, verdict, reason);
+}
+
+/// [`Protocol::as_str`] and its length, for what the kernel recognises.
+#[inline(never)]
+fn name(protocol: u8) -> ([u8; 8], u16) {
+    match Protocol::from_code(protocol) {
+        Some(Protocol::Mqtt) => (*b"mqtt\0\0\0\0", 4),
+        _ => (*b"opaque\0\0", 6),
+    }
+}
+
+/// Records that a server refused the login of the connection's client.
+#[inline(always)]
+pub fn login_failed(scratch: &mut Scratch) {
+    let mut edge = scratch.flow.edge;
+    edge.kind = Kind::LoginFailed as u8;
+    scratch.observed_key = ObservedKey { addr: unnumbered(scratch, edge), object: 0, edge, _pad: 0 };
+    scratch.observed.object_len = 0;
+    record(scratch, Verdict::Forwarded, Reason::LoginFailed);
 }
 
 /// The address of the end of an edge that is not registered: the destination's, or else the source's.
@@ -162,11 +198,12 @@ fn fold(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
 }
 
 #[inline(always)]
-fn ring_observed(scratch: &Scratch, verdict: Verdict, reason: Reason) {
+fn ring_observed(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
     let (verdict, reason) = (verdict as u8, reason as u8);
     let ring = Ring::Observed as u8;
-    let bell = Bell { key: scratch.observed_key, at: scratch.now, ring, verdict, reason, _pad: [0; 5] };
-    self::ring(scratch.hook, &bell);
+    // Not on the stack: this is called from the depth of the stream programs.
+    scratch.bell = Bell { key: scratch.observed_key, at: scratch.now, ring, verdict, reason, _pad: [0; 5] };
+    self::ring(scratch.hook, &scratch.bell);
 }
 
 /// Wakes the daemon.

@@ -5,9 +5,11 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
-use firewall_common::abi::{Config, Flow, FlowKey, Observed, ObservedKey, PrincipalId, StreamKey, counter};
+use firewall_common::abi::{Bell, Config, Flow, FlowKey, Observed, ObservedKey, PrincipalId, counter};
 use firewall_common::wire::frame::Frame;
-use firewall_common::wire::mqtt::Stream;
+use firewall_common::wire::stream::{PATCHES, Said, Streams};
+
+use crate::stream::pieces::Pieces;
 
 /// Written and read by the kernel programs only.
 #[map]
@@ -19,13 +21,17 @@ pub const WINDOW: usize = 16;
 /// All that is known of the frame at hand.
 #[repr(C)]
 pub struct Scratch {
-    pub stream: Stream,
+    /// What was said in the direction at hand, while its segment is judged.
+    pub said: Said,
+    pub pieces: Pieces,
+    /// A new connection, on its way into its table.
+    pub streams: Streams,
     pub observed: Observed,
+    pub bell: Bell,
     pub frame: Frame,
     pub config: Config,
     pub flow: Flow,
     pub flow_key: FlowKey,
-    pub stream_key: StreamKey,
     pub observed_key: ObservedKey,
     pub window: [u8; WINDOW],
     pub now: u64,
@@ -39,6 +45,20 @@ pub struct Scratch {
     /// Next byte of the stream to judge, and the end of the segment.
     pub at: u32,
     pub end: u32,
+    /// Offset of the first byte of the segment that was not judged before.
+    pub fresh: u32,
+    /// Positions of topics that are changed if the segment passes, and how many there are.
+    pub patches: [u32; PATCHES],
+    pub patched: u8,
+    /// 1: a byte of this frame was changed.
+    pub neutralised: u8,
+    /// Whether the PUBLISH at hand comes by alias: see `stream::judge`.
+    pub by_alias: u8,
+    /// 1: the last level was named by a step of its automaton.
+    pub literal: u8,
+    /// Of the other direction: MQTT's protocol level, and whether the client id was its client's before.
+    pub version: u8,
+    pub known: u8,
     /// Reason of the first object that does not pass, or 0.
     pub stop: u8,
     /// [`Answer`](crate::hook::Answer) that a stopped frame gets, as a number.

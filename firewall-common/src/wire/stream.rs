@@ -33,8 +33,8 @@ pub struct Said {
     pub known: u8,
     /// First byte of the current topic.
     pub first: u8,
-    /// 1: nothing that follows is looked into.
-    pub done: u8,
+    /// What its first byte may begin, as a number of [`Protocol`](crate::abi::Protocol), until that is certain.
+    pub guess: u8,
     /// 1: the current PUBLISH goes on in a harmless form.
     pub neutralised: u8,
     pub object: Object,
@@ -51,7 +51,7 @@ impl Said {
         topic: 0,
         known: 0,
         first: 0,
-        done: 0,
+        guess: 0,
         neutralised: 0,
         object: Object::EMPTY,
         mqtt: Mqtt::NEW,
@@ -76,6 +76,14 @@ impl Records {
     /// Nothing has passed; the first piece will be at this position.
     pub const fn new(first: u32) -> Self {
         Self { hashes: [0; RECORDS], lengths: [0; RECORDS], first, head: 0, count: 0, pad: 0 }
+    }
+
+    /// Forgets all pieces; the next one will be at this position.
+    #[inline(always)]
+    pub fn clear(&mut self, first: u32) {
+        self.first = first;
+        self.head = 0;
+        self.count = 0;
     }
 
     /// Position of the oldest piece, or of the next one.
@@ -184,14 +192,19 @@ impl Stream {
         }
     }
 
-    /// Makes a fresh state that of this connection.
+    /// Makes this a direction as [`Stream::new`] does; what lies in the records stays there, uncounted.
     #[inline(always)]
-    pub fn belong_to(&mut self, owner: u64, next: u32) {
+    pub fn begin(&mut self, owner: u64, next: u32) {
+        self.lock = 0;
         self.owner = owner;
         self.owner_again = owner;
         self.next = next;
         self.acked = next;
-        self.records.first = next;
+        self.strikes = 0;
+        self.finished = 0;
+        self.said = Said::NOTHING;
+        self.patches = [Patch { at: 0, used: 0 }; PATCHES];
+        self.records.clear(next);
     }
 
     /// Whether the whole state is that of this connection.
@@ -200,6 +213,11 @@ impl Stream {
         self.owner == owner && self.owner_again == owner
     }
 }
+
+/// Both directions of a connection: from the low end of its key, from the high end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Streams(pub [Stream; 2]);
 
 /// Whether a position is before another one.
 #[inline(always)]

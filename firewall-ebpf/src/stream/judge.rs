@@ -1,0 +1,241 @@
+//! What is said in a stream, object by object: by the rule that its automaton ends in.
+
+use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{HashMap, LruHashMap};
+use firewall_common::abi::{
+    Action, Alias, AliasKey, Edge, Flow, Kind, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, Protocol, Rule, RuleId, State,
+    StepKey, capacity,
+};
+use firewall_common::precedence::Outcome;
+use firewall_common::reason::{Reason, Verdict};
+use firewall_common::wire::Note;
+
+use super::neutral;
+use crate::edge::{self, Use};
+use crate::observe;
+use crate::scratch::Scratch;
+
+/// Written by the daemon: new states first, then the start state in the edge, then the old ones go.
+#[map]
+static AUTOMATON: HashMap<StepKey, u32> = HashMap::with_max_entries(capacity::AUTOMATON, 0);
+
+/// Written by the daemon, as `AUTOMATON`.
+#[map]
+static STATES: HashMap<u32, State> = HashMap::with_max_entries(capacity::STATES, 0);
+
+/// Written by the kernel. A forgotten alias denies.
+#[map]
+static ALIASES: LruHashMap<AliasKey, Alias> = LruHashMap::with_max_entries(capacity::ALIASES, 0);
+
+/// Largest topic alias that either end may use.
+const ALIAS_MAX: u16 = 64;
+
+/// The edge of the connection at hand.
+#[inline(always)]
+fn transport(scratch: &Scratch) -> Option<Edge> {
+    let mut key = scratch.flow.edge;
+    key.kind = Kind::Transport as u8;
+    edge::lookup(&key)
+}
+
+/// The connection speaks this: it must be what its edge speaks, and becomes that if nothing was known.
+#[inline(never)]
+pub fn recognise(scratch: &mut Scratch, protocol: u8) -> Result<(), Reason> {
+    let speaks = transport(scratch).map_or(0, |edge| edge.speaks);
+    let bit = 1_u16 << (protocol & 15);
+    scratch.flow.protocol = protocol;
+    if speaks & bit != 0 {
+        return Ok(());
+    }
+    if speaks == 0 {
+        observe::speaks(scratch, protocol, Verdict::Forwarded, Reason::Learned);
+        return Ok(());
+    }
+    let audit = scratch.audit != 0;
+    let verdict = if audit { Verdict::Audit } else { Verdict::Reset };
+    observe::speaks(scratch, protocol, verdict, Reason::ProtoChanged);
+    if audit { Ok(()) } else { Err(Reason::ProtoChanged) }
+}
+
+/// Takes the level that ended through the automaton.
+#[inline(never)]
+pub fn level(scratch: &mut Scratch, kind: Kind) {
+    let first = scratch.said.object.levels() == 0;
+    let state = if first { start(scratch, kind) } else { scratch.said.automaton };
+    let level = match scratch.said.mqtt.wildcard() {
+        b'+' => LEVEL_PLUS,
+        b'#' => LEVEL_HASH,
+        _ => scratch.said.object.level(),
+    };
+    // Wildcards at the root do not match topics that begin with `$` (MQTT 4.7.2).
+    let dollar = first && scratch.said.object.first() == b'$';
+    scratch.said.automaton = next_state(scratch, state, level, dollar);
+}
+
+/// The start state for objects of this kind.
+#[inline(always)]
+fn start(scratch: &Scratch, kind: Kind) -> u32 {
+    let Some(Edge { publish, subscribe, connect, .. }) = transport(scratch) else { return 0 };
+    match kind {
+        Kind::MqttUser => user(connect),
+        Kind::MqttConnect | Kind::TlsName => connect,
+        Kind::MqttSubscribe => subscribe,
+        _ => publish,
+    }
+}
+
+/// The start state for user names.
+#[inline(always)]
+fn user(connect: u32) -> u32 {
+    // SAFETY: the value is copied at once.
+    match unsafe { AUTOMATON.get(StepKey { level: LEVEL_USER, state: connect, _pad: 0 }) } {
+        Some(next) => *next,
+        None => 0,
+    }
+}
+
+#[inline(always)]
+fn next_state(scratch: &mut Scratch, state: u32, level: u64, dollar: bool) -> u32 {
+    scratch.literal = 0;
+    if state == 0 {
+        return 0;
+    }
+    // SAFETY: values are copied at once.
+    if let Some(next) = unsafe { AUTOMATON.get(StepKey { level, state, _pad: 0 }) } {
+        scratch.literal = 1;
+        return *next;
+    }
+    if dollar {
+        return 0;
+    }
+    // SAFETY: as above.
+    match unsafe { STATES.get(state) } {
+        Some(state) => state.other,
+        None => 0,
+    }
+}
+
+/// Judges an object whose last level is at hand.
+#[inline(always)]
+pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
+    level(scratch, kind);
+    // SAFETY: the value is copied at once.
+    let accept = match unsafe { STATES.get(scratch.said.automaton) } {
+        Some(state) => state.accept,
+        None => RuleId(0),
+    };
+    scratch.said.rule = accept.0;
+    if kind == Kind::MqttConnect {
+        if scratch.flow.protocol == Flow::UNDECIDED {
+            recognise(scratch, Protocol::Mqtt as u8)?;
+        }
+        scratch.said.known = scratch.literal;
+    }
+    let hash = scratch.said.object.hash();
+    operation(scratch, kind, hash, accept)
+}
+
+/// Asks the model for an operation within the stream.
+#[inline(never)]
+fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> Result<(), Reason> {
+    let (src, dst) = (scratch.flow.edge.src, scratch.flow.edge.dst);
+    let rule = edge::rule(id);
+    let state = edge::state(rule, Use::Take, scratch.now);
+    scratch.said.neutralised = 0;
+    let reason = match edge::decide(src, dst, state) {
+        Outcome::Pass if kind != Kind::MqttPublish || within(scratch, rule) => return Ok(()),
+        Outcome::Pass => Reason::EdgeDenied,
+        Outcome::Learn => {
+            if kind == Kind::MqttConnect {
+                scratch.said.known = 0;
+            }
+            observe::operation(scratch, kind, object, Verdict::Forwarded, Reason::Learned);
+            return Ok(());
+        }
+        Outcome::Stop(reason) => reason,
+    };
+    if scratch.audit != 0 {
+        observe::operation(scratch, kind, object, Verdict::Audit, reason);
+        return Ok(());
+    }
+    let wanted = matches!(rule, Some(rule) if rule.action == Action::Neutralise as u8);
+    if wanted && kind == Kind::MqttPublish && neutralise(scratch) {
+        observe::operation(scratch, kind, object, Verdict::Neutralised, reason);
+        return Ok(());
+    }
+    observe::operation(scratch, kind, object, Verdict::Reset, reason);
+    Err(reason)
+}
+
+/// Whether a message keeps to what its rule allows it to ask for.
+#[inline(always)]
+fn within(scratch: &Scratch, rule: Option<Rule>) -> bool {
+    let Some(rule) = rule else { return true };
+    let mqtt = &scratch.said.mqtt;
+    mqtt.qos() <= rule.limits & Rule::QOS && (!mqtt.retains() || rule.limits & Rule::NO_RETAIN == 0)
+}
+
+/// Lets a denied PUBLISH go on in a harmless form, where that is possible.
+#[inline(always)]
+fn neutralise(scratch: &mut Scratch) -> bool {
+    let known = scratch.by_alias != 0;
+    if !known && (scratch.said.mqtt.packet() != PUBLISH || !neutral::is_possible(scratch)) {
+        return false;
+    }
+    if known && scratch.by_alias != HARMLESS_ALIAS {
+        return false;
+    }
+    if !known {
+        neutral::note(scratch);
+    }
+    scratch.said.neutralised = 1;
+    true
+}
+
+/// Type of an MQTT packet.
+const PUBLISH: u8 = 3;
+/// In [`Scratch::by_alias`]: the receiver knows a harmless topic under the alias, or the real one.
+const HARMLESS_ALIAS: u8 = 1;
+const REAL_ALIAS: u8 = 2;
+
+/// A PUBLISH by alias is judged by the topic that the alias stands for; one with a topic renames the alias.
+#[inline(always)]
+pub fn alias(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
+    let alias = scratch.said.mqtt.alias();
+    if alias > ALIAS_MAX {
+        return Err(Reason::Quota);
+    }
+    let key = AliasKey { flow: scratch.flow.id, alias, dir: u16::from(scratch.dir & 1), _pad: 0 };
+    if !scratch.said.object.is_empty() {
+        let rule = RuleId(scratch.said.rule);
+        let neutralised = u32::from(scratch.said.neutralised);
+        let value = Alias { object: scratch.said.object.hash(), rule, neutralised };
+        return match ALIASES.insert(key, value, BPF_ANY as u64) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Reason::TableFull),
+        };
+    }
+    // SAFETY: the value is copied at once.
+    let Some(known) = unsafe { ALIASES.get(key) }.copied() else {
+        return Err(Reason::AliasUnknown);
+    };
+    scratch.by_alias = if known.neutralised != 0 { HARMLESS_ALIAS } else { REAL_ALIAS };
+    let result = operation(scratch, kind, known.object, known.rule);
+    scratch.by_alias = 0;
+    result
+}
+
+/// What an answer of the server says about its client.
+#[inline(always)]
+pub fn note(scratch: &mut Scratch, note: Note) -> Result<(), Reason> {
+    match note {
+        Note::LoginFailed => {
+            observe::login_failed(scratch);
+            Ok(())
+        }
+        // Whoever takes over a client id gets the messages that wait for it (MQTT 3.1.2.4).
+        Note::SessionPresent if scratch.known == 0 && scratch.audit == 0 => Err(Reason::SessionForeign),
+        Note::SessionPresent => Ok(()),
+    }
+}

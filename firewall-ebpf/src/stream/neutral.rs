@@ -1,0 +1,110 @@
+//! A denied PUBLISH that goes on in a harmless form.
+//!
+//! Its topic begins with `$` instead of its first byte: the broker acknowledges the message, and no wildcard of a
+//! subscriber matches it (MQTT 4.7.2). The length stays, so the sender notices nothing, and the byte is replaced again
+//! each time the segment is repeated, until it is acknowledged.
+
+use aya_ebpf::helpers::generated::bpf_skb_store_bytes;
+use firewall_common::reason::Reason;
+use firewall_common::wire::Bytes;
+use firewall_common::wire::stream::{PATCHES, Patch, Stream, is_before};
+
+use crate::bytes::Skb;
+use crate::checksum;
+use crate::hook::{Answer, Stop};
+use crate::scratch::Scratch;
+
+/// What stands in for the first byte of the topic.
+const HARMLESS: u8 = b'$';
+
+/// Whether the topic at hand can be changed: its first byte is in this segment, and it stays valid UTF-8.
+#[inline(always)]
+pub fn is_possible(scratch: &Scratch) -> bool {
+    let said = &scratch.said;
+    let here = said.topic.wrapping_sub(scratch.frame.seq);
+    here < scratch.frame.payload_len
+        && scratch.frame.payload.wrapping_add(here) >= scratch.fresh
+        && said.first < 0x80
+        && said.first != HARMLESS
+        && usize::from(scratch.patched) < PATCHES
+}
+
+/// Notes that the topic at hand is to be changed if the segment passes.
+#[inline(always)]
+pub fn note(scratch: &mut Scratch) {
+    let at = usize::from(scratch.patched);
+    if at < PATCHES {
+        scratch.patches[at] = scratch.said.topic;
+        scratch.patched += 1;
+    }
+}
+
+/// Writes the changes of this segment and keeps them.
+#[inline(always)]
+pub fn write(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<(), Stop> {
+    let mut i = 0;
+    while i < PATCHES {
+        if i >= usize::from(scratch.patched) {
+            break;
+        }
+        let at = scratch.patches[i];
+        if !keep(stream, at) || replace(skb, scratch, at).is_none() {
+            return Err(Stop { reason: Reason::EdgeDenied, answer: Answer::ResetBoth });
+        }
+        i += 1;
+    }
+    scratch.neutralised = 1;
+    Ok(())
+}
+
+/// Keeps a place where it can be found again; false if too many are not acknowledged yet.
+#[inline(always)]
+fn keep(stream: &mut Stream, at: u32) -> bool {
+    let mut i = 0;
+    while i < PATCHES {
+        let patch = stream.patches[i];
+        if patch.used == 0 || is_before(patch.at, stream.acked) {
+            stream.patches[i] = Patch { at, used: 1 };
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// Changes again what was changed before, in the bytes of the segment up to this position.
+#[inline(always)]
+pub fn again(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream, until: u32) -> Result<(), Stop> {
+    let mut i = 0;
+    while i < PATCHES {
+        let patch = stream.patches[i];
+        let here = !is_before(patch.at, scratch.frame.seq) && is_before(patch.at, until);
+        if patch.used != 0 && here {
+            if replace(skb, scratch, patch.at).is_none() {
+                return Err(Reason::Malformed.into());
+            }
+            scratch.neutralised = 1;
+        }
+        i += 1;
+    }
+    Ok(())
+}
+
+/// Replaces the byte at this position of the stream, and adapts the checksum.
+#[inline(never)]
+fn replace(skb: &Skb, scratch: &Scratch, at: u32) -> Option<()> {
+    let place = at.wrapping_sub(scratch.frame.seq);
+    let offset = scratch.frame.payload.wrapping_add(place);
+    // The sum is over words that begin where the TCP header does.
+    let even = (offset.wrapping_sub(scratch.frame.transport)) & 1 == 0;
+    let [byte]: [u8; 1] = skb.load(offset)?;
+    let (from, to) = if even { ([byte, 0], [HARMLESS, 0]) } else { ([0, byte], [0, HARMLESS]) };
+    let harmless = HARMLESS;
+    // SAFETY: the helper checks the offset against the buffer and reads one byte.
+    let stored = unsafe { bpf_skb_store_bytes(skb.raw(), offset, (&raw const harmless).cast(), 1, 0) };
+    if stored != 0 {
+        return None;
+    }
+    let (from, to) = (u64::from(u16::from_ne_bytes(from)), u64::from(u16::from_ne_bytes(to)));
+    checksum::replace(skb, scratch.frame.transport + 16, from, to)
+}
