@@ -1,10 +1,12 @@
 //! The command line: [`Cli`] is what can be typed, [`run`] does it.
 //!
-//! `run` and `web` are the two processes; `doctor`, `config` and `unload` work on this machine; every other command is
-//! one or two requests on the daemon's socket, printed for people or, with `--json`, as the daemon's view models.
+//! `run` and `web` are the two processes; `doctor`, `config`, `unload` and `replay` work on this machine; every other
+//! command is one or two requests on the daemon's socket, printed for people or, with `--json`, as the daemon's view
+//! models.
 
 // What runs here.
 mod doctor;
+mod replay;
 mod unload;
 mod web;
 
@@ -67,6 +69,8 @@ enum Command {
     Config(ConfigCommand),
     /// Remove the guard, the kernel programs and their maps; the model stays
     Unload(unload::Args),
+    /// What the firewall would read in captures, operation by operation
+    Replay(replay::Args),
     /// Devices and other ends of edges
     #[command(subcommand)]
     Principals(PrincipalCommand),
@@ -321,6 +325,10 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Show(args)) => print!("{}", config_of(&args)?),
         Command::Unload(args) => unload::run(args, runtime_dir).await?,
+        Command::Replay(args) => {
+            end_with_the_reader();
+            return replay::run(&args, json);
+        }
         asking => {
             end_with_the_reader();
             let runtime_dir = runtime_dir.unwrap_or_else(configured_runtime_dir);

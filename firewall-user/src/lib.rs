@@ -28,5 +28,8 @@ pub mod socket;
 // The loop.
 pub mod daemon;
 
+// The same reading, of captures.
+pub mod replay;
+
 // The command line.
 pub mod cli;

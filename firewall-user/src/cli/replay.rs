@@ -1,0 +1,131 @@
+//! `edgeward replay`: captures in, operations out.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::replay::{
+    Replay,
+    capture::{Capture, CaptureError},
+    record::Record,
+    summary::Summary,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Captures: pcap or pcapng
+    #[arg(required = true, value_name = "FILE.pcap")]
+    files: Vec<PathBuf>,
+}
+
+/// One line of `--json`: a record of a file, or what a file was made of.
+#[derive(Serialize)]
+struct Line<'a> {
+    file: &'a Path,
+    #[serde(flatten)]
+    says: Says<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Says<'a> {
+    Record(&'a Record),
+    End {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        #[serde(flatten)]
+        summary: &'a Summary,
+        packets_per_second: u64,
+        /// Why reading ended before the file did, and where.
+        error: Option<Failure>,
+    },
+}
+
+#[derive(Serialize)]
+struct Failure {
+    offset: u64,
+    message: String,
+}
+
+pub(super) fn run(args: &Args, json: bool) -> Result<ExitCode> {
+    let mut output = BufWriter::new(io::stdout().lock());
+    let mut whole = true;
+    for path in &args.files {
+        if !json && args.files.len() > 1 {
+            writeln!(output, "{}:", path.display())?;
+        }
+        let result = replay(path, json, &mut output);
+        output.flush()?;
+        if let Err(error) = result {
+            eprintln!("edgeward: {error:#}");
+            whole = false;
+        }
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Replays one capture; of a damaged one what can be read, and then the error.
+fn replay(path: &Path, json: bool, output: &mut impl Write) -> Result<()> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let begun = Instant::now();
+    let mut replay = Replay::default();
+    let read = read(BufReader::new(file), &mut replay, |record| print(path, record, json, output))?;
+    let (summary, rate) = (replay.summary(), replay.summary().rate(begun.elapsed()));
+    if json {
+        let error = read
+            .as_ref()
+            .err()
+            .map(|error| Failure { offset: error.offset, message: error.damage.to_string() });
+        let says = Says::End { kind: "summary", summary, packets_per_second: rate, error };
+        serde_json::to_writer(&mut *output, &Line { file: path, says })?;
+        writeln!(output)?;
+    } else {
+        write!(output, "{summary}{rate} packets per second\n")?;
+    }
+    read.with_context(|| format!("{} could not be read to its end", path.display()))
+}
+
+/// Reads until the file ends, in either way, and passes on what is found; the outer error is the output's.
+fn read(
+    file: impl io::Read,
+    replay: &mut Replay,
+    mut print: impl FnMut(&Record) -> Result<()>,
+) -> Result<Result<(), CaptureError>> {
+    let mut capture = match Capture::new(file) {
+        Ok(capture) => capture,
+        Err(error) => return Ok(Err(error)),
+    };
+    let end = loop {
+        match capture.packet() {
+            Ok(Some((packet, bytes))) => replay.packet(packet, bytes),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+        while let Some(record) = replay.next_record() {
+            print(&record)?;
+        }
+    };
+    replay.finish();
+    while let Some(record) = replay.next_record() {
+        print(&record)?;
+    }
+    Ok(end)
+}
+
+/// People read operations and what stops; programs get every message.
+fn print(file: &Path, record: &Record, json: bool, output: &mut impl Write) -> Result<()> {
+    if json {
+        serde_json::to_writer(&mut *output, &Line { file, says: Says::Record(record) })?;
+        writeln!(output)?;
+    } else if record.is_for_people() {
+        writeln!(output, "{record}")?;
+    }
+    Ok(())
+}
