@@ -12,7 +12,11 @@ mod pins;
 mod bells;
 mod maps;
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
@@ -121,6 +125,13 @@ impl Kernel {
         attach::remove_stale(&self.pins, attached)?;
         self.pins.remove_other_stages(&self.stages)?;
         self.pins.remove_other_schemas()
+    }
+
+    /// The entry program of a hook, for those who measure it.
+    pub fn program(&mut self, hook: Hook) -> Result<OwnedFd, KernelError> {
+        let wrong = |source| KernelError::Program { name: hook.program(), source };
+        let program = attach::program(&mut self.ebpf, hook.program())?.fd().map_err(wrong)?;
+        program.as_fd().try_clone_to_owned().map_err(|error| wrong(error.into()))
     }
 
     /// Runs a program on a frame without any interface (`BPF_PROG_TEST_RUN`) and returns its verdict and the frame as it

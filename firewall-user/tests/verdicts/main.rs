@@ -21,3 +21,6 @@ mod gate;
 mod edges;
 mod flows;
 mod streams;
+
+// What it costs.
+mod cost;

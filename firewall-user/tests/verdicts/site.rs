@@ -53,8 +53,8 @@ pub(crate) const TC_SHOT: u32 = 2;
 pub(crate) const TC_REDIRECT: u32 = 7;
 
 /// `struct __sk_buff` and `struct xdp_md`, as far as these tests look into them.
-const SKB_CONTEXT: usize = 192;
-const SKB_MARK: usize = 8;
+pub(crate) const SKB_CONTEXT: usize = 192;
+pub(crate) const SKB_MARK: usize = 8;
 const XDP_CONTEXT: usize = 24;
 const XDP_DATA_END: usize = 4;
 
@@ -420,6 +420,11 @@ impl Site {
         self.kernel
             .test_run(Hook::LanIngress, frame, &mut [0; SKB_CONTEXT])
             .unwrap_or_else(|error| panic!("{}", chain(&error)));
+    }
+
+    /// The entry program of a hook, to measure it.
+    pub(crate) fn program(&mut self, hook: Hook) -> OwnedFd {
+        self.kernel.program(hook).unwrap_or_else(|error| panic!("{}", chain(&error)))
     }
 
     /// Lets a frame arrive at the gate only: `BPF_PROG_TEST_RUN` makes no socket buffer of a cut IP header.
