@@ -8,11 +8,16 @@ pub mod frame;
 
 // What a link needs to work.
 pub mod dhcp;
+pub mod dns;
 pub mod essential;
+pub mod ntp;
 
 // What devices say.
+pub mod dtls;
 pub mod mqtt;
 pub mod object;
+pub mod quic;
+pub mod ssdp;
 pub mod stream;
 pub mod tls;
 

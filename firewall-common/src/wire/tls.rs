@@ -416,13 +416,12 @@ impl Tls {
             // The random value has 32 bytes.
             phase::VERSION_LOW => self.skip_field(32, phase::SESSION_LENGTH),
             phase::SESSION_LENGTH => byte <= 32 && self.skip_field(byte as u32, phase::CIPHERS_HIGH),
-            phase::CIPHERS_HIGH => self.high(byte),
+            phase::CIPHERS_HIGH | phase::EXTENSIONS_HIGH => self.high(byte),
             phase::CIPHERS_LOW => {
                 let bytes = self.field | byte as u32;
                 bytes != 0 && bytes & 1 == 0 && self.skip_field(bytes, phase::COMPRESSION_LENGTH)
             }
             phase::COMPRESSION_LENGTH => byte != 0 && self.skip_field(byte as u32, phase::EXTENSIONS_HIGH),
-            phase::EXTENSIONS_HIGH => self.high(byte),
             _ => {
                 self.phase = phase::EXTENSION_HIGH;
                 self.field | byte as u32 == self.message
