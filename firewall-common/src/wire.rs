@@ -13,13 +13,18 @@ pub mod essential;
 pub mod ntp;
 
 // What devices say.
+pub mod coap;
 pub mod dtls;
+pub mod http;
+pub mod modbus;
 pub mod mqtt;
 pub mod object;
 pub mod quic;
+pub mod request;
 pub mod ssdp;
 pub mod stream;
 pub mod tls;
+pub mod utf8;
 
 /// Which end speaks in this direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

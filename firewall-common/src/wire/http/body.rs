@@ -1,0 +1,64 @@
+//! A body in chunks (RFC 9112, section 7.1).
+
+use super::{Http, hex, phase};
+use crate::reason::Reason;
+use crate::wire::Event;
+use crate::wire::request::more;
+
+/// Longest line before a chunk.
+const CHUNK_LINE_CAP: u16 = 256;
+/// Most digits of the size of a chunk.
+const SIZE_DIGITS: u8 = 8;
+
+impl Http {
+    #[inline(always)]
+    pub(super) fn chunk_start(&mut self) {
+        self.line = 0;
+        self.digits = 0;
+        self.body = 0;
+        self.phase = phase::CHUNK_SIZE;
+    }
+
+    /// A byte around the chunks of a body (RFC 9112, section 7.1).
+    #[inline(always)]
+    pub(super) fn chunk(&mut self, byte: u8) -> Event {
+        let wanted = match self.phase {
+            phase::CHUNK_SIZE => {
+                if let Some(value) = hex(byte) {
+                    self.digits += 1;
+                    self.body = self.body << 4 | value as u64;
+                    return more(if self.digits > SIZE_DIGITS { Err(Reason::Malformed) } else { Ok(()) });
+                }
+                self.phase = if byte == b';' { phase::CHUNK_EXTENSION } else { phase::CHUNK_LF };
+                self.digits != 0 && (byte == b';' || byte == b'\r')
+            }
+            phase::CHUNK_EXTENSION => {
+                if byte == b'\r' {
+                    self.phase = phase::CHUNK_LF;
+                }
+                let blank = byte == b' ' || byte == b'\t' || byte == b'\r';
+                (blank || byte > b' ' && byte < 0x7f) && self.line < CHUNK_LINE_CAP
+            }
+            phase::CHUNK_LF => {
+                if self.body == 0 {
+                    self.trailers = 1;
+                    self.line_start();
+                } else {
+                    self.phase = phase::CHUNK_DATA;
+                }
+                byte == b'\n'
+            }
+            phase::CHUNK_END => {
+                self.phase = phase::CHUNK_END_LF;
+                byte == b'\r'
+            }
+            phase::CHUNK_END_LF => {
+                self.chunk_start();
+                byte == b'\n'
+            }
+            // The server has not agreed to the upgrade.
+            _ => false,
+        };
+        if wanted { Event::More } else { Event::Wrong(Reason::Malformed) }
+    }
+}

@@ -1,0 +1,185 @@
+//! What the request protocols share: the words of their verbs, and one spelling for each path and host.
+//!
+//! A rule names a path by its levels. Whatever a server could read as another path than the one written (dot segments,
+//! empty levels, backslashes, control characters) is malformed, so nobody reaches a path under a second name.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::hash::{HashKey, Hasher};
+use crate::reason::Reason;
+use crate::wire::Event;
+use crate::wire::object::{Levels, Object};
+
+/// Level of the verb in [`Levels`].
+pub const VERB: usize = 0;
+/// Level of the host in [`Levels`] of HTTP and CoAP.
+pub const HOST: usize = 1;
+
+/// Hash of a word that no byte of the wire spells: that of a verb.
+#[inline(always)]
+pub(super) fn word<const N: usize>(text: [u8; N], key: &HashKey) -> u64 {
+    let mut hasher = Hasher::ZERO;
+    let mut at = 0;
+    while at < N {
+        hasher = hasher.push(text[at], key);
+        at += 1;
+    }
+    hasher.finish()
+}
+
+/// The event of a byte that completes nothing.
+#[inline(always)]
+pub(super) const fn more(result: Result<(), Reason>) -> Event {
+    match result {
+        Ok(()) => Event::More,
+        Err(reason) => Event::Wrong(reason),
+    }
+}
+
+/// Whether the byte stands for itself in a path (RFC 3986, section 3.3).
+#[inline(always)]
+pub(super) const fn is_path_char(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(
+            byte,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@'
+        )
+}
+
+/// Whether the byte means the same escaped and not escaped (RFC 3986, section 2.3).
+#[inline(always)]
+pub(super) const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// The level of a path that is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub(super) struct Path(u8);
+
+impl Path {
+    pub(super) const EMPTY: Self = Self(0);
+    const DOT: Self = Self(1);
+    const DOTS: Self = Self(2);
+    const PLUS: Self = Self(3);
+    const OTHER: Self = Self(4);
+
+    /// Adds a byte to the level.
+    #[inline(always)]
+    pub(super) fn push(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> Result<(), Reason> {
+        *self = match (*self, byte) {
+            (Self::EMPTY, b'.') => Self::DOT,
+            (Self::DOT, b'.') => Self::DOTS,
+            (Self::EMPTY, b'+') => Self::PLUS,
+            // Some servers cut a level at `;` before they look for dots.
+            (Self::DOT | Self::DOTS, b';') => return Err(Reason::Malformed),
+            _ => Self::OTHER,
+        };
+        if object.push(byte, key) { Ok(()) } else { Err(Reason::ObjectCap) }
+    }
+
+    /// A slash: the level before it ends, unless this is the first one.
+    #[inline(always)]
+    pub(super) fn slash(
+        &mut self,
+        object: &mut Object,
+        levels: &mut Levels,
+        key: &HashKey,
+    ) -> Result<(), Reason> {
+        if !object.is_empty() {
+            // Servers that merge slashes would read another path.
+            if *self == Self::EMPTY {
+                return Err(Reason::Malformed);
+            }
+            self.level(object, levels)?;
+        }
+        if object.push_text(b'/', key) { Ok(()) } else { Err(Reason::ObjectCap) }
+    }
+
+    /// The end of the path: `/` has no level, `/a/` has two.
+    #[inline(always)]
+    pub(super) fn finish(&mut self, object: &mut Object, levels: &mut Levels) -> Result<(), Reason> {
+        if *self == Self::EMPTY && object.len() == 1 {
+            return Ok(());
+        }
+        self.level(object, levels)
+    }
+
+    #[inline(always)]
+    fn level(&mut self, object: &mut Object, levels: &mut Levels) -> Result<(), Reason> {
+        // A rule could not name the level `+`: there it stands for every level.
+        if matches!(*self, Self::DOT | Self::DOTS | Self::PLUS) {
+            return Err(Reason::Malformed);
+        }
+        if !levels.push(object.level()) {
+            return Err(Reason::ObjectCap);
+        }
+        object.next_level();
+        *self = Self::EMPTY;
+        Ok(())
+    }
+}
+
+/// The host that is being read, with a port or without (RFC 3986, section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub(super) struct Host(u8);
+
+/// What a byte of a host is.
+pub(super) enum Part {
+    /// This byte of the name: in lower case.
+    Name(u8),
+    Port,
+    Wrong,
+}
+
+impl Host {
+    pub(super) const EMPTY: Self = Self(0);
+    const NAME: Self = Self(1);
+    const DOT: Self = Self(2);
+    const LITERAL: Self = Self(3);
+    const CLOSED: Self = Self(4);
+    /// And up to five digits of a port behind it, each one more.
+    const PORT: Self = Self(5);
+
+    /// Takes a byte.
+    #[inline(always)]
+    pub(super) fn push(&mut self, byte: u8) -> Part {
+        let byte = byte.to_ascii_lowercase();
+        let named = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        *self = match *self {
+            Self::EMPTY if byte == b'[' => Self::LITERAL,
+            Self::EMPTY | Self::NAME | Self::DOT if named => Self::NAME,
+            Self::NAME if byte == b'.' => Self::DOT,
+            Self::NAME | Self::CLOSED if byte == b':' => Self::PORT,
+            Self::LITERAL if byte == b']' => Self::CLOSED,
+            Self::LITERAL if byte.is_ascii_hexdigit() || byte == b':' || byte == b'.' => Self::LITERAL,
+            Self(at @ 5..10) if byte.is_ascii_digit() => Self(at + 1),
+            _ => return Part::Wrong,
+        };
+        if self.0 >= Self::PORT.0 { Part::Port } else { Part::Name(byte) }
+    }
+
+    /// Whether nothing was read yet.
+    #[inline(always)]
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == Self::EMPTY.0
+    }
+
+    /// Whether it may end here. A dot at the end would be a second spelling.
+    #[inline(always)]
+    pub(super) const fn is_complete(self) -> bool {
+        self.0 != Self::DOT.0 && self.0 != Self::LITERAL.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_hashes_as_its_text() {
+        let key = HashKey::from_random([7; 16]);
+        assert_eq!(word(*b"delete", &key), crate::hash::hash(b"delete", &key));
+    }
+}
