@@ -20,6 +20,7 @@ mod gate;
 // What is asked for.
 mod edges;
 mod flows;
+mod repeats;
 mod streams;
 
 // What it costs.

@@ -7,7 +7,13 @@ use graph::{
 };
 
 pub(crate) const PINGREQ: [u8; 2] = [0xc0, 0];
+/// Before MQTT 5.
 pub(crate) const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
+
+/// What a broker answers to a CONNECT of this version that it accepts.
+pub(crate) const fn connack(version: u8) -> &'static [u8] {
+    if version == V5 { &[0x20, 3, 0, 0, 0] } else { &CONNACK }
+}
 
 /// Protocol levels of CONNECT.
 pub(crate) const V3_1_1: u8 = 4;
@@ -56,6 +62,12 @@ pub(crate) fn connect_with_will(client: &str, topic: &str) -> Vec<u8> {
 
 pub(crate) fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
     packet(0x30, &[&string(topic)[..], payload].concat())
+}
+
+/// PUBLISH with this quality of service and, above 0, a packet id.
+pub(crate) fn publish_qos(topic: &str, qos: u8, retain: bool, payload: &[u8]) -> Vec<u8> {
+    let id: &[u8] = if qos > 0 { &[0, 7] } else { &[] };
+    packet(0x30 | qos << 1 | u8::from(retain), &[&string(topic)[..], id, payload].concat())
 }
 
 /// A PUBLISH of MQTT 5 with a topic alias.

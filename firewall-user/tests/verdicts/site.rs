@@ -55,6 +55,7 @@ pub(crate) const TC_REDIRECT: u32 = 7;
 /// `struct __sk_buff` and `struct xdp_md`, as far as these tests look into them.
 pub(crate) const SKB_CONTEXT: usize = 192;
 pub(crate) const SKB_MARK: usize = 8;
+const SKB_GSO_SIZE: usize = 176;
 const XDP_CONTEXT: usize = 24;
 const XDP_DATA_END: usize = 4;
 
@@ -92,6 +93,7 @@ pub(crate) const BOX: Host = Host {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Forwarded,
+    Neutralised,
     Audit,
     Reset(Reason),
     Dropped(Reason),
@@ -112,7 +114,7 @@ pub(crate) struct Judged {
 impl Judged {
     /// Whether the frame went on, with the mark that lets it be delivered.
     pub(crate) fn is_delivered(&self) -> bool {
-        matches!(self.fate, Fate::Forwarded | Fate::Audit)
+        matches!(self.fate, Fate::Forwarded | Fate::Neutralised | Fate::Audit)
             && self.action == TC_PASS
             && self.mark & MARK_JUDGED != 0
     }
@@ -129,6 +131,8 @@ pub(crate) struct Site {
     last_principal: u32,
     last_rule: u32,
     last_port: u16,
+    /// Of the frames that arrive: above 0, each was put together from segments of this length.
+    pub(crate) gso_size: u32,
 }
 
 /// The site as every test finds it. `None` where the programs cannot run, which is said; it is a failure where they were
@@ -207,6 +211,7 @@ impl Site {
             last_principal: PrincipalId::FIRST,
             last_rule: 0,
             last_port: 20_000,
+            gso_size: 0,
         }
     }
 
@@ -388,7 +393,7 @@ impl Site {
             Fate::Dropped(_) | Fate::Audit => assert_eq!(gate, judged.fate, "gate and TC differ"),
             // What the gate lets through is judged at TC alone.
             Fate::Forwarded => {}
-            Fate::Reset(_) => panic!("the gate cannot end connections"),
+            Fate::Reset(_) | Fate::Neutralised => panic!("the gate sees no connections"),
         }
         judged.gate = Some(gate);
         judged
@@ -445,6 +450,7 @@ impl Site {
             }
             Hook::LanIngress | Hook::LanEgress | Hook::Uplink => {
                 context[SKB_MARK..SKB_MARK + 4].copy_from_slice(&mark.to_ne_bytes());
+                context[SKB_GSO_SIZE..SKB_GSO_SIZE + 4].copy_from_slice(&self.gso_size.to_ne_bytes());
             }
         }
         let (action, frame) = self
@@ -559,6 +565,9 @@ fn fate(before: &Balance, after: &Balance) -> Fate {
     }
     if after.passed > before.passed {
         return Fate::Forwarded;
+    }
+    if after.neutralised > before.neutralised {
+        return Fate::Neutralised;
     }
     let more = |before: &[u64], after: &[u64]| {
         Reason::ALL.iter().copied().find(|&reason| after[reason as usize] > before[reason as usize])

@@ -14,7 +14,7 @@ use crate::{
     },
     frame::ACK,
     message::{
-        self, CONNACK, PINGREQ, V3_1_1, V5, connect, connect_with_will, publish, publish_alias, subscribe,
+        self, PINGREQ, V3_1_1, V5, connack, connect, connect_with_will, publish, publish_alias, subscribe,
     },
     site::{Fate, Host, MQTT_PORT, Site, site},
 };
@@ -28,11 +28,11 @@ const MALFORMED: Fate = Fate::Reset(Reason::Malformed);
 const CHANGED: Fate = Fate::Reset(Reason::ProtoChanged);
 
 /// A device and a broker, and the rules for what is said between them.
-struct Rig {
-    device: Host,
+pub(crate) struct Rig {
+    pub(crate) device: Host,
     broker: Host,
     edge: EdgeKey,
-    topics: Topics,
+    pub(crate) topics: Topics,
 }
 
 /// Writes a rule for a message.
@@ -44,7 +44,7 @@ fn message_rule(site: &mut Site, state: RuleState) -> RuleId {
 
 impl Rig {
     /// The device may connect as `washer`.
-    fn new(site: &mut Site) -> Self {
+    pub(crate) fn new(site: &mut Site) -> Self {
         let (device, broker) = (site.settled(Mode::Enforcing), site.settled(Mode::Enforcing));
         let edge = site.edge(&device, &broker, MQTT_PORT, RuleState::Allowed);
         let mut rig = Self { device, broker, edge, topics: Topics::default() };
@@ -54,7 +54,7 @@ impl Rig {
     }
 
     /// The device may publish these and nothing else.
-    fn publishing(site: &mut Site, filters: &[&str]) -> Self {
+    pub(crate) fn publishing(site: &mut Site, filters: &[&str]) -> Self {
         let mut rig = Self::new(site);
         for filter in filters {
             rig.publish(site, filter, RuleState::Allowed);
@@ -62,28 +62,28 @@ impl Rig {
         rig
     }
 
-    fn publish(&mut self, site: &mut Site, filter: &str, state: RuleState) -> RuleId {
+    pub(crate) fn publish(&mut self, site: &mut Site, filter: &str, state: RuleState) -> RuleId {
         let rule = message_rule(site, state);
         self.topics.publish.push(message::topic(filter, rule, state));
         rule
     }
 
-    fn subscribe(&mut self, site: &mut Site, filter: &str, state: RuleState) {
+    pub(crate) fn subscribe(&mut self, site: &mut Site, filter: &str, state: RuleState) {
         let rule = message_rule(site, state);
         self.topics.subscribe.push(message::topic(filter, rule, state));
     }
 
     /// Opens a connection on which nothing was said.
-    fn open(&self, site: &mut Site) -> Connection {
+    pub(crate) fn open(&self, site: &mut Site) -> Connection {
         site.inspect(self.edge, &self.topics);
         Connection::open(site, self.device, self.broker, MQTT_PORT)
     }
 
     /// Opens a connection on which CONNECT was answered.
-    fn connected(&self, site: &mut Site, version: u8) -> Connection {
+    pub(crate) fn connected(&self, site: &mut Site, version: u8) -> Connection {
         let mut connection = self.open(site);
         assert_eq!(connection.say(site, &connect(version, "washer")), Fate::Forwarded);
-        assert_eq!(connection.answer(site, &CONNACK), Fate::Forwarded);
+        assert_eq!(connection.answer(site, connack(version)), Fate::Forwarded);
         connection
     }
 
@@ -93,7 +93,7 @@ impl Rig {
     }
 
     /// The objects that were noted, with the reason.
-    fn noted(&self, site: &Site) -> Vec<(Kind, String, Verdict, Reason)> {
+    pub(crate) fn noted(&self, site: &Site) -> Vec<(Kind, String, Verdict, Reason)> {
         let noted = site.observed(self.device.id);
         noted.into_iter().map(|entry| (entry.kind, entry.object, entry.verdict, entry.reason)).collect()
     }
@@ -306,14 +306,13 @@ fn only_the_next_bytes_pass() {
     let good = publish(ALLOWED, b"21");
     let order = Fate::Dropped(Reason::StreamOrder);
     let next = connection.segment(Client, ACK);
-    for offset in [1, 1000, u32::MAX, u32::MAX / 2] {
+    for offset in [1, 1000, u32::MAX / 2] {
         let mut elsewhere = next;
         elsewhere.seq = elsewhere.seq.wrapping_add(offset);
         assert_eq!(connection.deliver(&mut site, Client, elsewhere, &good).fate, order, "{offset}");
     }
     assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
-    // The same segment again, and other bytes in its place.
-    assert_eq!(connection.deliver(&mut site, Client, next, &good).fate, order);
+    // Other bytes in its place.
     assert_eq!(connection.deliver(&mut site, Client, next, &publish(FORBIDDEN, b"open")).fate, order);
     assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
 }
@@ -359,11 +358,15 @@ fn a_learning_device_may_speak_something_else() {
     let mut opaque = Connection::open(&mut site, device, broker, MQTT_PORT);
     assert_eq!(opaque.say(&mut site, &[0x16, 3, 1, 0, 0xa5]), Fate::Forwarded);
     assert_eq!(opaque.answer(&mut site, &[0x16, 3, 3, 0, 0x7a]), Fate::Forwarded);
-    assert_eq!(site.observed(device.id).len(), 1, "the edge itself");
+    let noted: Vec<(Kind, String)> =
+        site.observed(device.id).into_iter().map(|entry| (entry.kind, entry.object)).collect();
+    assert_eq!(noted.len(), 2);
+    assert!(noted.contains(&(Kind::Transport, String::new())));
+    assert!(noted.contains(&(Kind::Speaks, "opaque".to_owned())));
 
     let mut mqtt = Connection::open(&mut site, device, broker, MQTT_PORT);
     assert_eq!(mqtt.say(&mut site, &connect(V3_1_1, "washer")), Fate::Forwarded);
-    assert_eq!(mqtt.answer(&mut site, &CONNACK), Fate::Forwarded);
+    assert_eq!(mqtt.answer(&mut site, connack(V3_1_1)), Fate::Forwarded);
     assert_eq!(mqtt.say(&mut site, &publish(ALLOWED, b"21")), Fate::Forwarded);
     let learned: Vec<(Kind, String)> = site
         .observed(device.id)
@@ -371,7 +374,8 @@ fn a_learning_device_may_speak_something_else() {
         .filter(|noted| noted.reason == Reason::Learned && noted.kind != Kind::Transport)
         .map(|noted| (noted.kind, noted.object))
         .collect();
-    assert_eq!(learned.len(), 2, "{learned:?}");
+    assert_eq!(learned.len(), 4, "{learned:?}");
+    assert!(learned.contains(&(Kind::Speaks, "mqtt".to_owned())));
     assert!(learned.contains(&(Kind::MqttConnect, "washer".to_owned())));
     assert!(learned.contains(&(Kind::MqttPublish, ALLOWED.to_owned())));
 }
