@@ -48,6 +48,26 @@ pub struct EdgeSpec {
     pub plane: String,
     pub verb: String,
     pub object: String,
+    /// What becomes of a denied publish.
+    #[serde(default)]
+    pub action: Action,
+    /// An allowed publish must not be retained.
+    #[serde(default)]
+    pub no_retain: bool,
+    /// Highest QoS of an allowed publish.
+    #[serde(default)]
+    pub max_qos: Option<u8>,
+}
+
+/// What becomes of a denied publish.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Its connection ends.
+    #[default]
+    Reset,
+    /// It goes on as a message that nobody receives, where that is possible.
+    Neutralise,
 }
 
 /// Fields of a principal that a person sets; `None` leaves one as it is, an empty string removes it.

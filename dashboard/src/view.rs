@@ -163,7 +163,8 @@ pub struct Edge {
     pub to: End,
     /// `connect`, `publish`, `subscribe`, ….
     pub verb: String,
-    /// In the protocol's own text: `tcp/1883`, `lock/front/set`, ….
+    /// In the protocol's own text: `tcp/1883`, `tcp/8080 http`, `lock/front/set`, `http://hub.local/api/+`,
+    /// `modbus:1/holding/100-109`, `tls:cloud.example`, ….
     pub object: String,
     /// `lock_state`, `firmware`, `opaque`, …; only for words and risk.
     pub meaning: Option<String>,
@@ -179,10 +180,17 @@ pub struct Edge {
     pub lifetime: Option<String>,
     /// Uses left.
     pub uses: Option<u64>,
+    /// `neutralise`, where a denied publish goes on as something harmless; otherwise its connection is reset.
+    pub action: Option<String>,
+    /// Whether an allowed publish must not be retained.
+    #[serde(default)]
+    pub no_retain: bool,
+    /// Highest QoS of an allowed publish.
+    pub max_qos: Option<u8>,
     /// Reason code of the last verdict.
     pub reason: Option<String>,
     /// Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`,
-    /// `principal.new`, `name.mismatch`, ….
+    /// `principal.new`, `protocol`, `name.mismatch`, ….
     pub violated: Option<String>,
     /// `high`, `medium` or `low`.
     #[schema(value_type = Risk)]

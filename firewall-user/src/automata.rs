@@ -4,7 +4,7 @@
 //! old ones are removed: a message that is being judged finishes on the states on which it began.
 
 use firewall_common::{
-    abi::{HashKeyBytes, LEVEL_HASH, LEVEL_PLUS, State, StepKey},
+    abi::{HashKeyBytes, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, State, StepKey},
     hash::hash,
 };
 use graph::{
@@ -80,6 +80,7 @@ fn write_one(
             Level::Literal(text) => hash(text.as_bytes(), &key.0),
             Level::Plus => LEVEL_PLUS,
             Level::Hash => LEVEL_HASH,
+            Level::User => LEVEL_USER,
         };
         let step_key = StepKey { level, state: step.state, _pad: 0 };
         written.steps.push(step_key);

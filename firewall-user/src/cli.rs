@@ -18,7 +18,7 @@ mod print;
 use std::{io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, anyhow, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use dashboard::rpc::{Client, ClientError};
 use nix::sys::signal::{SigHandler, Signal};
 
@@ -229,6 +229,12 @@ enum EdgeCommand {
     Allow {
         #[command(flatten)]
         spec: SpecArgs,
+        /// A publish must not ask the broker to retain it
+        #[arg(long)]
+        no_retain: bool,
+        /// Highest QoS of a publish: 0, 1 or 2
+        #[arg(long, value_name = "QOS", value_parser = clap::value_parser!(u8).range(0..=2))]
+        max_qos: Option<u8>,
         #[command(flatten)]
         lifetime: LifetimeArgs,
     },
@@ -236,6 +242,9 @@ enum EdgeCommand {
     Deny {
         #[command(flatten)]
         spec: SpecArgs,
+        /// What becomes of a denied publish
+        #[arg(long, value_enum, default_value_t = DenyAction::Reset)]
+        action: DenyAction,
         #[command(flatten)]
         lifetime: LifetimeArgs,
     },
@@ -261,10 +270,41 @@ struct SpecArgs {
     to: String,
     #[arg(long, default_value = "packet")]
     plane: String,
+    /// connect; publish or subscribe; get, set or delete; read or write
     #[arg(long)]
     verb: String,
-    #[arg(long)]
+    /// What the verb is done to, in the protocol's own text
+    #[arg(long, long_help = OBJECTS)]
     object: String,
+}
+
+/// How an object is written.
+const OBJECTS: &str = "\
+What the verb is done to, in the protocol's own text:
+
+  connect             tcp/443, udp/53, icmp/8, ip/47, ether/88cc
+                      tcp/8080 http   what connections to the port speak: opaque, mqtt, http, tls, modbus, coap, …
+                      client:ID       an MQTT client id; user:NAME an MQTT user name
+                      tls:NAME        the server name of a TLS connection
+  publish, subscribe  site/+/temp     an MQTT topic or filter
+  get, set, delete    http:/api/#     a path at any host; http://host/path at one host; coap:/light
+  subscribe           coap:/light     CoAP observe
+  read, write         modbus:1/holding/100-109    unit, area, addresses
+                      areas: coils, inputs, input, holding, files, fifo, fn and the number of a function
+
+`+` is any one level (or client id, name, unit), `#` at the end is that and everything below (or all addresses); a
+backslash before a level makes it literal. A path has no query. Messages are meant at the usual port of their protocol:
+mqtt 1883 (or the first of [mqtt] ports), http 80, coap 5683 (UDP), modbus 502, tls 443. Another one stands behind the
+name of the protocol: mqtt:8883:site/+/temp, mqtt:8883:client:ID, http:8080:/api, http:8080://host/path,
+coap:61616:/light, modbus:1502:1/coils/5, tls:8443:NAME";
+
+/// What becomes of a denied publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DenyAction {
+    /// Both ends of its connection are reset
+    Reset,
+    /// It goes on as a message that nobody receives, and the connection goes on
+    Neutralise,
 }
 
 #[derive(Debug, Subcommand)]

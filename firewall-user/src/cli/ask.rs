@@ -4,15 +4,15 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use dashboard::{
-    rpc::{Answer, Client, Decided, EdgeSpec, PairingCode, PrincipalPatch, Request},
+    rpc::{Action, Answer, Client, Decided, EdgeSpec, PairingCode, PrincipalPatch, Request},
     view::{self, Event},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Command, DecisionCommand, EdgeCommand, LearnCommand, LedgerCommand, PendingCommand, PrincipalCommand,
-    SpecArgs, lifetime::LifetimeArgs, print,
+    Command, DecisionCommand, DenyAction, EdgeCommand, LearnCommand, LedgerCommand, PendingCommand,
+    PrincipalCommand, SpecArgs, lifetime::LifetimeArgs, print,
 };
 use crate::duration::Span;
 
@@ -70,7 +70,12 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
             })
             .await
         }
-        Command::Run(_) | Command::Web(_) | Command::Doctor(_) | Command::Config(_) | Command::Unload(_) => {
+        Command::Run(_)
+        | Command::Web(_)
+        | Command::Doctor(_)
+        | Command::Config(_)
+        | Command::Unload(_)
+        | Command::Replay(_) => {
             bail!("this command does not ask the daemon")
         }
     }
@@ -156,8 +161,17 @@ impl Ask {
                 self.show(Request::Edges { state, principal }, |edges: &Vec<view::Edge>| print::edges(edges))
                     .await
             }
-            EdgeCommand::Allow { spec, lifetime } => self.decide_spec(spec, Answer::Allow, &lifetime).await,
-            EdgeCommand::Deny { spec, lifetime } => self.decide_spec(spec, Answer::Deny, &lifetime).await,
+            EdgeCommand::Allow { spec, no_retain, max_qos, lifetime } => {
+                let spec = EdgeSpec { no_retain, max_qos, ..spec_of(spec) };
+                self.decide_spec(spec, Answer::Allow, &lifetime).await
+            }
+            EdgeCommand::Deny { spec, action, lifetime } => {
+                let action = match action {
+                    DenyAction::Reset => Action::Reset,
+                    DenyAction::Neutralise => Action::Neutralise,
+                };
+                self.decide_spec(EdgeSpec { action, ..spec_of(spec) }, Answer::Deny, &lifetime).await
+            }
             EdgeCommand::Remove { edge } => self.show(Request::EdgeRemove { edge }, print::decided).await,
             EdgeCommand::Export => self.show(Request::EdgesExport, |toml: &String| print!("{toml}")).await,
             EdgeCommand::Import { file, dry_run } => {
@@ -186,9 +200,7 @@ impl Ask {
         self.show(request, |decided: &Decided| print::decided(decided)).await
     }
 
-    async fn decide_spec(&mut self, spec: SpecArgs, answer: Answer, lifetime: &LifetimeArgs) -> Result<()> {
-        let SpecArgs { from, to, plane, verb, object } = spec;
-        let spec = EdgeSpec { from, to, plane, verb, object };
+    async fn decide_spec(&mut self, spec: EdgeSpec, answer: Answer, lifetime: &LifetimeArgs) -> Result<()> {
         self.show(Request::EdgeDecide { spec, answer, lifetime: lifetime.lifetime() }, print::decided).await
     }
 
@@ -247,6 +259,11 @@ impl Ask {
         }
         Ok(())
     }
+}
+
+fn spec_of(args: SpecArgs) -> EdgeSpec {
+    let SpecArgs { from, to, plane, verb, object } = args;
+    EdgeSpec { from, to, plane, verb, object, action: Action::default(), no_retain: false, max_qos: None }
 }
 
 fn print_json<T: Serialize>(answer: &T) -> Result<()> {

@@ -87,7 +87,7 @@ pub(super) fn edges(edges: &[view::Edge]) {
     for edge in edges {
         table.row([
             edge.id.to_string(),
-            edge.state.clone(),
+            state(edge),
             end(&edge.from),
             end(&edge.to),
             edge.verb.clone(),
@@ -98,6 +98,22 @@ pub(super) fn edges(edges: &[view::Edge]) {
         ]);
     }
     table.print();
+}
+
+/// The state, and what a decision says besides.
+fn state(edge: &view::Edge) -> String {
+    let mut state = edge.state.clone();
+    if let Some(action) = &edge.action {
+        state.push_str(", ");
+        state.push_str(action);
+    }
+    if edge.no_retain {
+        state.push_str(", no retain");
+    }
+    if let Some(qos) = edge.max_qos {
+        let _infallible = write!(state, ", QoS up to {qos}");
+    }
+    state
 }
 
 /// Why it does not pass; what passes needs no reason.

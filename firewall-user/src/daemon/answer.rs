@@ -3,13 +3,13 @@
 use std::fmt::Display;
 
 use dashboard::{
-    rpc::{Answer, Decided, EdgeSpec, Lifetime, PrincipalPatch, Refusal, Request},
+    rpc::{Action, Answer, Decided, EdgeSpec, Lifetime, PrincipalPatch, Refusal, Request},
     view,
 };
-use firewall_common::abi::PrincipalId;
+use firewall_common::abi::{self, PrincipalId};
 use graph::{
     Graph, Now, decision,
-    decision::{Author, DecisionId, Refused, SiteMode},
+    decision::{Author, DecisionId, Refused, SiteMode, Terms},
     edge::EdgeId,
     graph::{Patch, Spec},
     principal::mode_from_name,
@@ -211,8 +211,12 @@ fn lifetime_of(lifetime: &Lifetime) -> decision::Lifetime {
 }
 
 fn spec_of(spec: EdgeSpec) -> Spec {
-    let EdgeSpec { from, to, plane, verb, object } = spec;
-    Spec { from, to, plane, verb, object }
+    let EdgeSpec { from, to, plane, verb, object, action, no_retain, max_qos } = spec;
+    let action = match action {
+        Action::Reset => abi::Action::Reset,
+        Action::Neutralise => abi::Action::Neutralise,
+    };
+    Spec { from, to, plane, verb, object, terms: Terms { action, no_retain, max_qos } }
 }
 
 fn patch_of(patch: PrincipalPatch) -> Patch {

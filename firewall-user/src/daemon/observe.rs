@@ -5,13 +5,12 @@
 use std::collections::HashMap;
 
 use firewall_common::abi::{
-    AddrKey, Bell, Kind, LinkKey, OBSERVED_PER_SOURCE, Observed, ObservedKey, PrincipalId, Ring, capacity,
+    AddrKey, Bell, LinkKey, OBSERVED_PER_SOURCE, Observed, ObservedKey, PrincipalId, Ring, capacity,
 };
 use graph::{
     Graph, Now,
     edge::{EdgeId, Path},
     graph::Fact,
-    operation::{Object, Verb},
     principal::Place,
 };
 
@@ -78,7 +77,9 @@ impl Observer {
                 tell_stranger(key, ports, graph, now);
             }
         }
-        let observed = tables.maps.observed.entries()?;
+        let mut observed = tables.maps.observed.entries()?;
+        // A connection before what is said on it.
+        observed.sort_by_key(|(key, _)| key.edge.kind);
         for (key, value) in &observed {
             if self.told.get(&bytes(key)) != Some(&value.count) {
                 self.tell(key, value, graph, now);
@@ -96,20 +97,13 @@ impl Observer {
     /// Forgets what was observed of an edge that is in the model now: if it is taken out again, its next try is news, and
     /// the kernel rings for it.
     pub(super) fn forget(&mut self, path: &Path, tables: &mut Tables) -> Result<(), KernelError> {
-        let (kind, port) = match &path.operation.object {
-            Object::Port { port, .. } => (Kind::Transport, *port),
-            Object::Ethertype(ethertype) => (Kind::Link, *ethertype),
-            Object::Client { port, .. } => (Kind::MqttConnect, *port),
-            Object::Topic { port, .. } if path.operation.verb == Verb::Subscribe => {
-                (Kind::MqttSubscribe, *port)
-            }
-            Object::Topic { port, .. } => (Kind::MqttPublish, *port),
-        };
+        let (kind, transport) = (path.operation.kind(), path.transport());
         for key in tables.maps.observed.keys()? {
             let edge = key.edge;
             let is_between =
                 edge.src == path.src && (edge.dst == path.dst || edge.dst == PrincipalId::UNKNOWN);
-            if is_between && edge.kind == kind as u8 && edge.port == port {
+            let is_there = edge.port == transport.port && edge.proto == transport.proto;
+            if is_between && edge.kind == kind as u8 && is_there {
                 tables.maps.observed.remove(&key)?;
                 self.told.remove(&bytes(&key));
                 drained(key.edge.src, tables)?;

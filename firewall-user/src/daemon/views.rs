@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use dashboard::view;
-use firewall_common::abi::PrincipalId;
+use firewall_common::abi::{Action, PrincipalId};
 use graph::{
     Graph, Now,
     command::{self, Observation},
-    decision::Decision,
+    decision::{Decision, Terms},
     edge::{Edge, EdgeId, Ruling, State},
     explain::Blocked,
     graph::EdgeCounts,
@@ -43,6 +43,7 @@ impl Views<'_> {
     /// An edge as it is now.
     pub(super) fn edge(self, edge: &Edge) -> view::Edge {
         let ruling = edge.state.ruling();
+        let terms = ruling.map_or(Terms::NONE, |ruling| ruling.terms);
         let is_open = matches!(edge.state, State::Pending | State::Lapsed);
         view::Edge {
             id: edge.id.0,
@@ -58,6 +59,9 @@ impl Views<'_> {
             until: ruling.and_then(Ruling::until),
             lifetime: ruling.map(|ruling| ruling.lifetime.as_str().to_owned()),
             uses: ruling.and_then(|ruling| ruling.uses_left).map(u64::from),
+            action: (terms.action != Action::Reset).then(|| terms.action.as_str().to_owned()),
+            no_retain: terms.no_retain,
+            max_qos: terms.max_qos,
             reason: edge.reason.map(|reason| reason.as_str().to_owned()),
             violated: edge.violated.filter(|_| is_open).map(|property| property.as_str().to_owned()),
             risk: self.graph.risk(edge, self.now).as_str().to_owned(),

@@ -7,11 +7,12 @@ use crate::command::Topics;
 use crate::edge::EdgeId;
 use crate::filter::Filter;
 use crate::learning::sets_something;
-use crate::operation::{Client, Object, Operation, Verb};
+use crate::operation::{Name, Object, Operation, Registers, Route, Verb};
 
 mod compiler;
+mod runs;
 
-use compiler::{Compiler, Line, Request, Symbol, match_lines, parts, request_lines};
+use compiler::{Compiler, Line, Reads, Symbol, match_lines, parts, request_lines};
 
 /// Most states of the automata of one transport.
 pub const STATES_CAP: usize = 1_024;
@@ -33,6 +34,19 @@ pub enum Pattern {
     Filter(Filter),
     /// Topics that the filter's last wildcard matches and that end with a word that sets something.
     Sets(Filter),
+    /// One MQTT user name.
+    User(String),
+    AnyUser,
+    /// A request of HTTP or CoAP.
+    Request {
+        verb: Verb,
+        route: Route,
+    },
+    /// A request of Modbus.
+    Registers {
+        verb: Verb,
+        registers: Registers,
+    },
 }
 
 /// What leads from one state to the next.
@@ -44,6 +58,8 @@ pub enum Level {
     Plus,
     /// The level `#` of a SUBSCRIBE filter: `LEVEL_HASH`.
     Hash,
+    /// Stands before a user name: `LEVEL_USER`.
+    User,
 }
 
 /// States are numbered from the number that the caller gave; 0 is dead.
@@ -68,7 +84,7 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     pub state: u32,
-    /// Where a level leads that no step names; at the start, a level that begins with `$` leads nowhere.
+    /// Where a level leads that no step names; at the start of MQTT rules, a level that begins with `$` leads nowhere.
     pub other: u32,
     /// The rule that decides if the object ends here; 0 is none.
     pub accept: RuleId,
@@ -77,7 +93,9 @@ pub struct State {
 /// The three automata of a transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compiled {
+    /// Over client ids and user names, or server names.
     pub connect: Automaton,
+    /// Over topics, or requests.
     pub publish: Automaton,
     pub subscribe: Automaton,
 }
@@ -88,60 +106,101 @@ pub struct Compiled {
 pub struct TooComplex;
 
 impl Topics {
-    /// Compiles all three sets, with states numbered from `first_state`.
+    /// Compiles all sets, with states numbered from `first_state`.
+    ///
+    /// A transport speaks MQTT or something else, never both: with rules for requests or server names there are no
+    /// topics and client ids.
     pub fn compile(&self, first_state: u32) -> Result<Compiled, TooComplex> {
         let mut next = first_state;
-        let mut compile = |lines: Vec<Line<'_>>, request| {
+        let mut compile = |lines: Vec<Line<'_>>, reads| {
             let left = STATES_CAP - (next - first_state) as usize;
-            let automaton = Compiler { lines, request, first: next, cap: left }.run()?;
+            let automaton = Compiler { lines, reads, brief: &self.brief, first: next, cap: left }.run()?;
             next += automaton.states.len() as u32;
             Ok(automaton)
         };
-        Ok(Compiled {
-            connect: compile(match_lines(&self.connect), Request::Topic)?,
-            publish: compile(match_lines(&self.publish), Request::Topic)?,
-            subscribe: compile(request_lines(&self.subscribe), Request::Filter)?,
-        })
+        if self.speaks_mqtt() {
+            Ok(Compiled {
+                connect: compile(match_lines(&self.connect), Reads::Client)?,
+                publish: compile(match_lines(&self.publish), Reads::Topic)?,
+                subscribe: compile(request_lines(&self.subscribe), Reads::Filter)?,
+            })
+        } else {
+            Ok(Compiled {
+                connect: compile(match_lines(&self.names), Reads::Request)?,
+                publish: compile(match_lines(&self.requests), Reads::Request)?,
+                subscribe: Automaton::default(),
+            })
+        }
     }
 
-    /// Whether all three sets fit into [`STATES_CAP`].
+    /// Whether the sets are for MQTT, as far as one can see.
+    pub(crate) fn speaks_mqtt(&self) -> bool {
+        self.requests.is_empty() && self.names.is_empty()
+    }
+
+    /// Whether all sets fit into [`STATES_CAP`].
     ///
     /// Without `+` there are at most four states for each level of a rule (the level, what follows a `#` after it, and
     /// both after a word that sets something), so most sets need not be compiled to know it.
     pub(crate) fn fit(&self) -> bool {
         let (mut levels, mut plus) = (3, false);
-        for rule in self.connect.iter().chain(&self.publish).chain(&self.subscribe) {
+        let rules = self.connect.iter().chain(&self.publish).chain(&self.subscribe);
+        for rule in rules.chain(&self.names).chain(&self.requests) {
             let symbols = parts(&rule.pattern);
             levels += symbols.len() + 2;
-            plus |= matches!(rule.pattern, Pattern::Filter(_) | Pattern::Sets(_))
-                && symbols.contains(&Symbol::Plus);
+            plus |= match rule.pattern {
+                Pattern::Filter(_) | Pattern::Sets(_) | Pattern::Request { .. } => {
+                    symbols.contains(&Symbol::Plus)
+                }
+                Pattern::Registers { .. } => true,
+                Pattern::Client(_) | Pattern::AnyClient | Pattern::User(_) | Pattern::AnyUser => false,
+            };
         }
         (!plus && levels * 4 <= STATES_CAP) || self.compile(1).is_ok()
     }
 
-    /// Adds the rule of an edge, or replaces it.
-    pub(crate) fn add(&mut self, operation: &Operation, rule: RuleId, state: RuleState) {
-        let (rules, pattern) = match (&operation.object, operation.verb) {
-            (Object::Client { id: Client::Exact(id), .. }, _) => {
-                (&mut self.connect, Pattern::Client(id.clone()))
+    /// Adds the rule of an edge, or replaces it. `is_brief`: it ends by itself.
+    pub(crate) fn add(&mut self, operation: &Operation, rule: RuleId, state: RuleState, is_brief: bool) {
+        let Operation { verb, object } = operation;
+        let (rules, pattern) = match object {
+            Object::Client { id: Name::Exact(id), .. } => (&mut self.connect, Pattern::Client(id.clone())),
+            Object::Client { id: Name::Any, .. } => (&mut self.connect, Pattern::AnyClient),
+            Object::User { name: Name::Exact(name), .. } => (&mut self.connect, Pattern::User(name.clone())),
+            Object::User { name: Name::Any, .. } => (&mut self.connect, Pattern::AnyUser),
+            Object::Topic { filter, .. } => {
+                let rules = if *verb == Verb::Subscribe { &mut self.subscribe } else { &mut self.publish };
+                (rules, Pattern::Filter(filter.clone()))
             }
-            (Object::Client { id: Client::Any, .. }, _) => (&mut self.connect, Pattern::AnyClient),
-            (Object::Topic { filter, .. }, Verb::Subscribe) => {
-                (&mut self.subscribe, Pattern::Filter(filter.clone()))
+            Object::Http { route, .. } | Object::Coap { route, .. } => {
+                (&mut self.requests, Pattern::Request { verb: *verb, route: route.clone() })
             }
-            (Object::Topic { filter, .. }, _) => (&mut self.publish, Pattern::Filter(filter.clone())),
-            (Object::Port { .. } | Object::Ethertype(_), _) => return,
+            Object::Registers { registers, .. } => {
+                (&mut self.requests, Pattern::Registers { verb: *verb, registers: registers.clone() })
+            }
+            Object::ServerName { name: Name::Exact(name), .. } => {
+                (&mut self.names, Pattern::Client(name.clone()))
+            }
+            Object::ServerName { name: Name::Any, .. } => (&mut self.names, Pattern::AnyClient),
+            Object::Port { .. } | Object::Speaks { .. } | Object::Ethertype(_) => return,
         };
         rules.retain(|known| known.rule != rule);
         rules.push(TopicRule { pattern, rule, state });
+        if is_brief {
+            self.brief.insert(rule);
+        } else {
+            self.brief.remove(&rule);
+        }
     }
 
     /// Lets nothing be learned on paths that match this.
     pub(crate) fn guard(&mut self, patterns: impl Iterator<Item = Pattern>) {
         for pattern in patterns {
             let rules = match pattern {
-                Pattern::Client(_) | Pattern::AnyClient => &mut self.connect,
+                Pattern::Client(_) | Pattern::AnyClient | Pattern::User(_) | Pattern::AnyUser => {
+                    &mut self.connect
+                }
                 Pattern::Filter(_) | Pattern::Sets(_) => &mut self.publish,
+                Pattern::Request { .. } | Pattern::Registers { .. } => &mut self.requests,
             };
             rules.push(TopicRule { pattern, rule: EdgeId::GUARD, state: RuleState::Guarded });
         }
@@ -153,13 +212,37 @@ impl Topics {
             (Object::Client { id, .. }, _) => {
                 let matches = |rule: &&TopicRule| match (&rule.pattern, id) {
                     // The kernel takes no wildcard for what begins with `$`.
-                    (Pattern::AnyClient, Client::Exact(id)) => !id.starts_with('$'),
-                    (Pattern::AnyClient, Client::Any) => true,
-                    (Pattern::Client(known), Client::Exact(id)) => known == id,
-                    (Pattern::Client(_), Client::Any) | (Pattern::Filter(_) | Pattern::Sets(_), _) => false,
+                    (Pattern::AnyClient, Name::Exact(id)) => !id.starts_with('$'),
+                    (Pattern::AnyClient, Name::Any) => true,
+                    (Pattern::Client(known), Name::Exact(id)) => known == id,
+                    (_, _) => false,
                 };
                 winner(&self.connect.iter().filter(matches).collect::<Vec<_>>())
             }
+            (Object::User { name, .. }, _) => {
+                let matches = |rule: &&TopicRule| match (&rule.pattern, name) {
+                    (Pattern::AnyUser, _) => true,
+                    (Pattern::User(known), Name::Exact(name)) => known == name,
+                    (_, _) => false,
+                };
+                winner(&self.connect.iter().filter(matches).collect::<Vec<_>>())
+            }
+            (Object::ServerName { name, .. }, _) => {
+                let matches = |rule: &&TopicRule| match (&rule.pattern, name) {
+                    (Pattern::AnyClient, _) => true,
+                    (Pattern::Client(known), Name::Exact(name)) => known == name,
+                    (_, _) => false,
+                };
+                winner(&self.names.iter().filter(matches).collect::<Vec<_>>())
+            }
+            (Object::Http { route, .. } | Object::Coap { route, .. }, verb) => {
+                let matches = |rule: &&TopicRule| {
+                    matches!(&rule.pattern, Pattern::Request { verb: known, route: outer }
+                        if *known == verb && outer.contains(route))
+                };
+                winner(&self.requests.iter().filter(matches).collect::<Vec<_>>())
+            }
+            (Object::Registers { registers, .. }, verb) => self.decisive_run(verb, registers),
             (Object::Topic { filter, .. }, Verb::Subscribe) => {
                 let stands = |rule: &&TopicRule| {
                     let Some(known) = rule.pattern.filter() else { return false };
@@ -180,11 +263,16 @@ impl Topics {
                 let matches = |rule: &&TopicRule| match &rule.pattern {
                     Pattern::Filter(known) => known.contains(filter),
                     Pattern::Sets(known) => known.contains(filter) && sets_something(known, filter),
-                    Pattern::Client(_) | Pattern::AnyClient => false,
+                    Pattern::Client(_)
+                    | Pattern::AnyClient
+                    | Pattern::User(_)
+                    | Pattern::AnyUser
+                    | Pattern::Request { .. }
+                    | Pattern::Registers { .. } => false,
                 };
                 winner(&self.publish.iter().filter(matches).collect::<Vec<_>>())
             }
-            (Object::Port { .. } | Object::Ethertype(_), _) => None,
+            (Object::Port { .. } | Object::Speaks { .. } | Object::Ethertype(_), _) => None,
         }
     }
 }
@@ -193,7 +281,13 @@ impl Pattern {
     const fn filter(&self) -> Option<&Filter> {
         match self {
             Self::Filter(filter) => Some(filter),
-            Self::Client(_) | Self::AnyClient | Self::Sets(_) => None,
+            Self::Client(_)
+            | Self::AnyClient
+            | Self::Sets(_)
+            | Self::User(_)
+            | Self::AnyUser
+            | Self::Request { .. }
+            | Self::Registers { .. } => None,
         }
     }
 }
@@ -234,9 +328,15 @@ fn strongest<'a>(rules: &[&'a TopicRule]) -> Option<&'a TopicRule> {
 
 fn more_specific(inner: &Pattern, outer: &Pattern) -> bool {
     match (inner, outer) {
-        (Pattern::Client(_), Pattern::AnyClient) => true,
+        (Pattern::Client(_), Pattern::AnyClient) | (Pattern::User(_), Pattern::AnyUser) => true,
         (Pattern::Filter(inner), Pattern::Filter(outer)) => outer.contains(inner) && !inner.contains(outer),
-        (Pattern::Client(_) | Pattern::AnyClient | Pattern::Filter(_) | Pattern::Sets(_), _) => false,
+        (Pattern::Request { route: inner, .. }, Pattern::Request { route: outer, .. }) => {
+            outer.contains(inner) && !inner.contains(outer)
+        }
+        (Pattern::Registers { registers: inner, .. }, Pattern::Registers { registers: outer, .. }) => {
+            outer.contains(inner) && !inner.contains(outer)
+        }
+        (_, _) => false,
     }
 }
 

@@ -3,6 +3,8 @@
 //! To allow, what is stored comes before what the kernel does; to deny, the kernel comes first. The daemon executes
 //! commands strictly in order and acknowledges a request when the queue is empty and the store is flushed.
 
+use std::collections::BTreeSet;
+
 use firewall_common::abi::{Action, Addr, EdgeKey, PrincipalId, Rule, RuleId};
 use firewall_common::precedence::{Mode, RuleState};
 use firewall_common::reason::{Reason, Verdict};
@@ -122,9 +124,16 @@ impl RuleSpec {
 /// The message rules inside a transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topics {
+    /// Client ids and user names of MQTT.
     pub connect: Vec<TopicRule>,
     pub publish: Vec<TopicRule>,
     pub subscribe: Vec<TopicRule>,
+    /// Requests of HTTP, CoAP and Modbus.
+    pub requests: Vec<TopicRule>,
+    /// Server names of TLS.
+    pub names: Vec<TopicRule>,
+    /// Rules that end by themselves.
+    pub brief: BTreeSet<RuleId>,
 }
 
 /// A change that a page shows at once.

@@ -1,10 +1,11 @@
 //! What people say: allow or deny, for how long, and what can be wrong with it.
 
-use firewall_common::abi::PrincipalId;
+use firewall_common::abi::{Action, PrincipalId, Rule};
 use firewall_common::precedence::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::edge::{Edge, EdgeId};
+use crate::operation::{Object, Operation, Verb};
 use crate::principal::harmless;
 use crate::time::Now;
 
@@ -87,6 +88,69 @@ impl Lifetime {
     }
 }
 
+/// What a decision about a PUBLISH says besides yes or no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Terms {
+    /// What becomes of a denied one.
+    #[serde(with = "crate::serial::action")]
+    pub action: Action,
+    /// An allowed one must not be retained by the broker.
+    pub no_retain: bool,
+    /// Highest QoS of an allowed one.
+    pub max_qos: Option<u8>,
+}
+
+impl Terms {
+    /// Nothing besides.
+    pub const NONE: Self = Self { action: Action::Reset, no_retain: false, max_qos: None };
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    /// As [`Rule::limits`].
+    pub const fn limits(self) -> u8 {
+        let qos = match self.max_qos {
+            Some(qos) if qos < Rule::UNLIMITED => qos,
+            Some(_) | None => Rule::UNLIMITED,
+        };
+        if self.no_retain { qos | Rule::NO_RETAIN } else { qos }
+    }
+
+    /// Checks that they belong to such a decision.
+    pub(crate) fn check(self, operation: &Operation, answer: Answer) -> Result<(), Refused> {
+        let wrong = |text: &str| Err(Refused::Invalid(text.to_owned()));
+        let is_publish = matches!((&operation.object, operation.verb), (Object::Topic { .. }, Verb::Publish));
+        let limited = self.no_retain || self.max_qos.is_some();
+        if self.max_qos.is_some_and(|qos| qos > 2) {
+            return wrong("A QoS is 0, 1 or 2");
+        }
+        if self.action == Action::Neutralise && !(is_publish && answer == Answer::Deny) {
+            return wrong("Only a denied publish can be neutralised");
+        }
+        if limited && !(is_publish && answer == Answer::Allow) {
+            return wrong("Retain and QoS are limits of an allowed publish");
+        }
+        Ok(())
+    }
+
+    /// In words, with a comma before each.
+    fn detail(self) -> String {
+        let mut text = String::new();
+        if self.action == Action::Neutralise {
+            text.push_str(", neutralised");
+        }
+        if self.no_retain {
+            text.push_str(", not retained");
+        }
+        if let Some(qos) = self.max_qos {
+            text.push_str(&format!(", QoS at most {qos}"));
+        }
+        text
+    }
+}
+
 /// Who decides: the owner of a phone, a user of the box, or `edgeward` for what time brings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -136,11 +200,15 @@ pub enum What {
         before: Box<Edge>,
         created: bool,
         lifetime: Lifetime,
+        #[serde(default, skip_serializing_if = "Terms::is_none")]
+        terms: Terms,
     },
     Deny {
         before: Box<Edge>,
         created: bool,
         lifetime: Lifetime,
+        #[serde(default, skip_serializing_if = "Terms::is_none")]
+        terms: Terms,
     },
     Remove {
         before: Box<Edge>,
@@ -242,12 +310,17 @@ impl What {
     /// In words: the lifetime of a decision, the mode chosen.
     pub fn detail(&self) -> String {
         match self {
-            Self::Allow { lifetime, .. } | Self::Deny { lifetime, .. } => match lifetime {
-                Lifetime::Uses(uses) => format!("{uses} uses"),
-                Lifetime::For(seconds) => format!("for {seconds} s"),
-                Lifetime::Until(unix) => format!("until {unix}"),
-                Lifetime::Once | Lifetime::UntilRestart | Lifetime::Always => lifetime.as_str().to_owned(),
-            },
+            Self::Allow { lifetime, terms, .. } | Self::Deny { lifetime, terms, .. } => {
+                let lifetime = match lifetime {
+                    Lifetime::Uses(uses) => format!("{uses} uses"),
+                    Lifetime::For(seconds) => format!("for {seconds} s"),
+                    Lifetime::Until(unix) => format!("until {unix}"),
+                    Lifetime::Once | Lifetime::UntilRestart | Lifetime::Always => {
+                        lifetime.as_str().to_owned()
+                    }
+                };
+                lifetime + &terms.detail()
+            }
             Self::Remove { .. } => "asked again at its next try".to_owned(),
             Self::Undo { decision, .. } => format!("decision {}", decision.0),
             Self::Mode { from, to, why, .. } => format!("{} to {}: {why}", from.as_str(), to.as_str()),

@@ -5,8 +5,8 @@ use firewall_common::precedence::RuleState;
 use firewall_common::reason::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Answer, Author, DecisionId, Lifetime, ONCE_SECONDS};
-use crate::operation::{Object, Operation, Plane, TCP, Verb};
+use crate::decision::{Answer, Author, DecisionId, Lifetime, ONCE_SECONDS, Terms};
+use crate::operation::{Layer, Object, Operation, Plane, TCP, UDP, Verb};
 use crate::time::{Deadline, Left, Now, Stamp, date_left};
 
 /// Number of an edge; the kernel's [`RuleId`] is the same number.
@@ -47,29 +47,25 @@ impl Path {
 
     /// The stream that this message is in, or that this transport carries.
     pub fn stream(&self) -> Option<Stream> {
-        let port = match self.operation.object {
-            Object::Port { proto: TCP, port } | Object::Client { port, .. } | Object::Topic { port, .. } => {
-                port
-            }
-            Object::Port { .. } | Object::Ethertype(_) => return None,
-        };
-        Some(Stream { src: self.src, dst: self.dst, port })
+        let (proto, port) = self.operation.end().filter(|(proto, _)| matches!(*proto, TCP | UDP))?;
+        Some(Stream { src: self.src, dst: self.dst, proto, port })
     }
 }
 
-/// A TCP port of a broker as one client reaches it: what carries messages.
+/// A TCP or UDP port of a service as one client reaches it: what carries messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stream {
     pub src: PrincipalId,
     pub dst: PrincipalId,
+    pub proto: u8,
     pub port: u16,
 }
 
 impl Stream {
     /// The transport edge.
     pub fn path(self) -> Path {
-        let operation =
-            Operation { verb: Verb::Connect, object: Object::Port { proto: TCP, port: self.port } };
+        let object = Object::Port { proto: self.proto, port: self.port };
+        let operation = Operation { verb: Verb::Connect, object };
         Path { plane: Plane::Packet, src: self.src, dst: self.dst, operation }
     }
 }
@@ -113,7 +109,7 @@ impl State {
     pub fn rule(&self, now: Now) -> Option<Standing> {
         let (state, ruling) = match self {
             Self::Learned => {
-                return Some(Standing { state: RuleState::Learned, deadline: 0, counted: false });
+                return Some(Standing::plain(RuleState::Learned));
             }
             Self::Allowed(ruling) => (RuleState::Allowed, ruling),
             Self::Denied(ruling) => (RuleState::Denied, ruling),
@@ -125,7 +121,7 @@ impl State {
             (None, _) | (Some(Left::Unknown), RuleState::Denied) => 0,
             (Some(Left::Unknown | Left::Over), _) => return None,
         };
-        Some(Standing { state, deadline, counted: ruling.uses_left.is_some() })
+        Some(Standing { state, deadline, counted: ruling.uses_left.is_some(), terms: ruling.terms })
     }
 }
 
@@ -136,6 +132,19 @@ pub struct Standing {
     /// Boot-time nanoseconds; 0 is never.
     pub deadline: u64,
     pub counted: bool,
+    pub terms: Terms,
+}
+
+impl Standing {
+    /// Without end, count or terms.
+    pub(crate) const fn plain(state: RuleState) -> Self {
+        Self { state, deadline: 0, counted: false, terms: Terms::NONE }
+    }
+
+    /// Whether it ends by itself.
+    pub(crate) const fn is_brief(&self) -> bool {
+        self.deadline != 0 || self.counted
+    }
 }
 
 /// A decision in force.
@@ -147,11 +156,13 @@ pub struct Ruling {
     pub lifetime: Lifetime,
     /// Uses left as far as known.
     pub uses_left: Option<u32>,
+    #[serde(default, skip_serializing_if = "Terms::is_none")]
+    pub terms: Terms,
 }
 
 impl Ruling {
     pub(crate) const fn new(decision: DecisionId, by: Author, lifetime: Lifetime, now: Now) -> Self {
-        Self { decision, by, at: now, lifetime, uses_left: lifetime.uses() }
+        Self { decision, by, at: now, lifetime, uses_left: lifetime.uses(), terms: Terms::NONE }
     }
 
     /// How its end stands; `None` if it has none in this run of the box.
@@ -244,7 +255,7 @@ impl Edge {
 
     /// Whether it is an edge of its own in `EDGES`, not a message inside one.
     pub const fn is_transport(&self) -> bool {
-        !self.path.operation.is_message()
+        matches!(self.path.operation.layer(), Layer::Transport)
     }
 
     /// Whether the model lets it pass now.
@@ -281,6 +292,8 @@ pub enum Property {
     Quarantine,
     /// The client id belongs to another device.
     ClientTaken,
+    /// The connection is known, but not that it speaks like this.
+    Protocol,
 }
 
 impl Property {
@@ -295,6 +308,7 @@ impl Property {
             Self::GuestInside => "guest.inside",
             Self::Quarantine => "quarantine",
             Self::ClientTaken => "client.taken",
+            Self::Protocol => "protocol",
         }
     }
 }

@@ -6,15 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use firewall_common::abi::PrincipalId;
+use firewall_common::abi::{Action, PrincipalId};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::decision::{Answer, Author, Lifetime};
+use crate::decision::{Answer, Author, Lifetime, Terms};
 use crate::edge::{Edge, Path, Ruling, State};
+use crate::graph::people::Said;
 use crate::graph::{Graph, ImportReport, Mistake, Patch};
-use crate::operation::{Object, Operation};
-use crate::principal::{Kind, Principal, Source, parse_address, show_address, show_mac};
+use crate::operation::Operation;
+use crate::principal::{
+    DESCRIPTION_CAP, Kind, NAME_CAP, Principal, Source, harmless, parse_address, show_address, show_mac,
+};
 use crate::time::Now;
 
 const VERSION: i64 = 1;
@@ -48,13 +51,22 @@ struct EdgeEntry {
     plane: String,
     verb: String,
     object: String,
-    /// The broker's port, where it is not the usual one.
+    /// The broker's port, where the object names none and means another one than the usual.
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
     state: StateName,
     /// Seconds since 1970; without it the decision is for always.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
+    /// `reset` or `neutralise`, of a denied publish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    /// `never`, where an allowed publish must not be retained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retain: Option<String>,
+    /// Highest QoS of an allowed publish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_qos: Option<u8>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +98,7 @@ struct Read {
 enum Change {
     Patch(PrincipalId, Patch),
     Learn(Path),
-    Decide(Path, Answer, Lifetime),
+    Decide(Path, Said),
 }
 
 impl Graph {
@@ -154,9 +166,10 @@ impl Graph {
                 .push(Mistake { line, message: format!("this version reads models of version {VERSION}") });
         }
         let mut names = BTreeMap::new();
+        let mut ids = BTreeSet::new();
         for entry in read.principal {
             let line = line_of(text, entry.span().start);
-            match self.principal_change(entry.into_inner(), &mut names) {
+            match self.principal_change(entry.into_inner(), &mut names, &mut ids) {
                 Ok(change) => changes.push((line, change)),
                 Err(message) => mistakes.push(Mistake { line, message }),
             }
@@ -176,6 +189,7 @@ impl Graph {
         &self,
         value: toml::Value,
         names: &mut BTreeMap<String, PrincipalId>,
+        ids: &mut BTreeSet<PrincipalId>,
     ) -> Result<Change, String> {
         let entry: PrincipalEntry =
             value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
@@ -186,6 +200,9 @@ impl Graph {
             }
             _ => Err("a principal needs a `mac`, or for an outside host an `address`".to_owned()),
         }?;
+        if !ids.insert(id) {
+            return Err("the same principal stands twice".to_owned());
+        }
         let kind = entry.kind.as_deref();
         if let Some(kind) = kind.filter(|kind| Kind::from_name(kind).is_none()) {
             return Err(format!("there is no kind {kind}"));
@@ -197,7 +214,11 @@ impl Graph {
                 return Err(format!("two principals have the name {name}"));
             }
         }
+        // As they will be stored, so that what is there already is no change.
+        let clean = |text: Option<String>, cap| text.map(|text| harmless(&text, cap));
         let PrincipalEntry { name, kind, room, description, .. } = entry;
+        let (name, room) = (clean(name, NAME_CAP), clean(room, NAME_CAP));
+        let description = clean(description, DESCRIPTION_CAP);
         Ok(Change::Patch(id, Patch { name, kind, room, description }))
     }
 
@@ -227,12 +248,20 @@ impl Graph {
         }
         let lifetime = entry.until.map_or(Lifetime::Always, Lifetime::Until);
         lifetime.check(now).map_err(|refused| refused.to_string())?;
-        match (entry.state, entry.until) {
-            (StateName::Learned, Some(_)) => Err("what was learned has no `until`".to_owned()),
-            (StateName::Learned, None) => Ok(Change::Learn(path)),
-            (StateName::Allowed, _) => Ok(Change::Decide(path, Answer::Allow, lifetime)),
-            (StateName::Denied, _) => Ok(Change::Decide(path, Answer::Deny, lifetime)),
-        }
+        let terms = terms(entry.action.as_deref(), entry.retain.as_deref(), entry.max_qos)?;
+        let answer = match entry.state {
+            StateName::Learned if entry.until.is_some() => {
+                return Err("what was learned has no `until`".to_owned());
+            }
+            StateName::Learned if terms != Terms::NONE => {
+                return Err("what was learned has no `action`, `retain` or `max_qos`".to_owned());
+            }
+            StateName::Learned => return Ok(Change::Learn(path)),
+            StateName::Allowed => Answer::Allow,
+            StateName::Denied => Answer::Deny,
+        };
+        terms.check(&path.operation, answer).map_err(|refused| refused.to_string())?;
+        Ok(Change::Decide(path, Said { answer, lifetime, terms }))
     }
 
     /// What a change would change, in words; `None` if everything is so already.
@@ -243,7 +272,9 @@ impl Graph {
                 let now = self.principal(*id)?;
                 let mut words = String::new();
                 let mut tell = |field: &str, value: &Option<String>, known: Option<&str>| {
-                    if let Some(value) = value.as_deref().filter(|value| Some(*value) != known) {
+                    // An empty text removes.
+                    if let Some(value) = value.as_deref().filter(|value| *value != known.unwrap_or_default())
+                    {
                         let _ = write!(words, " {field} {value}");
                     }
                 };
@@ -254,20 +285,23 @@ impl Graph {
                 (!words.is_empty()).then(|| format!("set{words} of {}", title(id)))
             }
             Change::Learn(path) | Change::Decide(path, ..) => {
-                let (wanted, until) = match change {
-                    Change::Decide(_, Answer::Allow, lifetime) => ("allowed", Some(*lifetime)),
-                    Change::Decide(_, Answer::Deny, lifetime) => ("denied", Some(*lifetime)),
+                let (wanted, said) = match change {
+                    Change::Decide(_, said) => match said.answer {
+                        Answer::Allow => ("allowed", Some(said)),
+                        Answer::Deny => ("denied", Some(said)),
+                    },
                     Change::Learn(_) | Change::Patch(..) => ("learned", None),
                 };
                 let known = self.edge_with(path);
                 let same = known.is_some_and(|edge| {
                     let ends = edge.state.ruling().map(Ruling::until);
-                    let asked = until.map(|lifetime| match lifetime {
+                    let asked = said.map(|said| match said.lifetime {
                         Lifetime::Until(unix) => Some(unix),
                         _ => None,
                     });
+                    let terms = edge.state.ruling().map(|ruling| ruling.terms) == said.map(|said| said.terms);
                     let counted = edge.state.ruling().is_some_and(|ruling| ruling.lifetime.uses().is_some());
-                    edge.state.as_str() == wanted && ends == asked && !counted
+                    edge.state.as_str() == wanted && ends == asked && terms && !counted
                 });
                 let before = known.map_or("nothing", |edge| edge.state.as_str());
                 let operation = &path.operation;
@@ -286,8 +320,8 @@ impl Graph {
             Change::Patch(id, patch) => {
                 self.set_principal(*id, patch, author, now).map(|_| ()).map_err(refused)
             }
-            Change::Decide(path, answer, lifetime) => {
-                self.decide_path(path.clone(), *answer, *lifetime, author, now).map(|_| ()).map_err(refused)
+            Change::Decide(path, said) => {
+                self.decide_path(path.clone(), *said, author, now).map(|_| ()).map_err(refused)
             }
             Change::Learn(path) => self.set_learned(path.clone(), now).map_err(refused),
         }
@@ -301,22 +335,23 @@ impl Graph {
             State::Allowed(_) | State::Denied(_) | State::Pending | State::Lapsed => return None,
         };
         let operation = &edge.path.operation;
-        let usual = self.settings().mqtt_port();
-        let port = match &operation.object {
-            Object::Client { port, .. } | Object::Topic { port, .. } => {
-                Some(*port).filter(|port| *port != usual)
-            }
-            Object::Port { .. } | Object::Ethertype(_) => None,
-        };
+        let (plane, verb, object) = (edge.path.plane, operation.verb, operation.object_text());
+        let read = Operation::parse(plane.as_str(), verb.as_str(), &object, self.settings().mqtt_port());
+        let is_clear = read.is_ok_and(|(_, read)| read == *operation);
+        let port = operation.end().map(|(_, port)| port).filter(|_| !is_clear);
+        let terms = edge.state.ruling().map_or(Terms::NONE, |ruling| ruling.terms);
         Some(EdgeEntry {
             from: self.reference(edge.path.src)?,
             to: self.reference(edge.path.dst)?,
-            plane: edge.path.plane.as_str().to_owned(),
-            verb: operation.verb.as_str().to_owned(),
-            object: operation.object_text(),
+            plane: plane.as_str().to_owned(),
+            verb: verb.as_str().to_owned(),
+            object,
             port,
             state,
             until,
+            action: (terms.action != Action::Reset).then(|| terms.action.as_str().to_owned()),
+            retain: terms.no_retain.then(|| "never".to_owned()),
+            max_qos: terms.max_qos,
         })
     }
 
@@ -343,6 +378,19 @@ fn describe(principal: &Principal) -> Option<PrincipalEntry> {
     let vlan = place.map(|place| place.vlan).filter(|vlan| *vlan != 0);
     let address = principal.addresses.first().filter(|_| place.is_none()).map(|addr| show_address(*addr));
     said.then_some(PrincipalEntry { mac, vlan, address, name, kind, room, description })
+}
+
+fn terms(action: Option<&str>, retain: Option<&str>, max_qos: Option<u8>) -> Result<Terms, String> {
+    let action = match action {
+        Some(name) => Action::from_name(name).ok_or("an action is `reset` or `neutralise`")?,
+        None => Action::Reset,
+    };
+    let no_retain = match retain {
+        Some("never") => true,
+        Some("allowed") | None => false,
+        Some(_) => return Err("retain is `allowed` or `never`".to_owned()),
+    };
+    Ok(Terms { action, no_retain, max_qos })
 }
 
 /// Whether a decision can outlast this run of the box.

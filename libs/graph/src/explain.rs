@@ -8,8 +8,9 @@ use firewall_common::reason::{Reason, Verdict};
 
 use crate::decision::SiteMode;
 use crate::edge::{Edge, EdgeId, Path, Property, State};
-use crate::graph::Graph;
-use crate::operation::{Object, Verb};
+use crate::filter::Part;
+use crate::graph::{Graph, may_speak};
+use crate::operation::{Object, Operation, Verb};
 use crate::principal::{Principal, show_address, show_mac};
 use crate::time::Now;
 
@@ -87,7 +88,7 @@ impl Graph {
         if self.leads_to_danger(path)
             || self.watches_danger(path, now)
             || self.beneficiaries(path).iter().any(|id| self.is_dangerous(*id))
-            || changes_software(path)
+            || changes_software(&path.operation)
             || edge.violated == Some(Property::ClientTaken)
             || self.is_alike(path.src)
         {
@@ -98,7 +99,10 @@ impl Graph {
             let same_target = other.path.dst == path.dst || (outside(path.dst) && outside(other.path.dst));
             other.id != edge.id && other.path.operation.verb == path.operation.verb && same_target
         };
-        let same_layer = |other: &&Edge| other.is_transport() == edge.is_transport();
+        if edge.violated == Some(Property::Protocol) {
+            return Risk::Medium;
+        }
+        let same_layer = |other: &&Edge| other.path.operation.layer() == path.operation.layer();
         let habit = self.habits_of(path.src, now).filter(similar).any(|other| same_layer(&other));
         if habit { Risk::Low } else { Risk::Medium }
     }
@@ -139,14 +143,24 @@ impl Graph {
         {
             let _ = write!(text, "; edge {} decides, which is more specific or stricter", other.0);
         }
-        if let Some(stream) = edge.path.stream().filter(|_| edge.path.operation.is_message()) {
-            let transport = self.edge_with(&stream.path());
-            if !transport.is_some_and(|transport| transport.passes(now)) {
+        if let Some(stream) = edge.path.stream().filter(|_| !edge.is_transport()) {
+            let path = stream.path();
+            let port = path.operation.object_text();
+            if !self.edge_with(&path).is_some_and(|transport| transport.passes(now)) {
                 let _ = write!(
                     text,
-                    "; it travels in a connection to tcp/{}, which is not in the model: nothing passes before that \
-                     is allowed too",
-                    stream.port
+                    "; it travels in a connection to {port}, which is not in the model: nothing passes before that is \
+                     allowed too",
+                );
+            } else if let Some(protocol) =
+                edge.path.operation.protocol().filter(|_| edge.path.operation.is_message())
+                && !may_speak(self.speaks(stream, now), protocol)
+            {
+                let protocol = protocol.as_str();
+                let _ = write!(
+                    text,
+                    "; connections to {port} may not speak {protocol}: nothing passes before `{port} {protocol}` is \
+                     allowed too",
                 );
             }
         }
@@ -168,10 +182,18 @@ impl Graph {
             let target = self.principal(habit.path.dst).map_or_else(String::new, quoted);
             let operation = &habit.path.operation;
             match operation.verb {
-                Verb::Publish | Verb::Subscribe => {
+                Verb::Publish
+                | Verb::Subscribe
+                | Verb::Get
+                | Verb::Set
+                | Verb::Delete
+                | Verb::Read
+                | Verb::Write => {
                     format!("{} {} at {target}", operation.verb.as_str(), operation.object_text())
                 }
-                _ => format!("{} to {target}, {}", operation.verb.as_str(), operation.object_text()),
+                Verb::Connect | Verb::Discover | Verb::Resolve | Verb::Push | Verb::Replicate => {
+                    format!("{} to {target}, {}", operation.verb.as_str(), operation.object_text())
+                }
             }
         };
         habits.into_iter().take(HABITS).map(tell).collect()
@@ -229,11 +251,15 @@ impl Graph {
     }
 }
 
-fn changes_software(path: &Path) -> bool {
-    path.operation.verb == Verb::Publish
-        && path.operation.filter().is_some_and(|topic| {
-            topic.as_str().split('/').any(|level| SOFTWARE.contains(&level.to_lowercase().as_str()))
-        })
+fn changes_software(operation: &Operation) -> bool {
+    let is_software = |level: &str| SOFTWARE.contains(&level.to_lowercase().as_str());
+    match (&operation.object, operation.verb) {
+        (Object::Topic { filter, .. }, Verb::Publish) => filter.as_str().split('/').any(is_software),
+        (Object::Http { route, .. } | Object::Coap { route, .. }, Verb::Set) => {
+            route.parts().skip(1).any(|part| matches!(part, Part::Literal(level) if is_software(level)))
+        }
+        (_, _) => false,
+    }
 }
 
 /// The owner's name, or else in quotes what it calls itself.

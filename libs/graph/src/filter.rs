@@ -1,6 +1,9 @@
 //! MQTT topic filters: what one matches, contains and shares with another (MQTT 5, section 4.7).
 
+use firewall_common::abi::OBJECT_CAP;
 use serde::{Deserialize, Serialize};
+
+use crate::operation::Fault;
 
 /// One level of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,17 +25,30 @@ pub const LEVELS_CAP: usize = 32;
 
 /// Not a topic filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.fault().why)]
 pub enum FilterError {
-    #[error("a topic cannot be empty")]
     Empty,
-    #[error("a topic may have 256 bytes, not more")]
     TooLong,
-    #[error("a topic may have 32 levels, not more")]
     TooDeep,
-    #[error("a topic cannot contain the character U+0000")]
-    Nul,
-    #[error("`+` and `#` must stand alone between slashes, and `#` at the end")]
-    Wildcard,
+    /// At this byte.
+    Nul(usize),
+    /// At this byte.
+    Wildcard(usize),
+}
+
+impl FilterError {
+    /// Where it is, and what.
+    pub(crate) const fn fault(self) -> Fault {
+        match self {
+            Self::Empty => Fault::at(0, "a topic cannot be empty"),
+            Self::TooLong => Fault::at(OBJECT_CAP, "a topic may have 256 bytes, not more"),
+            Self::TooDeep => Fault::at(0, "a topic may have 32 levels, not more"),
+            Self::Nul(at) => Fault::at(at, "a topic cannot contain the character U+0000"),
+            Self::Wildcard(at) => {
+                Fault::at(at, "`+` and `#` must stand alone between slashes, and `#` at the end")
+            }
+        }
+    }
 }
 
 impl TryFrom<String> for Filter {
@@ -42,21 +58,23 @@ impl TryFrom<String> for Filter {
         if text.is_empty() {
             return Err(FilterError::Empty);
         }
-        if text.len() > firewall_common::abi::OBJECT_CAP {
+        if text.len() > OBJECT_CAP {
             return Err(FilterError::TooLong);
         }
-        if text.contains('\0') {
-            return Err(FilterError::Nul);
+        if let Some(at) = text.find('\0') {
+            return Err(FilterError::Nul(at));
         }
         if text.split('/').count() > LEVELS_CAP {
             return Err(FilterError::TooDeep);
         }
         let mut levels = text.split('/').peekable();
+        let mut before = 0;
         while let Some(level) = levels.next() {
             let alone = level == "+" || (level == "#" && levels.peek().is_none());
-            if !alone && level.contains(['+', '#']) {
-                return Err(FilterError::Wildcard);
+            if let Some(at) = level.find(['+', '#']).filter(|_| !alone) {
+                return Err(FilterError::Wildcard(before + at));
             }
+            before += level.len() + 1;
         }
         Ok(Self(text))
     }
@@ -122,23 +140,8 @@ impl Filter {
 
     /// Whether every topic that `inner` matches is matched by this one too.
     pub fn contains(&self, inner: &Self) -> bool {
-        let mut outer = self.parts();
-        let mut inner = inner.parts();
-        let mut root = true;
-        loop {
-            let pair = (outer.next(), inner.next());
-            if root && reserved(pair.1) && !matches!(pair.0, Some(Part::Literal(_))) {
-                return false;
-            }
-            root = false;
-            match pair {
-                (None | Some(Part::Hash), None) | (Some(Part::Hash), Some(_)) => return true,
-                (None, Some(_)) | (Some(_), None | Some(Part::Hash)) => return false,
-                (Some(Part::Plus), Some(_)) => {}
-                (Some(outer @ Part::Literal(_)), Some(inner)) if outer == inner => {}
-                (Some(Part::Literal(_)), Some(_)) => return false,
-            }
-        }
+        let is_wild = !matches!(self.parts().next(), Some(Part::Literal(_)));
+        !(is_wild && reserved(inner.parts().next())) && contains(self.parts(), inner.parts())
     }
 
     /// Whether some topic is matched by both.
@@ -163,6 +166,22 @@ impl Filter {
                     return false;
                 }
             }
+        }
+    }
+}
+
+/// Whether everything that the parts `inner` match is matched by `outer` too, level by level.
+pub(crate) fn contains<'a>(
+    mut outer: impl Iterator<Item = Part<'a>>,
+    mut inner: impl Iterator<Item = Part<'a>>,
+) -> bool {
+    loop {
+        match (outer.next(), inner.next()) {
+            (None | Some(Part::Hash), None) | (Some(Part::Hash), Some(_)) => return true,
+            (None, Some(_)) | (Some(_), None | Some(Part::Hash)) => return false,
+            (Some(Part::Plus), Some(_)) => {}
+            (Some(outer @ Part::Literal(_)), Some(inner)) if outer == inner => {}
+            (Some(Part::Literal(_)), Some(_)) => return false,
         }
     }
 }
@@ -247,10 +266,10 @@ pub(crate) mod tests {
         }
         for (wrong, error) in [
             ("", FilterError::Empty),
-            ("a/#/b", FilterError::Wildcard),
-            ("a#", FilterError::Wildcard),
-            ("a/b+", FilterError::Wildcard),
-            ("a\0", FilterError::Nul),
+            ("a/#/b", FilterError::Wildcard(2)),
+            ("a#", FilterError::Wildcard(1)),
+            ("a/b+", FilterError::Wildcard(3)),
+            ("a\0", FilterError::Nul(1)),
         ] {
             assert_eq!(Filter::try_from(wrong), Err(error), "{wrong:?}");
         }

@@ -6,7 +6,7 @@ use firewall_common::abi::{Addr, Observed, ObservedKey, PrincipalId};
 use firewall_common::precedence::Mode;
 
 use crate::command::{Alarm, Command};
-use crate::decision::{Decision, DecisionId, Refused};
+use crate::decision::{Decision, DecisionId, Refused, Terms};
 use crate::edge::{Edge, EdgeId, State};
 use crate::ledger::Head;
 use crate::principal::{Principal, parse_address, parse_mac};
@@ -17,7 +17,7 @@ use crate::time::{Deadline, Left, Now};
 // What comes in.
 mod facts;
 mod modes;
-mod people;
+pub(crate) mod people;
 mod principals;
 mod restore;
 mod site;
@@ -26,8 +26,11 @@ mod time;
 // What follows from it.
 mod grow;
 mod judge;
+mod protocols;
 mod room;
 mod stopped;
+
+pub(crate) use judge::may_speak;
 
 // What goes out.
 mod index;
@@ -69,6 +72,7 @@ pub struct Spec {
     pub plane: String,
     pub verb: String,
     pub object: String,
+    pub terms: Terms,
 }
 
 /// Fields of a principal that a person sets; `None` leaves one as it is, an empty text removes it.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::edge::EdgeId;
 use crate::filter::{Filter, Part};
-use crate::operation::{Client, Object, Operation};
+use crate::operation::{Name, Object, Operation, Route};
 use crate::settings::Settings;
 use crate::time::{Deadline, Left, Now, Stamp};
 
@@ -79,38 +79,98 @@ impl Learning {
 const SIBLINGS: usize = 3;
 
 /// The operation with `+` in place of the one level in which its learned siblings differ, and the edges that it
-/// replaces: if there are three and all of them have a number, an id or a date there.
+/// replaces: if there are three and all of them have a number, an id or a date there. Addresses of Modbus that touch
+/// become one range.
 pub fn generalised(
     operation: &Operation,
     learned: &[(EdgeId, &Operation)],
 ) -> Option<(Operation, Vec<EdgeId>)> {
-    match &operation.object {
-        Object::Topic { port, filter } => {
-            let levels = filter.parts().count();
-            (0..levels).find_map(|at| {
-                let pattern = with_plus(filter, at)?;
-                let siblings = learned.iter().filter(|(_, other)| {
-                    let like = other.verb == operation.verb && other.broker_port() == Some(*port);
-                    like && other.filter().and_then(|other| with_plus(other, at)).as_ref() == Some(&pattern)
-                });
-                let replaced: Vec<EdgeId> = siblings.map(|(id, _)| *id).collect();
-                let object = Object::Topic { port: *port, filter: pattern };
-                (replaced.len() >= SIBLINGS).then_some((Operation { verb: operation.verb, object }, replaced))
-            })
+    let of = |object: Object| Operation { verb: operation.verb, object };
+    let candidates: Vec<Operation> = match &operation.object {
+        Object::Topic { port, filter } => (0..filter.parts().count())
+            .filter_map(|at| Some(of(Object::Topic { port: *port, filter: with_plus(filter, at)? })))
+            .collect(),
+        Object::Http { port, route } => {
+            routes(route).map(|route| of(Object::Http { port: *port, route })).collect()
         }
-        Object::Client { port, id: Client::Exact(id) } if is_made_up(id) => {
-            let siblings = learned.iter().filter(|(_, other)| match &other.object {
-                Object::Client { port: other, id: Client::Exact(id) } => other == port && is_made_up(id),
-                Object::Client { .. } | Object::Topic { .. } | Object::Port { .. } | Object::Ethertype(_) => {
-                    false
-                }
-            });
-            let replaced: Vec<EdgeId> = siblings.map(|(id, _)| *id).collect();
-            let object = Object::Client { port: *port, id: Client::Any };
-            (replaced.len() >= SIBLINGS).then_some((Operation { verb: operation.verb, object }, replaced))
+        Object::Coap { port, route } => {
+            routes(route).map(|route| of(Object::Coap { port: *port, route })).collect()
         }
-        Object::Client { .. } | Object::Port { .. } | Object::Ethertype(_) => None,
-    }
+        Object::Client { port, id: Name::Exact(id) } if is_made_up(id) => {
+            vec![of(Object::Client { port: *port, id: Name::Any })]
+        }
+        Object::Registers { port, registers } => {
+            if let Some(joined) = joined(operation, learned) {
+                return Some(joined);
+            }
+            let any = registers.any_unit();
+            (any != *registers)
+                .then(|| of(Object::Registers { port: *port, registers: any }))
+                .into_iter()
+                .collect()
+        }
+        // Server names, user names and what a connection speaks stay exact.
+        Object::Client { .. }
+        | Object::User { .. }
+        | Object::ServerName { .. }
+        | Object::Speaks { .. }
+        | Object::Port { .. }
+        | Object::Ethertype(_) => return None,
+    };
+    candidates.into_iter().find_map(|general| {
+        let siblings = learned.iter().filter(|(_, other)| is_sibling(other, &general));
+        let replaced: Vec<EdgeId> = siblings.map(|(id, _)| *id).collect();
+        (replaced.len() >= SIBLINGS).then_some((general, replaced))
+    })
+}
+
+/// Whether an operation is the general one but for a number, an id or a date.
+fn is_sibling(operation: &Operation, general: &Operation) -> bool {
+    let by_route = |route: &Route, general: &Route| routes(route).any(|route| route == *general);
+    operation.verb == general.verb
+        && match (&operation.object, &general.object) {
+            (Object::Topic { port, filter }, Object::Topic { port: other, filter: general }) => {
+                let levels = filter.parts().count();
+                port == other && (0..levels).any(|at| with_plus(filter, at).as_ref() == Some(general))
+            }
+            (Object::Http { port, route }, Object::Http { port: other, route: general })
+            | (Object::Coap { port, route }, Object::Coap { port: other, route: general }) => {
+                port == other && by_route(route, general)
+            }
+            (Object::Client { port, id: Name::Exact(id) }, Object::Client { port: other, id: Name::Any }) => {
+                port == other && is_made_up(id)
+            }
+            (
+                Object::Registers { port, registers },
+                Object::Registers { port: other, registers: general },
+            ) => port == other && registers != general && registers.any_unit() == *general,
+            (_, _) => false,
+        }
+}
+
+/// The routes with `+` in place of one level of the path, if a number, an id or a date stands there.
+fn routes(route: &Route) -> impl Iterator<Item = Route> {
+    (0..route.levels()).filter_map(|at| route.with_plus(at, is_counted))
+}
+
+/// The range that this and a learned one make together, and both.
+fn joined(operation: &Operation, learned: &[(EdgeId, &Operation)]) -> Option<(Operation, Vec<EdgeId>)> {
+    let Object::Registers { port, registers } = &operation.object else { return None };
+    let whole = learned.iter().find_map(|(_, other)| match &other.object {
+        Object::Registers { port: at, registers: other_registers }
+            if at == port && other.verb == operation.verb && other_registers != registers =>
+        {
+            registers.joined(other_registers)
+        }
+        _ => None,
+    })?;
+    let replaced = learned.iter().filter(|(_, other)| {
+        other.verb == operation.verb
+            && matches!(&other.object, Object::Registers { port: at, registers } if at == port && whole.contains(registers))
+    });
+    let replaced = replaced.map(|(id, _)| *id).collect();
+    let object = Object::Registers { port: *port, registers: whole };
+    Some((Operation { verb: operation.verb, object }, replaced))
 }
 
 /// The filter with `+` at this level, if a number, an id or a date stands there.

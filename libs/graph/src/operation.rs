@@ -1,14 +1,22 @@
 //! What is done: on which plane, with which verb, to which object.
 
-use firewall_common::abi;
+use firewall_common::abi::{self, Protocol};
 use serde::{Deserialize, Serialize};
 
-use crate::filter::{Filter, FilterError};
+use crate::filter::Filter;
+
+mod read;
+pub(crate) mod registers;
+pub(crate) mod route;
+
+pub use read::Fault;
+pub use registers::Registers;
+pub use route::Route;
 
 /// IP protocol numbers that have a name here.
 const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub(crate) const UDP: u8 = 17;
 const ICMP6: u8 = 58;
 
 macro_rules! words {
@@ -67,12 +75,12 @@ words! {
     }
 }
 
-/// Which client ids are meant.
+/// Which client ids, or other names that someone chose, are meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Client {
+pub enum Name {
     Exact(String),
-    /// The client makes a new id each time.
+    /// The client makes a new one each time.
     Any,
 }
 
@@ -82,12 +90,29 @@ pub enum Client {
 pub enum Object {
     /// A port of TCP or UDP, or a type of ICMP.
     Port { proto: u8, port: u16 },
+    /// What a connection to such a port speaks.
+    Speaks {
+        proto: u8,
+        port: u16,
+        #[serde(with = "crate::serial::protocol")]
+        protocol: Protocol,
+    },
     /// Frames that are not IP.
     Ethertype(u16),
     /// An MQTT client id at the broker on this TCP port.
-    Client { port: u16, id: Client },
+    Client { port: u16, id: Name },
+    /// An MQTT user name at the broker on this TCP port.
+    User { port: u16, name: Name },
     /// An MQTT topic or filter at the broker on this TCP port.
     Topic { port: u16, filter: Filter },
+    /// Host and path of an HTTP request to this TCP port.
+    Http { port: u16, route: Route },
+    /// Host and path of a CoAP request to this UDP port.
+    Coap { port: u16, route: Route },
+    /// Addresses of a Modbus request to this TCP port.
+    Registers { port: u16, registers: Registers },
+    /// The name in a TLS `ClientHello` to this TCP port.
+    ServerName { port: u16, name: Name },
 }
 
 /// A verb and its object, in a combination that can be enforced.
@@ -97,6 +122,17 @@ pub struct Operation {
     pub object: Object,
 }
 
+/// Where an operation is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// An entry of `EDGES`.
+    Transport,
+    /// A bit of such an entry: what its connections speak.
+    Protocol,
+    /// A rule inside a transport.
+    Message,
+}
+
 /// Not an operation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperationError {
@@ -104,24 +140,21 @@ pub enum OperationError {
     Plane(String),
     #[error("the plane {0} is not enforced by this version; use packet")]
     PlaneLater(&'static str),
-    #[error("there is no verb `{0}`; on the packet plane use connect, publish or subscribe")]
-    Verb(String),
     #[error(
-        "`{0}` is not an object of connect; write `tcp/443`, `udp/53`, `icmp/8`, `ip/47`, `ether/88cc` or `client:ID`"
+        "there is no verb `{0}`; on the packet plane use connect, publish, subscribe, get, set, delete, read or write"
     )]
-    Object(String),
-    #[error(transparent)]
-    Filter(#[from] FilterError),
+    Verb(String),
+    /// Characters count from 1.
+    #[error("`{object}`, character {at}: {why}")]
+    Object { object: String, at: usize, why: &'static str },
     #[error("a topic that is published to names one path; `#` and `+` are for rules over several")]
     TopicWild,
-    #[error("a client id may have 256 bytes, not more")]
-    ClientTooLong,
     #[error("bytes that are not UTF-8")]
     NotText,
 }
 
 impl Operation {
-    /// Reads what someone wrote; messages are meant at the broker on `mqtt_port`.
+    /// Reads what someone wrote; MQTT messages that name no port are meant at the broker on `mqtt_port`.
     pub fn parse(
         plane: &str,
         verb: &str,
@@ -136,25 +169,8 @@ impl Operation {
         };
         let wrong_verb = || OperationError::Verb(verb.to_owned());
         let verb = Verb::from_name(verb).ok_or_else(wrong_verb)?;
-        let object = match verb {
-            Verb::Connect => match object.strip_prefix("client:") {
-                Some(id) => Object::Client { port: mqtt_port, id: Client::parse(id)? },
-                None => parse_port(object).ok_or_else(|| OperationError::Object(object.to_owned()))?,
-            },
-            Verb::Publish | Verb::Subscribe => {
-                Object::Topic { port: mqtt_port, filter: Filter::try_from(object)? }
-            }
-            Verb::Get
-            | Verb::Set
-            | Verb::Discover
-            | Verb::Resolve
-            | Verb::Push
-            | Verb::Read
-            | Verb::Write
-            | Verb::Delete
-            | Verb::Replicate => return Err(wrong_verb()),
-        };
-        Ok((plane, Self { verb, object }))
+        let read = read::object(verb, object, mqtt_port).ok_or_else(wrong_verb)?;
+        Ok((plane, Self { verb, object: read.map_err(|fault| OperationError::of(object, fault))? }))
     }
 
     /// Reads what the kernel saw; `None` for facts that are no operation.
@@ -164,129 +180,198 @@ impl Operation {
         port: u16,
         object: &[u8],
     ) -> Result<Option<Self>, OperationError> {
+        use abi::Kind;
         let text = || std::str::from_utf8(object).map_err(|_| OperationError::NotText);
+        let wrong = |fault| OperationError::of(&String::from_utf8_lossy(object), fault);
+        let name = || read::checked_name(text()?).map(Name::Exact).map_err(wrong);
+        let filter = || Filter::try_from(text()?).map_err(|error| wrong(error.fault()));
+        let http = || Ok(Object::Http { port, route: Route::from_wire(text()?).map_err(wrong)? });
+        let coap = || Ok(Object::Coap { port, route: Route::from_wire(text()?).map_err(wrong)? });
+        let modbus = || {
+            let registers = Registers::parse(text()?).map_err(wrong)?;
+            Ok(Object::Registers { port, registers })
+        };
         let (verb, object) = match kind {
-            abi::Kind::Transport => (Verb::Connect, Object::Port { proto, port }),
-            abi::Kind::Link => (Verb::Connect, Object::Ethertype(port)),
-            abi::Kind::MqttConnect => {
-                (Verb::Connect, Object::Client { port, id: Client::Exact(checked_id(text()?)?) })
-            }
-            abi::Kind::MqttPublish => {
-                let filter = Filter::try_from(text()?)?;
+            Kind::Transport => (Verb::Connect, Object::Port { proto, port }),
+            Kind::Link => (Verb::Connect, Object::Ethertype(port)),
+            Kind::MqttConnect => (Verb::Connect, Object::Client { port, id: name()? }),
+            Kind::MqttUser => (Verb::Connect, Object::User { port, name: name()? }),
+            Kind::MqttPublish => {
+                let filter = filter()?;
                 if filter.is_wild() {
                     return Err(OperationError::TopicWild);
                 }
                 (Verb::Publish, Object::Topic { port, filter })
             }
-            abi::Kind::MqttSubscribe => {
-                (Verb::Subscribe, Object::Topic { port, filter: Filter::try_from(text()?)? })
-            }
-            abi::Kind::DhcpName | abi::Kind::Overflow | abi::Kind::Speaks | abi::Kind::MqttUser => return Ok(None),
-            abi::Kind::HttpGet
-            | abi::Kind::HttpSet
-            | abi::Kind::HttpDelete
-            | abi::Kind::CoapGet
-            | abi::Kind::CoapSet
-            | abi::Kind::CoapDelete
-            | abi::Kind::CoapObserve
-            | abi::Kind::ModbusRead
-            | abi::Kind::ModbusWrite
-            | abi::Kind::TlsName => return Ok(None),
+            Kind::MqttSubscribe => (Verb::Subscribe, Object::Topic { port, filter: filter()? }),
+            Kind::Speaks => match Protocol::from_name(text()?) {
+                Some(protocol) => (Verb::Connect, Object::Speaks { proto, port, protocol }),
+                None => return Ok(None),
+            },
+            Kind::HttpGet => (Verb::Get, http()?),
+            Kind::HttpSet => (Verb::Set, http()?),
+            Kind::HttpDelete => (Verb::Delete, http()?),
+            Kind::CoapGet => (Verb::Get, coap()?),
+            Kind::CoapSet => (Verb::Set, coap()?),
+            Kind::CoapDelete => (Verb::Delete, coap()?),
+            Kind::CoapObserve => (Verb::Subscribe, coap()?),
+            Kind::ModbusRead => (Verb::Read, modbus()?),
+            Kind::ModbusWrite => (Verb::Write, modbus()?),
+            Kind::TlsName => (Verb::Connect, Object::ServerName { port, name: name()? }),
+            Kind::DhcpName | Kind::Overflow | Kind::LoginFailed => return Ok(None),
         };
         Ok(Some(Self { verb, object }))
     }
 
-    /// The object as people read it: `tcp/1883`, `client:lock-1`, `lock/front/set`.
+    /// Which of the kernel's facts are about it.
+    pub const fn kind(&self) -> abi::Kind {
+        use abi::Kind;
+        match (&self.object, self.verb) {
+            (Object::Port { .. }, _) => Kind::Transport,
+            (Object::Speaks { .. }, _) => Kind::Speaks,
+            (Object::Ethertype(_), _) => Kind::Link,
+            (Object::Client { .. }, _) => Kind::MqttConnect,
+            (Object::User { .. }, _) => Kind::MqttUser,
+            (Object::Topic { .. }, Verb::Subscribe) => Kind::MqttSubscribe,
+            (Object::Topic { .. }, _) => Kind::MqttPublish,
+            (Object::Http { .. }, Verb::Get) => Kind::HttpGet,
+            (Object::Http { .. }, Verb::Delete) => Kind::HttpDelete,
+            (Object::Http { .. }, _) => Kind::HttpSet,
+            (Object::Coap { .. }, Verb::Get) => Kind::CoapGet,
+            (Object::Coap { .. }, Verb::Delete) => Kind::CoapDelete,
+            (Object::Coap { .. }, Verb::Subscribe) => Kind::CoapObserve,
+            (Object::Coap { .. }, _) => Kind::CoapSet,
+            (Object::Registers { .. }, Verb::Write) => Kind::ModbusWrite,
+            (Object::Registers { .. }, _) => Kind::ModbusRead,
+            (Object::ServerName { .. }, _) => Kind::TlsName,
+        }
+    }
+
+    /// The object as people read it: `tcp/1883`, `client:lock-1`, `lock/front/set`, `http:8080:/api/+`.
+    ///
+    /// Messages at another port than their protocol's own name it behind their scheme.
     pub fn object_text(&self) -> String {
+        let at = |scheme: &str, port: u16, usual: u16, rest: &str| {
+            if port == usual { format!("{scheme}:{rest}") } else { format!("{scheme}:{port}:{rest}") }
+        };
+        let mqtt = |port: u16, text: String| {
+            let ambiguous = text.starts_with("mqtt:") || text.starts_with("coap:");
+            if port == read::MQTT && !ambiguous { text } else { format!("mqtt:{port}:{text}") }
+        };
         match &self.object {
-            Object::Port { proto: TCP, port } => format!("tcp/{port}"),
-            Object::Port { proto: UDP, port } => format!("udp/{port}"),
-            Object::Port { proto: ICMP, port } => format!("icmp/{port}"),
-            Object::Port { proto: ICMP6, port } => format!("icmp6/{port}"),
-            Object::Port { proto, port: 0 } => format!("ip/{proto}"),
-            Object::Port { proto, port } => format!("ip/{proto}/{port}"),
+            Object::Port { proto, port } => port_text(*proto, *port),
+            Object::Speaks { proto, port, protocol } => {
+                format!("{} {}", port_text(*proto, *port), protocol.as_str())
+            }
             Object::Ethertype(ethertype) => format!("ether/{ethertype:04x}"),
-            Object::Client { id, .. } => format!("client:{}", id.text()),
-            Object::Topic { filter, .. } => filter.as_str().to_owned(),
+            Object::Client { port, id } => mqtt(*port, format!("client:{}", id.text())),
+            Object::User { port, name } => mqtt(*port, format!("user:{}", name.text())),
+            Object::Topic { port, filter } => mqtt(*port, filter.as_str().to_owned()),
+            Object::Http { port, route } => at("http", *port, read::HTTP, &route.text()),
+            Object::Coap { port, route } => at("coap", *port, read::COAP, &route.text()),
+            Object::Registers { port, registers } => at("modbus", *port, read::MODBUS, &registers.text()),
+            Object::ServerName { port, name } => at("tls", *port, read::TLS, &name.text()),
         }
     }
 
-    /// The broker's port, for messages.
-    pub const fn broker_port(&self) -> Option<u16> {
-        match &self.object {
-            Object::Client { port, .. } | Object::Topic { port, .. } => Some(*port),
-            Object::Port { .. } | Object::Ethertype(_) => None,
-        }
-    }
-
-    /// The topic or filter, for messages that have one.
+    /// The topic or filter, for MQTT messages that have one.
     pub const fn filter(&self) -> Option<&Filter> {
         match &self.object {
             Object::Topic { filter, .. } => Some(filter),
-            Object::Client { .. } | Object::Port { .. } | Object::Ethertype(_) => None,
+            Object::Port { .. }
+            | Object::Speaks { .. }
+            | Object::Ethertype(_)
+            | Object::Client { .. }
+            | Object::User { .. }
+            | Object::Http { .. }
+            | Object::Coap { .. }
+            | Object::Registers { .. }
+            | Object::ServerName { .. } => None,
         }
     }
 
-    /// How the kernel's `EDGES` keys it: as it is for a transport, and the transport below for a message.
-    pub(crate) const fn transport(&self) -> (abi::Kind, u8, u16) {
+    /// The IP protocol and port that it is done at; none for frames that are not IP.
+    pub const fn end(&self) -> Option<(u8, u16)> {
         match &self.object {
-            Object::Port { proto, port } => (abi::Kind::Transport, *proto, *port),
-            Object::Ethertype(ethertype) => (abi::Kind::Link, 0, *ethertype),
-            Object::Client { port, .. } | Object::Topic { port, .. } => (abi::Kind::Transport, TCP, *port),
+            Object::Port { proto, port } | Object::Speaks { proto, port, .. } => Some((*proto, *port)),
+            Object::Ethertype(_) => None,
+            Object::Coap { port, .. } => Some((UDP, *port)),
+            Object::Client { port, .. }
+            | Object::User { port, .. }
+            | Object::Topic { port, .. }
+            | Object::Http { port, .. }
+            | Object::Registers { port, .. }
+            | Object::ServerName { port, .. } => Some((TCP, *port)),
+        }
+    }
+
+    /// What a connection must speak for it.
+    pub const fn protocol(&self) -> Option<Protocol> {
+        match &self.object {
+            Object::Port { .. } | Object::Ethertype(_) => None,
+            Object::Speaks { protocol, .. } => Some(*protocol),
+            Object::Client { .. } | Object::User { .. } | Object::Topic { .. } => Some(Protocol::Mqtt),
+            Object::Http { .. } => Some(Protocol::Http),
+            Object::Coap { .. } => Some(Protocol::Coap),
+            Object::Registers { .. } => Some(Protocol::Modbus),
+            Object::ServerName { .. } => Some(Protocol::Tls),
+        }
+    }
+
+    /// Where it is judged.
+    pub const fn layer(&self) -> Layer {
+        match &self.object {
+            Object::Port { .. } | Object::Ethertype(_) => Layer::Transport,
+            Object::Speaks { .. } => Layer::Protocol,
+            Object::Client { .. }
+            | Object::User { .. }
+            | Object::Topic { .. }
+            | Object::Http { .. }
+            | Object::Coap { .. }
+            | Object::Registers { .. }
+            | Object::ServerName { .. } => Layer::Message,
+        }
+    }
+
+    /// How the kernel's `EDGES` keys it: as it is for a transport, and the transport below for what is in one.
+    pub(crate) const fn transport(&self) -> (abi::Kind, u8, u16) {
+        match (&self.object, self.end()) {
+            (Object::Ethertype(ethertype), _) => (abi::Kind::Link, 0, *ethertype),
+            (_, Some((proto, port))) => (abi::Kind::Transport, proto, port),
+            (_, None) => (abi::Kind::Transport, 0, 0),
         }
     }
 
     /// Whether it is a message inside a transport.
     pub const fn is_message(&self) -> bool {
-        self.broker_port().is_some()
+        matches!(self.layer(), Layer::Message)
     }
 }
 
-impl Client {
-    /// Reads what someone wrote: `+` is any id, a backslash makes the next character literal.
-    fn parse(text: &str) -> Result<Self, OperationError> {
-        match text {
-            "+" => Ok(Self::Any),
-            other => checked_id(other.strip_prefix('\\').unwrap_or(other)).map(Self::Exact),
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Any => "+".to_owned(),
-            Self::Exact(id) if id == "+" || id.starts_with('\\') => format!("\\{id}"),
-            Self::Exact(id) => id.clone(),
-        }
+impl OperationError {
+    /// A mistake in the text of an object.
+    fn of(object: &str, fault: Fault) -> Self {
+        let at = object.char_indices().take_while(|(at, _)| *at < fault.at).count() + 1;
+        Self::Object { object: object.to_owned(), at, why: fault.why }
     }
 }
 
-fn checked_id(id: &str) -> Result<String, OperationError> {
-    if id.len() > abi::OBJECT_CAP {
-        return Err(OperationError::ClientTooLong);
+fn port_text(proto: u8, port: u16) -> String {
+    match (proto, port) {
+        (TCP, port) => format!("tcp/{port}"),
+        (UDP, port) => format!("udp/{port}"),
+        (ICMP, port) => format!("icmp/{port}"),
+        (ICMP6, port) => format!("icmp6/{port}"),
+        (proto, 0) => format!("ip/{proto}"),
+        (proto, port) => format!("ip/{proto}/{port}"),
     }
-    Ok(id.to_owned())
-}
-
-fn parse_port(text: &str) -> Option<Object> {
-    let (name, rest) = text.split_once('/')?;
-    let proto = match name {
-        "tcp" => TCP,
-        "udp" => UDP,
-        "icmp" => ICMP,
-        "icmp6" => ICMP6,
-        "ether" => return u16::from_str_radix(rest.trim_start_matches("0x"), 16).ok().map(Object::Ethertype),
-        "ip" => {
-            let (proto, port) = rest.split_once('/').unwrap_or((rest, "0"));
-            return Some(Object::Port { proto: proto.parse().ok()?, port: port.parse().ok()? });
-        }
-        _ => return None,
-    };
-    Some(Object::Port { proto, port: rest.parse().ok()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use firewall_common::abi::Kind;
+    use proptest::prelude::*;
 
     #[test]
     fn what_is_shown_can_be_written() {
@@ -303,37 +388,124 @@ mod tests {
             ("connect", "client:+"),
             ("connect", "client:\\+"),
             ("connect", "client:\\\\+"),
+            ("connect", "client:8883:x"),
+            ("connect", "mqtt:8883:client:x"),
+            ("connect", "mqtt:8883:user:+"),
+            ("connect", "user:hub"),
+            ("connect", "tcp/8080 http"),
+            ("connect", "udp/5684 dtls"),
+            ("connect", "tls:"),
+            ("connect", "tls:cloud.example"),
+            ("connect", "tls:8443:+"),
             ("publish", "lock/front/set"),
+            ("publish", "mqtt:1883:mqtt:8883:x"),
+            ("publish", "mqtt:8883:site/a/temp"),
             ("subscribe", "site/+/#"),
+            ("subscribe", "mqtt:1883:coap:/light"),
+            ("subscribe", "coap:/light"),
+            ("get", "http:/api/+/state"),
+            ("set", "http:8080://hub.local/api/#"),
+            ("delete", "http:/"),
+            ("get", "coap:61616:/sensors/+"),
+            ("read", "modbus:1/holding/100-109"),
+            ("write", "modbus:1502:+/coils/#"),
         ] {
             let (plane, operation) = Operation::parse("packet", verb, object, 1883).unwrap();
             assert_eq!(plane, Plane::Packet);
-            assert_eq!(operation.object_text(), object);
+            assert_eq!((operation.verb.as_str(), operation.object_text().as_str()), (verb, object));
+            let text = serde_json::to_string(&operation).unwrap();
+            assert_eq!(serde_json::from_str::<Operation>(&text).unwrap(), operation);
         }
     }
 
     #[test]
-    fn a_client_id_from_the_wire_is_never_a_wildcard() {
-        let seen = Operation::from_wire(abi::Kind::MqttConnect, 6, 1883, b"+").unwrap().unwrap();
-        assert_eq!(seen.object, Object::Client { port: 1883, id: Client::Exact("+".into()) });
-        assert_eq!(seen.object_text(), "client:\\+");
+    fn a_name_from_the_wire_is_never_a_wildcard() {
+        for (kind, text) in
+            [(Kind::MqttConnect, "client:\\+"), (Kind::MqttUser, "user:\\+"), (Kind::TlsName, "tls:1883:\\+")]
+        {
+            let seen = Operation::from_wire(kind, 6, 1883, b"+").unwrap().unwrap();
+            assert_eq!(seen.object_text(), text);
+            assert_eq!(Operation::parse("packet", "connect", text, 1883).unwrap().1, seen);
+        }
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn what_the_kernel_sees_is_what_people_write() {
+        for (kind, port, object, verb, text) in [
+            (Kind::Speaks, 8080, "http", "connect", "tcp/8080 http"),
+            (Kind::HttpGet, 80, "/api/light hub.local", "get", "http://hub.local/api/light"),
+            (Kind::HttpSet, 8080, "/", "set", "http:8080:/"),
+            (Kind::HttpDelete, 80, "/a/+ h", "delete", "http://h/a/\\+"),
+            (Kind::CoapGet, 5683, "/light", "get", "coap:/light"),
+            (Kind::CoapSet, 5683, "/light h", "set", "coap://h/light"),
+            (Kind::CoapDelete, 5683, "/x/", "delete", "coap:/x/"),
+            (Kind::CoapObserve, 5684, "/t", "subscribe", "coap:5684:/t"),
+            (Kind::ModbusRead, 502, "1/holding/100-109", "read", "modbus:1/holding/100-109"),
+            (Kind::ModbusWrite, 502, "255/coils/7-7", "write", "modbus:255/coils/7"),
+            (Kind::TlsName, 443, "cloud.example", "connect", "tls:cloud.example"),
+            (Kind::MqttUser, 8883, "hub", "connect", "mqtt:8883:user:hub"),
+        ] {
+            let proto = if matches!(verb, "subscribe") || text.starts_with("coap") { UDP } else { TCP };
+            let seen = Operation::from_wire(kind, proto, port, object.as_bytes()).unwrap().unwrap();
+            assert_eq!((seen.verb.as_str(), seen.object_text().as_str()), (verb, text));
+            assert_eq!(Operation::parse("packet", verb, text, 1883).unwrap().1, seen);
+            assert_eq!((seen.kind(), seen.end()), (kind, Some((proto, port))));
+        }
+        assert_eq!(Operation::from_wire(Kind::Speaks, 6, 1, b"latin"), Ok(None));
+        assert!(Operation::from_wire(Kind::ModbusRead, 6, 502, b"1/holding").is_ok());
+        assert!(Operation::from_wire(Kind::HttpGet, 6, 80, b"api").is_err());
+    }
+
+    #[test]
+    fn mistakes_have_a_place_and_a_reason() {
         let parse = |plane, verb, object| Operation::parse(plane, verb, object, 1883).unwrap_err();
         assert_eq!(parse("pakket", "connect", "tcp/1"), OperationError::Plane("pakket".into()));
         assert_eq!(parse("relay", "connect", "tcp/1"), OperationError::PlaneLater("relay"));
         assert_eq!(parse("packet", "replicate", "x"), OperationError::Verb("replicate".into()));
-        assert_eq!(parse("packet", "connect", "tcp/70000"), OperationError::Object("tcp/70000".into()));
-        assert_eq!(parse("packet", "publish", "a/#/b"), OperationError::Filter(FilterError::Wildcard));
+        for (verb, object, expected) in [
+            ("connect", "tcp/70000", 5),
+            ("connect", "port 80", 1),
+            ("connect", "tcp/80 latin", 8),
+            ("connect", "icmp/8 http", 7),
+            ("connect", "mqtt:client:x", 6),
+            ("connect", "mqtt:0:client:x", 6),
+            ("connect", "mqtt:8883:x", 11),
+            ("publish", "ä/#/b", 3),
+            ("publish", "mqtt:8883:a/+b", 13),
+            ("publish", "", 1),
+            ("get", "modbus:1/coils/1", 1),
+            ("get", "http:/a/#/b", 9),
+            ("get", "http:99999:/a", 6),
+            ("set", "http://hub:80/a", 11),
+            ("get", "http:api", 6),
+            ("read", "modbus:1/coil/1", 10),
+            ("write", "modbus:1502:1/coils/9-3", 23),
+        ] {
+            match parse("packet", verb, object) {
+                OperationError::Object { at, .. } => assert_eq!(at, expected, "{object}"),
+                other => panic!("{object}: {other:?}"),
+            }
+        }
+        let text = parse("packet", "publish", "a/#/b").to_string();
         assert_eq!(
-            Operation::from_wire(abi::Kind::MqttPublish, 6, 1883, b"a/+"),
-            Err(OperationError::TopicWild)
+            text,
+            "`a/#/b`, character 3: `+` and `#` must stand alone between slashes, and `#` at the end"
         );
-        assert_eq!(
-            Operation::from_wire(abi::Kind::MqttPublish, 6, 1883, b"\xff"),
-            Err(OperationError::NotText)
-        );
+        assert_eq!(Operation::from_wire(Kind::MqttPublish, 6, 1883, b"a/+"), Err(OperationError::TopicWild));
+        assert_eq!(Operation::from_wire(Kind::MqttPublish, 6, 1883, b"\xff"), Err(OperationError::NotText));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_read_in_two_ways(
+            verb in proptest::sample::select(Verb::ALL),
+            object in "(mqtt:|http:|coap:|modbus:|tls:|client:|user:|tcp/|)[0-9]{0,3}:?[a-c/+#:\\\\ -]{0,12}",
+        ) {
+            if let Ok((_, operation)) = Operation::parse("packet", verb.as_str(), &object, 1883) {
+                let shown = operation.object_text();
+                let (_, again) = Operation::parse("packet", verb.as_str(), &shown, 1883).unwrap();
+                prop_assert_eq!((again.object_text(), again), (shown, operation));
+            }
+        }
     }
 }

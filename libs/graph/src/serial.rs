@@ -34,6 +34,18 @@ written_as!(
     |raw: String| crate::principal::mode_from_name(&raw)
 );
 written_as!(
+    /// A protocol as its name.
+    protocol: firewall_common::abi::Protocol as String,
+    |protocol: firewall_common::abi::Protocol| protocol.as_str().to_owned(),
+    |raw: String| firewall_common::abi::Protocol::from_name(&raw)
+);
+written_as!(
+    /// An action as its name.
+    action: firewall_common::abi::Action as String,
+    |action: firewall_common::abi::Action| action.as_str().to_owned(),
+    |raw: String| firewall_common::abi::Action::from_name(&raw)
+);
+written_as!(
     /// A reason as its name; `None` as an empty text.
     reason: Option<firewall_common::reason::Reason> as String,
     |reason: Option<firewall_common::reason::Reason>| reason.map_or("", firewall_common::reason::Reason::as_str).to_owned(),

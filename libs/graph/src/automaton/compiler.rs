@@ -9,15 +9,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use firewall_common::abi::RuleId;
 use firewall_common::precedence::RuleState;
 
+use super::runs::{Run, runs};
 use super::{Automaton, Level, Pattern, State, Step, TooComplex, TopicRule, strongest, winner};
 use crate::filter::Part;
 use crate::learning::SET_WORDS;
 
 /// What the automaton reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Request {
+pub(super) enum Reads {
+    Client,
     Topic,
     Filter,
+    /// What is no MQTT: `$` means nothing.
+    Request,
 }
 
 /// The question that a rule answers.
@@ -40,6 +44,10 @@ pub(super) enum Symbol<'a> {
     Set,
     /// Any levels, the last of which is such a word.
     SetBelow,
+    /// What stands before a user name.
+    User,
+    /// An address, as four levels of one hexadecimal digit each.
+    Address,
 }
 
 impl<'a> From<Part<'a>> for Symbol<'a> {
@@ -65,13 +73,20 @@ type Position = usize;
 /// The requested filter ended with `#` and the question is answered with yes.
 const DONE: Position = usize::MAX;
 
-/// Where a prefix can have come to. The start has wildcards that do not match `$`, so it is never the same state as a
-/// later one.
+/// Where a prefix can have come to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Places {
-    root: bool,
-    at: BTreeSet<(usize, Position)>,
+enum Places {
+    /// The start has wildcards that do not match `$`, so it is never the same state as a later one.
+    Lines { root: bool, at: BTreeSet<(usize, Position)> },
+    /// Addresses that begin with the digits read so far, of which `first` is the smallest; they belong to several runs.
+    Block { table: usize, depth: u32, first: u32 },
+    /// All addresses that begin so belong to this run.
+    Inside { table: usize, run: usize, depth: u32 },
 }
+
+/// Hexadecimal digits of an address.
+const DIGITS: u32 = 4;
+const NIBBLES: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
 
 #[derive(Clone, Copy)]
 enum Input<'a> {
@@ -80,6 +95,7 @@ enum Input<'a> {
     Other,
     Plus,
     Hash,
+    User,
 }
 
 pub(super) fn match_lines(rules: &[TopicRule]) -> Vec<Line<'_>> {
@@ -120,12 +136,24 @@ pub(super) fn parts(pattern: &Pattern) -> Vec<Symbol<'_>> {
             }
             symbols
         }
+        Pattern::User(name) => vec![Symbol::User, Symbol::Literal(name)],
+        Pattern::AnyUser => vec![Symbol::User, Symbol::Plus],
+        Pattern::Request { verb, route } => {
+            let verb = Symbol::Literal(verb.as_str());
+            std::iter::once(verb).chain(route.parts().map(Symbol::from)).collect()
+        }
+        Pattern::Registers { verb, registers } => {
+            let unit = registers.unit().map_or(Symbol::Plus, Symbol::Literal);
+            vec![Symbol::Literal(verb.as_str()), unit, Symbol::Literal(registers.area()), Symbol::Address]
+        }
     }
 }
 
 pub(super) struct Compiler<'a> {
     pub(super) lines: Vec<Line<'a>>,
-    pub(super) request: Request,
+    pub(super) reads: Reads,
+    /// Rules that end by themselves.
+    pub(super) brief: &'a BTreeSet<RuleId>,
     pub(super) first: u32,
     pub(super) cap: usize,
 }
@@ -135,66 +163,130 @@ impl Compiler<'_> {
         if self.lines.is_empty() {
             return Ok(Automaton::default());
         }
-        let start = Places { root: true, at: (0..self.lines.len()).map(|line| (line, 0)).collect() };
-        let mut numbers =
-            Numbers { first: self.first, cap: self.cap, known: BTreeMap::new(), queue: Vec::new() };
+        let start = Places::Lines { root: true, at: (0..self.lines.len()).map(|line| (line, 0)).collect() };
+        let mut numbers = Numbers {
+            first: self.first,
+            cap: self.cap,
+            known: BTreeMap::new(),
+            queue: Vec::new(),
+            tables: Vec::new(),
+        };
         let mut automaton = Automaton { start: numbers.of(start)?, ..Automaton::default() };
         let mut done = 0;
         while let Some(places) = numbers.queue.get(done).cloned() {
             let state = self.first + done as u32;
             done += 1;
-            let other = numbers.of(self.advance(&places, Input::Other))?;
-            for literal in self.literals(&places) {
-                let next = numbers.of(self.advance(&places, Input::Literal(literal)))?;
-                let as_other = if places.root && literal.starts_with('$') { 0 } else { other };
-                if next != as_other {
-                    automaton.steps.push(Step { state, level: Level::Literal(literal.to_owned()), next });
+            let mut steps = Vec::new();
+            let other = match &places {
+                Places::Lines { root, at } => self.follow(*root, at, &mut numbers, &mut steps)?,
+                Places::Block { table, depth, first } => numbers.split(*table, *depth, *first, &mut steps)?,
+                Places::Inside { depth: DIGITS, .. } => 0,
+                Places::Inside { table, run, depth } => {
+                    numbers.of(Places::Inside { table: *table, run: *run, depth: depth + 1 })?
                 }
-            }
-            if self.request == Request::Filter {
-                for (input, level) in [(Input::Plus, Level::Plus), (Input::Hash, Level::Hash)] {
-                    let next = numbers.of(self.advance(&places, input))?;
-                    if next != other {
-                        automaton.steps.push(Step { state, level, next });
-                    }
-                }
-            }
-            automaton.states.push(State { state, other, accept: self.accept(&places) });
+            };
+            automaton.steps.extend(steps.into_iter().map(|(level, next)| Step { state, level, next }));
+            automaton.states.push(State { state, other, accept: self.accept(&places, &numbers) });
         }
         Ok(automaton)
     }
 
-    fn literals(&self, places: &Places) -> BTreeSet<&str> {
+    /// The steps from a set of places, and where every other level leads.
+    fn follow(
+        &self,
+        root: bool,
+        at: &BTreeSet<(usize, Position)>,
+        numbers: &mut Numbers,
+        steps: &mut Vec<(Level, u32)>,
+    ) -> Result<u32, TooComplex> {
+        let mut next = |input| {
+            let places = self.advance(root, at, input, &mut numbers.tables);
+            numbers.of(places)
+        };
+        let other = next(Input::Other)?;
+        for literal in self.literals(at) {
+            let next = next(Input::Literal(literal))?;
+            let as_other = if self.reserved(root, literal) { 0 } else { other };
+            if next != as_other {
+                steps.push((Level::Literal(literal.to_owned()), next));
+            }
+        }
+        let special: &[(Input<'_>, Level)] = match self.reads {
+            Reads::Filter => &[(Input::Plus, Level::Plus), (Input::Hash, Level::Hash)],
+            Reads::Client if root => &[(Input::User, Level::User)],
+            Reads::Client | Reads::Topic | Reads::Request => &[],
+        };
+        for (input, level) in special {
+            let next = next(*input)?;
+            if next != other {
+                steps.push((level.clone(), next));
+            }
+        }
+        Ok(other)
+    }
+
+    /// Whether wildcards do not match this first level.
+    fn reserved(&self, root: bool, literal: &str) -> bool {
+        root && self.reads != Reads::Request && literal.starts_with('$')
+    }
+
+    fn literals(&self, at: &BTreeSet<(usize, Position)>) -> BTreeSet<&str> {
         let mut literals = BTreeSet::new();
-        for (line, position) in &places.at {
+        for (line, position) in at {
             match self.lines[*line].parts.get(*position) {
                 Some(Symbol::Literal(literal)) => literals.extend([*literal]),
                 Some(Symbol::Set | Symbol::SetBelow) => literals.extend(SET_WORDS),
-                Some(Symbol::Plus | Symbol::Hash) | None => {}
+                Some(Symbol::Plus | Symbol::Hash | Symbol::User | Symbol::Address) | None => {}
             }
         }
         literals
     }
 
-    fn advance(&self, places: &Places, input: Input<'_>) -> Places {
+    fn advance(
+        &self,
+        root: bool,
+        at: &BTreeSet<(usize, Position)>,
+        input: Input<'_>,
+        tables: &mut Vec<Table>,
+    ) -> Places {
+        let dollar = root && self.reads != Reads::Request;
         let step = |&(line, position): &(usize, Position)| {
-            let next = self.lines[line].advance(position, input, places.root);
+            let next = self.lines[line].advance(position, input, dollar);
             next.into_iter().flatten().map(move |position| (line, position))
         };
-        Places { root: false, at: places.at.iter().flat_map(step).collect() }
+        let at: BTreeSet<(usize, Position)> = at.iter().flat_map(step).collect();
+        let is_address = |(line, position): &&(usize, Position)| {
+            self.lines[*line].parts.get(*position) == Some(&Symbol::Address)
+        };
+        let lines: BTreeSet<usize> = at.iter().filter(is_address).map(|(line, _)| *line).collect();
+        if lines.is_empty() {
+            return Places::Lines { root: false, at };
+        }
+        let table = tables.iter().position(|table| table.lines == lines).unwrap_or_else(|| {
+            let rules: Vec<&TopicRule> = lines.iter().map(|line| self.lines[*line].rule).collect();
+            let runs = runs(&rules, |rule| self.brief.contains(&rule.rule));
+            tables.push(Table { lines, runs });
+            tables.len() - 1
+        });
+        Places::Block { table, depth: 0, first: 0 }
     }
 
     /// The rule that decides about what ends here.
-    fn accept(&self, places: &Places) -> RuleId {
+    fn accept(&self, places: &Places, numbers: &Numbers) -> RuleId {
+        let at = match places {
+            Places::Lines { root: true, .. } => return RuleId::default(),
+            Places::Lines { root: false, at } => at,
+            Places::Inside { table, run, depth: 0 | DIGITS } => {
+                return numbers.tables[*table].runs[*run].rule;
+            }
+            Places::Block { .. } | Places::Inside { .. } => return RuleId::default(),
+        };
         let ended = |question: Question| {
-            let lines = places.at.iter().filter(|(line, position)| self.lines[*line].ends(*position));
+            let lines = at.iter().filter(|(line, position)| self.lines[*line].ends(*position));
             let rules =
                 lines.map(|(line, _)| &self.lines[*line]).filter(move |line| line.question == question);
             rules.map(|line| line.rule).collect::<Vec<_>>()
         };
-        if places.root {
-            return RuleId::default();
-        }
         let clashes = ended(Question::Clash);
         let decisive = if clashes.is_empty() {
             winner(&[ended(Question::Match), ended(Question::Cover), ended(Question::Doubt)].concat())
@@ -207,11 +299,11 @@ impl Compiler<'_> {
 
 impl Line<'_> {
     /// Where a level leads; at most two places, where a word that sets something may be the last one or not.
-    fn advance(&self, position: Position, input: Input<'_>, root: bool) -> [Option<Position>; 2] {
+    fn advance(&self, position: Position, input: Input<'_>, dollar: bool) -> [Option<Position>; 2] {
         if position == DONE {
             return [None; 2];
         }
-        let reserved = |literal: &str| root && literal.starts_with('$');
+        let reserved = |literal: &str| dollar && literal.starts_with('$');
         let clashes = matches!(self.question, Question::Clash | Question::Doubt);
         let (stay, next) = (Some(position), Some(position + 1));
         let one = |place: Option<Position>| [place, None];
@@ -232,6 +324,8 @@ impl Line<'_> {
             }
             // `a/#` asks for `a` too.
             (Input::Hash, Some(Symbol::Plus) | None) => one(Some(DONE).filter(|_| clashes)),
+            (Input::User, Some(Symbol::User)) => one(next),
+            (Input::User, _) | (_, Some(Symbol::User | Symbol::Address)) => [None; 2],
             (Input::Other, Some(Symbol::Literal(_) | Symbol::Set) | None)
             | (Input::Literal(_) | Input::Plus, None)
             // Guards are not asked about requested filters.
@@ -245,17 +339,30 @@ impl Line<'_> {
     }
 }
 
+/// Rules that are about the same unit and area, and their runs.
+struct Table {
+    lines: BTreeSet<usize>,
+    runs: Vec<Run>,
+}
+
 /// Gives each set of places its number.
 struct Numbers {
     first: u32,
     cap: usize,
     known: BTreeMap<Places, u32>,
     queue: Vec<Places>,
+    tables: Vec<Table>,
 }
 
 impl Numbers {
     fn of(&mut self, places: Places) -> Result<u32, TooComplex> {
-        if places.at.is_empty() {
+        let places = self.settled(places);
+        let is_dead = match &places {
+            Places::Lines { at, .. } => at.is_empty(),
+            Places::Inside { table, run, .. } => self.tables[*table].runs[*run].rule == RuleId::default(),
+            Places::Block { .. } => false,
+        };
+        if is_dead {
             return Ok(0);
         }
         if let Some(number) = self.known.get(&places) {
@@ -269,4 +376,41 @@ impl Numbers {
         self.known.insert(places, number);
         Ok(number)
     }
+
+    /// A block in one run is inside of it.
+    fn settled(&self, places: Places) -> Places {
+        let Places::Block { table, depth, first } = places else { return places };
+        let last = first + width(depth) - 1;
+        let runs = &self.tables[table].runs;
+        let run = runs.iter().position(|run| u32::from(run.first) <= first && last <= u32::from(run.last));
+        run.map_or(places, |run| Places::Inside { table, run, depth })
+    }
+
+    /// The sixteen parts of a block; where most of them lead is left to every other level.
+    fn split(
+        &mut self,
+        table: usize,
+        depth: u32,
+        first: u32,
+        steps: &mut Vec<(Level, u32)>,
+    ) -> Result<u32, TooComplex> {
+        let mut nexts = [0; 16];
+        for (part, next) in (0..).zip(&mut nexts) {
+            let first = first + part * width(depth + 1);
+            *next = self.of(Places::Block { table, depth: depth + 1, first })?;
+        }
+        let count = |next: u32| nexts.iter().filter(|other| **other == next).count();
+        let other = nexts.into_iter().max_by_key(|next| count(*next)).unwrap_or(0);
+        for (nibble, next) in NIBBLES.into_iter().zip(nexts) {
+            if next != other {
+                steps.push((Level::Literal(nibble.to_owned()), next));
+            }
+        }
+        Ok(other)
+    }
+}
+
+/// How many addresses begin with the same digits.
+const fn width(depth: u32) -> u32 {
+    1 << (4 * (DIGITS - depth))
 }

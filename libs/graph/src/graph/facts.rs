@@ -9,7 +9,7 @@ use super::{Fact, Graph, Network, same_name};
 use crate::command::{Alarm, Event, Observation};
 use crate::edge::{Edge, EdgeId, Path, State};
 use crate::learning::Learning;
-use crate::operation::{Operation, Plane};
+use crate::operation::{Layer, Object, Operation, Plane};
 use crate::principal::{ADDRESSES_CAP, Hint, Place, Principal};
 use crate::time::Now;
 
@@ -105,7 +105,8 @@ impl Graph {
             | Kind::ModbusRead
             | Kind::ModbusWrite
             | Kind::TlsName
-            | Kind::MqttUser => {
+            | Kind::MqttUser
+            | Kind::LoginFailed => {
                 let cut = usize::from(fact.value.object_len) > OBJECT_CAP;
                 let operation = Operation::from_wire(kind, fact.key.edge.proto, fact.key.edge.port, object);
                 match operation {
@@ -224,18 +225,25 @@ impl Graph {
             Target::NewHost(addr) => Target::NewHost(addr),
         };
         let reason = Reason::from_code(fact.value.reason);
+        let is_known = about_the_model(reason)
+            || (reason == Some(Reason::ProtoChanged) && operation.layer() == Layer::Protocol);
         let (dst, new_host) = match target {
             Target::Known(id) => (id, None),
-            Target::NewHost(addr) if about_the_model(reason) => (PrincipalId::UNKNOWN, Some(addr)),
+            Target::NewHost(addr) if is_known && operation.layer() != Layer::Protocol => {
+                (PrincipalId::UNKNOWN, Some(addr))
+            }
             Target::NewHost(_) | Target::Nobody => {
                 let object = operation.object_text();
                 return self.note(fact, src, PrincipalId::UNKNOWN, Some(&operation), object, now);
             }
         };
         let mut path = Path { plane: Plane::Packet, src, dst, operation };
-        if !about_the_model(reason) {
+        if !is_known {
             let object = path.operation.object_text();
             return self.note(fact, src, dst, Some(&path.operation), object, now);
+        }
+        if path.operation.layer() == Layer::Protocol {
+            return self.observe_protocol(path, fact, now);
         }
         let judged = self.judge(&path, now);
         let known = judged.edge.filter(|_| new_host.is_none());
@@ -252,7 +260,7 @@ impl Graph {
             return;
         }
         match judged.row.outcome {
-            Outcome::Learn if reason == Some(Reason::Learned) => {
+            Outcome::Learn if reason == Some(Reason::Learned) || is_joined(&path.operation, reason) => {
                 if let Some(addr) = new_host {
                     let Some(host) = self.new_host(src, addr, now) else { return };
                     path.dst = host;
@@ -303,7 +311,7 @@ impl Graph {
         addr.is_link_local() || self.networks.iter().any(|network| network.contains(addr))
     }
 
-    fn note(
+    pub(super) fn note(
         &mut self,
         fact: &Fact,
         src: PrincipalId,
@@ -359,6 +367,11 @@ impl Graph {
             self.overflow(src, count, now);
         }
     }
+}
+
+/// Whether the kernel only asks because no single rule is about all addresses of a request.
+const fn is_joined(operation: &Operation, reason: Option<Reason>) -> bool {
+    matches!(operation.object, Object::Registers { .. }) && matches!(reason, Some(Reason::EdgeUnknown))
 }
 
 /// Whether a verdict with this reason says something about the model, rather than about a frame.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use firewall_common::abi::PrincipalId;
+use firewall_common::abi::{PrincipalId, Protocol};
 use firewall_common::precedence::{self, Mode, Row, RuleState};
 
 use super::Graph;
@@ -11,7 +11,7 @@ use crate::command::Topics;
 use crate::edge::{Edge, EdgeId, Path, Property, Standing, State, Stream};
 use crate::filter::Filter;
 use crate::learning::Guard;
-use crate::operation::{Client, Object, Verb};
+use crate::operation::{Layer, Name, Object, Verb};
 use crate::principal::{Kind, Principal};
 use crate::time::Now;
 
@@ -65,7 +65,7 @@ impl Graph {
     /// An edge that a person has decided about is not learned silently once the decision is over: for a source that
     /// learns, the kernel is told to ask.
     pub(crate) fn standing(&self, edge: &Edge, now: Now) -> Option<Standing> {
-        let guard = Standing { state: RuleState::Guarded, deadline: 0, counted: false };
+        let guard = Standing::plain(RuleState::Guarded);
         edge.state.rule(now).or_else(|| (edge.decided && self.learns(edge.path.src)).then_some(guard))
     }
 
@@ -82,7 +82,11 @@ impl Graph {
         let mut topics = Topics::default();
         for edge in self.messages(stream) {
             let Some(standing) = self.standing(edge, now) else { continue };
-            topics.add(&edge.path.operation, edge.id.rule(), standing.state);
+            topics.add(&edge.path.operation, edge.id.rule(), standing.state, standing.is_brief());
+        }
+        // A connection that speaks something else has no topics and no client ids.
+        if !topics.speaks_mqtt() || !may_speak(self.speaks(stream, now), Protocol::Mqtt) {
+            return topics;
         }
         let learns = self.learns(stream.src);
         if learns || topics.connect.iter().any(|rule| rule.pattern == Pattern::AnyClient) {
@@ -134,10 +138,10 @@ impl Graph {
     /// Client ids at a broker that belong to other principals, the dangerous ones first.
     fn clients_of_others(&self, stream: Stream) -> Vec<String> {
         let owned = |edge: &Edge| match &edge.path.operation.object {
-            Object::Client { port, id: Client::Exact(id) } if *port == stream.port && !id.is_empty() => {
+            Object::Client { port, id: Name::Exact(id) } if *port == stream.port && !id.is_empty() => {
                 Some((!self.is_dangerous(edge.path.src), edge.id, id.clone()))
             }
-            Object::Client { .. } | Object::Topic { .. } | Object::Port { .. } | Object::Ethertype(_) => None,
+            _ => None,
         };
         let mut clients: Vec<(bool, EdgeId, String)> = self
             .edges_to(stream.dst)
@@ -152,7 +156,7 @@ impl Graph {
     /// Whether a connection shows the client id of another principal.
     fn takes_client(&self, path: &Path) -> bool {
         match (&path.operation.object, path.stream()) {
-            (Object::Client { id: Client::Exact(id), .. }, Some(stream)) => {
+            (Object::Client { id: Name::Exact(id), .. }, Some(stream)) => {
                 self.clients_of_others(stream).contains(id)
             }
             (_, _) => false,
@@ -200,6 +204,9 @@ impl Graph {
         if src == Some(Mode::Guest) {
             return Property::GuestInside;
         }
+        if path.operation.layer() == Layer::Protocol {
+            return Property::Protocol;
+        }
         if self.takes_client(path) {
             return Property::ClientTaken;
         }
@@ -212,6 +219,11 @@ impl Graph {
         }
         if dst == Some(Mode::Outside) { Property::DestNew } else { Property::EdgeNotInModel }
     }
+}
+
+/// Whether a connection may speak a protocol; 0 is whatever it begins with.
+pub(crate) const fn may_speak(speaks: u16, protocol: Protocol) -> bool {
+    speaks == 0 || speaks & protocol.bit() != 0
 }
 
 fn pattern(guard: Guard) -> Pattern {

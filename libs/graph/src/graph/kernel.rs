@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firewall_common::abi::{PrincipalId, Protocol};
+use firewall_common::abi::PrincipalId;
 use firewall_common::precedence::{Mode, RuleState};
 
 use super::Graph;
@@ -11,7 +11,7 @@ use crate::command::{Alarm, Command, RuleSpec, Topics};
 use crate::decision::SiteMode;
 use crate::edge::{Edge, EdgeId, Standing, Stream};
 use crate::filter::Filter;
-use crate::operation::{Client, Object, Verb};
+use crate::operation::{Layer, Name, Object, Verb};
 use crate::principal::Place;
 use crate::time::{Left, Now};
 
@@ -23,7 +23,9 @@ const SLACK_NS: u64 = 2_000_000_000;
 pub(super) struct Told {
     principals: BTreeMap<PrincipalId, (Mode, bool, u64)>,
     edges: BTreeMap<EdgeId, Standing>,
+    /// Of every stream whose transport it holds.
     topics: BTreeMap<Stream, Topics>,
+    speaks: BTreeMap<Stream, u16>,
     site: Option<(bool, u64)>,
     /// Streams whose message rules may have changed.
     dirty: BTreeSet<Stream>,
@@ -103,12 +105,8 @@ impl Graph {
             self.untell_edge(&edge, now);
             return;
         };
-        let rule = RuleSpec {
-            deadline: want.deadline,
-            counted: want.counted,
-            ..RuleSpec::plain(id.rule(), want.state)
-        };
-        let (stream, key, is_transport) = (edge.path.stream(), edge.path.transport(), edge.is_transport());
+        let rule = rule_of(id, want);
+        let (stream, key, layer) = (edge.path.stream(), edge.path.transport(), edge.path.operation.layer());
         self.mark(
             edge.path.operation.verb,
             &edge.path.operation.object.clone(),
@@ -116,16 +114,20 @@ impl Graph {
             edge.path.dst,
         );
         self.told.edges.insert(id, want);
-        if is_transport {
-            let inspected = stream.filter(|stream| self.settings.mqtt_ports.contains(&stream.port));
-            if let Some(stream) = inspected {
-                self.put_topics(stream, now);
+        match layer {
+            Layer::Transport => {
+                let speaks = stream.map_or(0, |stream| self.speaks(stream, now));
+                if let Some(stream) = stream {
+                    self.told.speaks.insert(stream, speaks);
+                    self.put_topics(stream, now);
+                }
+                self.push(Command::PutEdge { key, rule, speaks });
             }
-            let speaks = if inspected.is_some() { Protocol::Mqtt } else { Protocol::Opaque }.bit();
-            self.push(Command::PutEdge { key, rule, speaks });
-        } else {
-            self.push(Command::PutRule { rule });
-            self.told.dirty.extend(stream);
+            Layer::Protocol => self.told.dirty.extend(stream),
+            Layer::Message => {
+                self.push(Command::PutRule { rule });
+                self.told.dirty.extend(stream);
+            }
         }
         if have.is_some_and(|have| have.counted) && !want.counted {
             self.push(Command::RemoveUses { id: id.rule() });
@@ -144,17 +146,26 @@ impl Graph {
         self.mark(edge.path.operation.verb, &edge.path.operation.object, edge.path.src, edge.path.dst);
         let Some(have) = self.told.edges.remove(&edge.id) else { return };
         let stream = edge.path.stream();
-        if edge.is_transport() {
-            if let Some(stream) = stream {
-                self.told.topics.remove(&stream);
-                self.told.dirty.remove(&stream);
+        match edge.path.operation.layer() {
+            Layer::Transport => {
+                if let Some(stream) = stream {
+                    self.told.topics.remove(&stream);
+                    self.told.speaks.remove(&stream);
+                    self.told.dirty.remove(&stream);
+                }
+                self.push(Command::RemoveEdge { key: edge.path.transport() });
             }
-            self.push(Command::RemoveEdge { key: edge.path.transport() });
-        } else {
-            if let Some(stream) = stream {
-                self.put_topics(stream, now);
+            Layer::Protocol => {
+                if let Some(stream) = stream {
+                    self.put_topics(stream, now);
+                }
             }
-            self.push(Command::RemoveRule { id: edge.id.rule() });
+            Layer::Message => {
+                if let Some(stream) = stream {
+                    self.put_topics(stream, now);
+                }
+                self.push(Command::RemoveRule { id: edge.id.rule() });
+            }
         }
         if have.counted {
             self.push(Command::RemoveUses { id: edge.id.rule() });
@@ -164,13 +175,8 @@ impl Graph {
     /// Marks the streams whose guards depend on this edge.
     pub(super) fn mark(&mut self, verb: Verb, object: &Object, src: PrincipalId, broker: PrincipalId) {
         let guards = match (object, verb) {
-            (Object::Client { id: Client::Exact(_), .. }, _) | (Object::Topic { .. }, Verb::Subscribe) => {
-                true
-            }
-            (
-                Object::Client { .. } | Object::Topic { .. } | Object::Port { .. } | Object::Ethertype(_),
-                _,
-            ) => false,
+            (Object::Client { id: Name::Exact(_), .. }, _) | (Object::Topic { .. }, Verb::Subscribe) => true,
+            (_, _) => false,
         };
         if guards {
             let others = self.told.topics.keys().filter(|stream| stream.dst == broker && stream.src != src);
@@ -195,28 +201,38 @@ impl Graph {
         }
     }
 
+    /// Tells what the connections of a transport may speak, and what they may say.
     fn put_topics(&mut self, stream: Stream, now: Now) {
         self.told.dirty.remove(&stream);
-        let transport = self.index.edges.get(&stream.path());
-        let held = transport.is_some_and(|id| self.told.edges.contains_key(id));
-        if !held || !self.settings.mqtt_ports.contains(&stream.port) {
+        let transport = self.index.edges.get(&stream.path()).copied();
+        let Some((id, standing)) = transport.and_then(|id| Some((id, *self.told.edges.get(&id)?))) else {
             return;
-        }
+        };
         let mut topics = self.topics(stream, now);
-        if self.told.topics.get(&stream) == Some(&topics) {
-            return;
+        let told = self.told.topics.entry(stream).or_default();
+        if *told != topics {
+            if !topics.fit() {
+                // Without guards the rules fit, or they would not be in the model: so everything is guarded.
+                topics.publish.retain(|rule| rule.rule != EdgeId::GUARD);
+                topics.guard(std::iter::once(Pattern::Filter(Filter::everything())));
+                self.alarm(Alarm::RulesTooComplex, stream.src, now);
+            }
+            if self.told.topics.get(&stream) != Some(&topics) {
+                self.told.topics.insert(stream, topics.clone());
+                self.push(Command::PutTopics { key: stream.path().transport(), topics });
+            }
         }
-        if !topics.fit() {
-            // Without guards the rules fit, or they would not be in the model: so everything is guarded.
-            topics.publish.retain(|rule| rule.rule != EdgeId::GUARD);
-            topics.guard(std::iter::once(Pattern::Filter(Filter::everything())));
-            self.alarm(Alarm::RulesTooComplex, stream.src, now);
-        }
-        if self.told.topics.get(&stream) != Some(&topics) {
-            self.told.topics.insert(stream, topics.clone());
-            self.push(Command::PutTopics { key: stream.path().transport(), topics });
+        let speaks = self.speaks(stream, now);
+        if self.told.speaks.insert(stream, speaks) != Some(speaks) {
+            let key = stream.path().transport();
+            self.push(Command::PutEdge { key, rule: rule_of(id, standing), speaks });
         }
     }
+}
+
+fn rule_of(id: EdgeId, standing: Standing) -> RuleSpec {
+    let Standing { state, deadline, counted, terms } = standing;
+    RuleSpec { id: id.rule(), state, deadline, counted, action: terms.action, limits: terms.limits() }
 }
 
 fn same(want: Option<Standing>, have: Option<Standing>) -> bool {
@@ -225,7 +241,8 @@ fn same(want: Option<Standing>, have: Option<Standing>) -> bool {
         (Some(want), Some(have)) => {
             let close = want.deadline.abs_diff(have.deadline) < SLACK_NS;
             let both_end = (want.deadline == 0) == (have.deadline == 0);
-            want.state == have.state && want.counted == have.counted && close && both_end
+            let alike = want.state == have.state && want.counted == have.counted && want.terms == have.terms;
+            alike && close && both_end
         }
         (Some(_), None) | (None, Some(_)) => false,
     }

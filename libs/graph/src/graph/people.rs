@@ -5,11 +5,19 @@ use firewall_common::precedence::RuleState;
 
 use super::{COUNTED_CAP, Graph, Spec};
 use crate::command::{Command, Event};
-use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, What};
+use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, Terms, What};
 use crate::edge::{Edge, EdgeId, Path, Ruling, State};
-use crate::operation::Operation;
+use crate::operation::{Layer, Operation};
 use crate::principal::parse_address;
 use crate::time::Now;
+
+/// What a person says about an edge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said {
+    pub(crate) answer: Answer,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) terms: Terms,
+}
 
 impl Graph {
     /// Decides about an edge. `rev` is that of the edge as it was shown.
@@ -27,8 +35,9 @@ impl Graph {
         if rev.is_some_and(|rev| rev < edge.rev) {
             return Err(Refused::Conflict(changed(edge)));
         }
-        self.check(&edge.path.clone(), id, answer, lifetime, now)?;
-        Ok(self.rule(id, answer, lifetime, author, false, now))
+        let said = Said { answer, lifetime, terms: Terms::NONE };
+        self.check(&edge.path.clone(), id, said, now)?;
+        Ok(self.rule(id, said, author, false, now))
     }
 
     /// Decides about an edge that need not exist yet.
@@ -47,7 +56,8 @@ impl Graph {
         let src = self.find_or_add(&spec.from, now)?;
         let decided = self.find_or_add(&spec.to, now).and_then(|dst| {
             let path = Path { plane, src, dst, operation };
-            let decided = self.decide_path(path, answer, lifetime, author, now);
+            let said = Said { answer, lifetime, terms: spec.terms };
+            let decided = self.decide_path(path, said, author, now);
             self.collect_outside(dst, now);
             decided
         });
@@ -74,8 +84,7 @@ impl Graph {
     pub(crate) fn decide_path(
         &mut self,
         path: Path,
-        answer: Answer,
-        lifetime: Lifetime,
+        said: Said,
         author: &Author,
         now: Now,
     ) -> Result<(DecisionId, EdgeId), Refused> {
@@ -87,9 +96,9 @@ impl Graph {
             return Err(Refused::TooMany("The model is full; remove edges first".to_owned()));
         }
         let id = known.unwrap_or(EdgeId(self.next_edge));
-        self.check(&path, id, answer, lifetime, now)?;
+        self.check(&path, id, said, now)?;
         let id = self.edge_at(path, now);
-        Ok((self.rule(id, answer, lifetime, author, known.is_none(), now), id))
+        Ok((self.rule(id, said, author, known.is_none(), now), id))
     }
 
     /// Puts an edge into the model as if it had been learned; for what is brought back from a text.
@@ -98,7 +107,8 @@ impl Graph {
             return Err(Refused::TooMany("The model is full; remove edges first".to_owned()));
         }
         let id = self.index.edges.get(&path).copied().unwrap_or(EdgeId(self.next_edge));
-        self.check(&path, id, Answer::Allow, Lifetime::Always, now)?;
+        let said = Said { answer: Answer::Allow, lifetime: Lifetime::Always, terms: Terms::NONE };
+        self.check(&path, id, said, now)?;
         let id = self.edge_at(path, now);
         self.set_state(id, State::Learned, now);
         self.save_edge(id, now);
@@ -230,15 +240,21 @@ impl Graph {
     }
 
     /// What must hold before anything is changed.
-    fn check(
-        &self,
-        path: &Path,
-        id: EdgeId,
-        answer: Answer,
-        lifetime: Lifetime,
-        now: Now,
-    ) -> Result<(), Refused> {
+    fn check(&self, path: &Path, id: EdgeId, said: Said, now: Now) -> Result<(), Refused> {
+        let Said { answer, lifetime, terms } = said;
         lifetime.check(now)?;
+        terms.check(&path.operation, answer)?;
+        let layer = path.operation.layer();
+        if layer == Layer::Protocol && matches!(lifetime, Lifetime::Uses(_)) {
+            let message =
+                "What a connection speaks is allowed for a time, or always; count its uses at the port";
+            return Err(Refused::Invalid(message.to_owned()));
+        }
+        if answer == Answer::Allow && self.mixes_protocols(path, now) {
+            let message =
+                "A connection speaks MQTT or something else, never both; remove what is allowed first";
+            return Err(Refused::Invalid(message.to_owned()));
+        }
         if lifetime.uses().is_some() {
             let counted = |edge: &&Edge| {
                 edge.id != id && edge.state.ruling().is_some_and(|ruling| ruling.uses_left.is_some())
@@ -247,13 +263,13 @@ impl Graph {
                 return Err(Refused::TooMany("Too many decisions with counted uses".to_owned()));
             }
         }
-        let Some(stream) = path.stream().filter(|_| path.operation.is_message()) else { return Ok(()) };
+        let Some(stream) = path.stream().filter(|_| layer == Layer::Message) else { return Ok(()) };
         let mut topics = self.topics(stream, now);
         let state = match answer {
             Answer::Allow => RuleState::Allowed,
             Answer::Deny => RuleState::Denied,
         };
-        topics.add(&path.operation, id.rule(), state);
+        topics.add(&path.operation, id.rule(), state, lifetime != Lifetime::Always);
         if topics.fit() {
             return Ok(());
         }
@@ -262,21 +278,18 @@ impl Graph {
         ))
     }
 
-    fn rule(
-        &mut self,
-        id: EdgeId,
-        answer: Answer,
-        lifetime: Lifetime,
-        author: &Author,
-        created: bool,
-        now: Now,
-    ) -> DecisionId {
+    fn rule(&mut self, id: EdgeId, said: Said, author: &Author, created: bool, now: Now) -> DecisionId {
+        let Said { answer, lifetime, terms } = said;
         let before = Box::new(self.edges.get(&id).expect("the caller has found or made it").clone());
-        let ruling = Ruling::new(self.next_decision(), author.clone(), lifetime, now);
+        let mut ruling = Ruling { terms, ..Ruling::new(self.next_decision(), author.clone(), lifetime, now) };
+        if before.path.operation.layer() == Layer::Protocol {
+            // The kernel counts uses of edges and rules; once is a time here.
+            ruling.uses_left = None;
+        }
         let uses = ruling.uses_left;
         let (state, what) = match answer {
-            Answer::Allow => (State::Allowed(ruling), What::Allow { before, created, lifetime }),
-            Answer::Deny => (State::Denied(ruling), What::Deny { before, created, lifetime }),
+            Answer::Allow => (State::Allowed(ruling), What::Allow { before, created, lifetime, terms }),
+            Answer::Deny => (State::Denied(ruling), What::Deny { before, created, lifetime, terms }),
         };
         self.asked_uses.remove(&id);
         self.forget_deadline(id);

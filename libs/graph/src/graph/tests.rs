@@ -9,7 +9,7 @@ use firewall_common::reason::{Reason, Verdict};
 use super::{Fact, Graph, Patch, Spec};
 use crate::automaton::{Automaton, Compiled, Level};
 use crate::command::{Alarm, Command, Event, RuleSpec};
-use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused};
+use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, Terms};
 use crate::edge::{Edge, EdgeId};
 use crate::principal::Place;
 use crate::record::{Record, RecordKey};
@@ -225,7 +225,7 @@ impl Site {
 
     fn write(&mut self, spec: [&str; 4], answer: Answer) -> Result<EdgeId, Refused> {
         let [from, to, verb, object] = spec.map(str::to_owned);
-        let spec = Spec { from, to, plane: "packet".into(), verb, object };
+        let spec = Spec { from, to, plane: "packet".into(), verb, object, terms: Terms::NONE };
         let decided = self.graph.decide_spec(&spec, answer, Lifetime::Always, &owner(), self.now);
         self.execute();
         decided.map(|(_, edge)| edge)

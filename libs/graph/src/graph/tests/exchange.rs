@@ -94,3 +94,20 @@ state = "allowed"
     assert_eq!(site.graph.import("version = ", true, &owner(), site.now).unwrap_err()[0].line, 1);
     assert_eq!(site.graph.import("version = 2", true, &owner(), site.now).unwrap_err().len(), 1);
 }
+
+#[test]
+fn what_is_stored_otherwise_than_written_is_no_change_the_second_time() {
+    let mut site = home();
+    let text = r#"version = 1
+
+[[principal]]
+mac = "02:00:00:00:00:03"
+name = " Lamp\t"
+room = ""
+description = "  under  the stairs "
+"#;
+    assert_eq!(site.graph.import(text, false, &owner(), site.now).unwrap().changes.len(), 1);
+    assert_eq!(site.graph.import(text, false, &owner(), site.now).unwrap().changes, [""; 0]);
+    let twice = format!("{text}\n[[principal]]\nmac = \"02:00:00:00:00:03\"\nroom = \"Hall\"\n");
+    assert_eq!(site.graph.import(&twice, true, &owner(), site.now).unwrap_err()[0].line, 9);
+}

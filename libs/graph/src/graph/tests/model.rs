@@ -124,6 +124,7 @@ proptest! {
                         plane: "packet".into(),
                         verb: verb.into(),
                         object: text.into(),
+                        terms: Terms::NONE,
                     };
                     let (decision, _) =
                         site.graph.decide_spec(&spec, answer, lifetime, &owner(), site.now).unwrap();
