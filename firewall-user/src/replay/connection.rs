@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 
 use firewall_common::{
     abi::Protocol,
+    reason::Reason,
     wire::{
         Sender,
         frame::{Frame, tcp},
     },
 };
+use graph::operation::Verb;
 
 use super::{
     order::{Gap, InOrder},
@@ -220,7 +222,16 @@ impl Connection {
             }
             Guess::More => Protocol::Opaque,
         };
+        let midstream = self.midstream;
         self.client = Some(client);
+        if midstream && protocol == Protocol::Opaque {
+            // Nobody can say what this goes on with.
+            told.push((client, What::Stop { protocol, reason: Reason::Midstream, midstream }));
+            self.stop(protocol);
+            return;
+        }
+        let object = format!("tcp/{} {}", port(1 - client), protocol.as_str());
+        told.push((client, What::Connection { protocol, verb: Verb::Connect, object, midstream }));
         self.state = State::Speaks(protocol, Speech::of(protocol));
         for (from, bytes) in waiting {
             self.say(from, &bytes, told);
@@ -236,10 +247,14 @@ impl Connection {
         if let Err(reason) = result {
             let protocol = *protocol;
             told.push((from, What::Stop { protocol, reason, midstream: self.midstream }));
-            self.state = State::Stopped(protocol);
-            self.ends[0].order.lose();
-            self.ends[1].order.lose();
+            self.stop(protocol);
         }
+    }
+
+    fn stop(&mut self, protocol: Protocol) {
+        self.state = State::Stopped(protocol);
+        self.ends[0].order.lose();
+        self.ends[1].order.lose();
     }
 
     /// What the connection speaks, once that is known.

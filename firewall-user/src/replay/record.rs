@@ -33,6 +33,15 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum What {
+    /// A connection has shown what it speaks; `src` is its client.
+    Connection {
+        #[serde(serialize_with = "protocol_name")]
+        protocol: Protocol,
+        verb: Verb,
+        /// As an edge of the graph has it: `tcp/1883 mqtt`.
+        object: String,
+        midstream: bool,
+    },
     /// An operation, or a message that is none (`verb` and `object` are null).
     Message(Message),
     /// A frame does not pass because of its headers.
@@ -93,7 +102,7 @@ impl Record {
         match &self.what {
             What::Message(message) => message.verb.is_some(),
             What::Frame { .. } => false,
-            What::Stop { .. } | What::Gap => true,
+            What::Connection { .. } | What::Stop { .. } | What::Gap => true,
         }
     }
 }
@@ -107,6 +116,9 @@ impl fmt::Display for Record {
         }
         match what {
             What::Frame { reason } => write!(f, "STOP {}", reason.as_str()),
+            What::Connection { verb, object, midstream, .. } => {
+                write!(f, "{} {object}{}", verb.as_str(), middle(*midstream))
+            }
             What::Message(message) => message.fmt(f),
             What::Stop { protocol, reason, midstream } => {
                 write!(f, "{}{} STOP {}", protocol.as_str(), middle(*midstream), reason.as_str())

@@ -55,6 +55,7 @@ impl Summary {
             What::Stop { reason, .. } => *self.streams_stopped.entry(*reason).or_default() += 1,
             What::Frame { reason } => *self.frames_stopped.entry(*reason).or_default() += 1,
             What::Gap => self.gaps += 1,
+            What::Connection { .. } => {}
         }
     }
 

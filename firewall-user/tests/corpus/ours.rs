@@ -1,0 +1,147 @@
+//! Our reading of a capture: what `edgeward replay --json` prints.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::message::{Message, join};
+
+/// A line of the output.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line {
+    Message {
+        frame: u64,
+        protocol: String,
+        message: String,
+        part: u16,
+        object: Option<String>,
+        verb: Option<String>,
+        fields: Map<String, Value>,
+    },
+    Connection {
+        frame: u64,
+        protocol: String,
+    },
+    Stop {
+        frame: u64,
+        reason: String,
+    },
+    Frame {
+        frame: u64,
+        reason: String,
+    },
+    Gap {
+        frame: u64,
+    },
+    Summary {
+        packets: u64,
+        packets_per_second: u64,
+    },
+}
+
+/// What nothing passes of, and why.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) frame: u64,
+    /// Whether it ends the whole connection, or one frame.
+    pub(crate) connection: bool,
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) stops: Vec<Stop>,
+    pub(crate) packets: u64,
+    pub(crate) packets_per_second: u64,
+    pub(crate) took: Duration,
+}
+
+/// Replays a capture with the program that people use.
+pub(crate) fn read(capture: &Path) -> Reading {
+    let begun = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_edgeward"))
+        .args(["--json", "replay"])
+        .arg(capture)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program was built for this test");
+    let output = BufReader::new(child.stdout.take().expect("a piped output is there"));
+    let mut reading = Reading::default();
+    let mut draft = None;
+    for line in output.lines() {
+        let line = line.expect("JSON is text");
+        let line = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        take(line, &mut draft, &mut reading);
+    }
+    let status = child.wait().expect("a child can be waited for");
+    assert!(status.success(), "{}: {status}", capture.display());
+    reading.took = begun.elapsed();
+    reading
+}
+
+/// A message of which more parts may follow.
+struct Draft {
+    protocol: &'static str,
+    frame: u64,
+    name: String,
+    objects: Vec<String>,
+    /// The user of a CONNECT, which is no operation.
+    user: Option<String>,
+}
+
+impl Draft {
+    fn finish(mut self) -> Message {
+        self.objects.extend(self.user);
+        let text = join(&self.name, self.objects.iter().map(String::as_str));
+        Message { protocol: self.protocol, frame: self.frame, text }
+    }
+}
+
+fn take(line: Line, draft: &mut Option<Draft>, reading: &mut Reading) {
+    if !matches!(line, Line::Message { part: 1.., .. }) {
+        reading.messages.extend(draft.take().map(Draft::finish));
+    }
+    match line {
+        Line::Message { fields, .. } if fields.contains_key("unfinished") => {}
+        Line::Message { frame, protocol, message, part: 0, object, verb, fields } => {
+            let user = fields.get("user").and_then(Value::as_str).filter(|user| !user.is_empty());
+            if let Some((protocol, name)) = compared(&protocol, message, verb) {
+                let (objects, user) = (Vec::from_iter(object), user.map(str::to_owned));
+                *draft = Some(Draft { protocol, frame, name, objects, user });
+            }
+        }
+        Line::Message { object, .. } => {
+            if let Some(draft) = draft {
+                draft.objects.extend(object);
+            }
+        }
+        // Another protocol than the one of the edge: `proto.changed`.
+        Line::Connection { frame, protocol } if protocol == "opaque" => {
+            reading.stops.push(Stop { frame, connection: true, reason: protocol });
+        }
+        Line::Connection { .. } => {}
+        Line::Stop { frame, reason } => reading.stops.push(Stop { frame, connection: true, reason }),
+        Line::Frame { frame, reason } => reading.stops.push(Stop { frame, connection: false, reason }),
+        Line::Gap { frame } => reading.stops.push(Stop { frame, connection: true, reason: "gap".to_owned() }),
+        Line::Summary { packets, packets_per_second } => {
+            reading.packets = packets;
+            reading.packets_per_second = packets_per_second;
+        }
+    }
+}
+
+/// The protocol and name under which a message is compared, if it is.
+fn compared(protocol: &str, message: String, _verb: Option<String>) -> Option<(&'static str, String)> {
+    match protocol {
+        "mqtt" => Some(("mqtt", message)),
+        _ => None,
+    }
+}
