@@ -24,6 +24,10 @@ pub mod event;
 pub mod firewall;
 pub mod mqtt;
 
+// What attacks it, and what goes wrong there.
+pub mod loss;
+pub mod raw;
+
 // What is shown and measured there.
 pub mod expect;
 pub mod measure;

@@ -104,7 +104,7 @@ impl Device {
     }
 
     /// That of the firewall's port.
-    fn port_mac(self) -> String {
+    pub fn port_mac(self) -> String {
         format!("02:ed:9e:00:00:{:02x}", self.number())
     }
 

@@ -8,16 +8,24 @@
 //! product, and shows that the fuzzer would have found it.
 
 // How bytes are handed to a codec.
+mod codec;
 mod input;
 mod machine;
 
 // The targets.
+mod coap;
+mod datagram;
 mod dhcp;
+mod dns;
 mod essential;
 mod filter;
 mod frame;
+mod http;
 mod import;
+mod modbus;
 mod mqtt;
+mod ssdp;
+mod tls;
 
 /// A parser and what holds for it.
 #[derive(Clone, Copy)]
@@ -30,12 +38,21 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "coap", check: coap::check },
     Target { name: "dhcp", check: dhcp::check },
+    Target { name: "dns", check: dns::check },
+    Target { name: "dtls", check: datagram::check_dtls },
     Target { name: "essential", check: essential::check },
     Target { name: "filter", check: filter::check },
     Target { name: "frame", check: frame::check },
+    Target { name: "http", check: http::check },
     Target { name: "import", check: import::check },
+    Target { name: "modbus", check: modbus::check },
     Target { name: "mqtt", check: mqtt::check },
+    Target { name: "ntp", check: datagram::check_ntp },
+    Target { name: "quic", check: datagram::check_quic },
+    Target { name: "ssdp", check: ssdp::check },
+    Target { name: "tls", check: tls::check },
 ];
 
 /// The target with this name.

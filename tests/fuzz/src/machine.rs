@@ -21,6 +21,11 @@ pub(crate) trait Machine: Copy + PartialEq + Debug {
 
     /// A segment ends here and its state is put away.
     fn cut(&mut self) {}
+
+    /// A datagram ends here.
+    fn finish(&mut self, _said: &mut impl FnMut(Event, Self::Said)) -> Event {
+        Event::More
+    }
 }
 
 /// What was said, each with the offset of its last byte; the reading ends at the first wrong byte.
@@ -75,7 +80,9 @@ fn read<M: Machine>(
         }
         machine.cut();
     }
-    Transcript { said, wrong: None, machine }
+    let event = machine.finish(&mut |event, what| said.push((at, event, what)));
+    let wrong = matches!(event, Event::Wrong(_)).then_some(at);
+    Transcript { said, wrong, machine }
 }
 
 /// Sizes of pieces without end, most of them small.
