@@ -3,6 +3,8 @@ use crate::filter::Part;
 use crate::filter::tests::{filters, matches, topics};
 use proptest::prelude::*;
 
+mod requests;
+
 /// Runs an automaton as the kernel does.
 fn run(automaton: &Automaton, levels: &[Level]) -> RuleId {
     let mut state = automaton.start;
