@@ -2,7 +2,7 @@
 
 use firewall_common::abi::Protocol;
 use firewall_common::precedence::{Outcome, RuleState};
-use firewall_common::reason::Reason;
+use firewall_common::reason::{Reason, Verdict};
 
 use super::{Fact, Graph};
 use crate::command::Event;
@@ -93,7 +93,9 @@ impl Graph {
         let passes = self.edge_with(&stream.path()).is_some_and(|transport| transport.passes(now));
         let row = self.row(path.src, path.dst, RuleState::Absent);
         let speaks = self.speaks(stream, now);
-        let is_first = passes && (speaks == 0 || speaks == protocol.bit());
+        let went_on =
+            matches!(Verdict::from_code(fact.value.verdict), Some(Verdict::Forwarded | Verdict::Audit));
+        let is_first = passes && went_on && (speaks == 0 || speaks == protocol.bit());
         let learns = matches!(row.outcome, Outcome::Learn) && self.learns(path.src);
         if self.mixes_protocols(&path, now) {
             return self.pend(path, fact, now);

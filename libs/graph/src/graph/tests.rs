@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use firewall_common::abi::{Addr, EdgeKey, Kind, OBJECT_CAP, Observed, ObservedKey, PrincipalId, RuleId};
+use firewall_common::abi::{
+    Addr, EdgeKey, Kind, OBJECT_CAP, Observed, ObservedKey, PrincipalId, Protocol, RuleId,
+};
 use firewall_common::precedence::{End, Mode, Outcome, RuleState, decide};
 use firewall_common::reason::{Reason, Verdict};
 
@@ -11,6 +13,7 @@ use crate::automaton::{Automaton, Compiled, Level};
 use crate::command::{Alarm, Command, Event, RuleSpec};
 use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, Terms};
 use crate::edge::{Edge, EdgeId};
+use crate::operation::Layer;
 use crate::principal::Place;
 use crate::record::{Record, RecordKey};
 use crate::settings::Settings;
@@ -23,6 +26,7 @@ mod hostile;
 mod learning;
 mod model;
 mod principals;
+mod protocols;
 mod restart;
 
 const SECOND: u64 = 1_000_000_000;
@@ -46,6 +50,7 @@ struct Kernel {
     macs: BTreeMap<([u8; 6], u16), (u32, PrincipalId)>,
     hosts: BTreeMap<[u8; 16], PrincipalId>,
     edges: BTreeMap<[u32; 4], RuleSpec>,
+    speaks: BTreeMap<[u32; 4], u16>,
     topics: BTreeMap<[u32; 4], Compiled>,
     rules: BTreeMap<u32, RuleSpec>,
     uses: BTreeMap<u32, u32>,
@@ -159,7 +164,7 @@ impl Site {
     fn attempt(&mut self, attempt: &Try) -> bool {
         let verdict = self.kernel.judge(attempt, self.now);
         self.scan();
-        verdict != Verdict::Dropped
+        !matches!(verdict, Verdict::Dropped | Verdict::Reset)
     }
 
     /// Hands all entries of `OBSERVED` and `USES` to the graph, as the daemon does now and then.
@@ -187,6 +192,19 @@ impl Site {
 
     fn subscribe(&mut self, src: PrincipalId, dst: PrincipalId, filter: &str) -> bool {
         self.attempt(&Try { src, dst: Ok(dst), kind: Kind::MqttSubscribe, port: MQTT, object: filter.into() })
+    }
+
+    /// Whether the first bytes of a connection may be of this protocol.
+    fn speak(&mut self, src: PrincipalId, dst: PrincipalId, port: u16, protocol: &str) -> bool {
+        self.attempt(&Try { src, dst: Ok(dst), kind: Kind::Speaks, port, object: protocol.into() })
+    }
+
+    fn request(&mut self, src: PrincipalId, dst: PrincipalId, kind: Kind, port: u16, object: &str) -> bool {
+        self.attempt(&Try { src, dst: Ok(dst), kind, port, object: object.into() })
+    }
+
+    fn open_port(&mut self, src: PrincipalId, dst: PrincipalId, port: u16) -> bool {
+        self.attempt(&Try { src, dst: Ok(dst), kind: Kind::Transport, port, object: String::new() })
     }
 
     fn reach(&mut self, src: PrincipalId, addr: [u8; 4], port: u16) -> bool {
@@ -254,10 +272,18 @@ impl Site {
             );
             assert!(principals.contains_key(&edge.path.src) && principals.contains_key(&edge.path.dst));
             // The kernel holds what the model says, and nothing else.
-            let held = if edge.is_transport() {
-                self.kernel.edges.get(&edge_key(edge.path.transport()))
-            } else {
-                self.kernel.rules.get(&edge.id.0)
+            let key = edge_key(edge.path.transport());
+            let held = match edge.path.operation.layer() {
+                Layer::Transport => self.kernel.edges.get(&key),
+                Layer::Message => self.kernel.rules.get(&edge.id.0),
+                Layer::Protocol => {
+                    let bit = edge.path.operation.protocol().map_or(0, Protocol::bit);
+                    if let Some(speaks) = self.kernel.speaks.get(&key) {
+                        assert!(!edge.passes(self.now) || speaks & bit != 0, "{edge:?}");
+                        assert!(edge.answer() != Some(Answer::Deny) || speaks & bit == 0, "{edge:?}");
+                    }
+                    continue;
+                }
             };
             let standing = self.graph.standing(edge, self.now).map(|standing| standing.state);
             let alive = held.filter(|rule| rule.deadline == 0 || rule.deadline > self.now.boot_ns);
@@ -347,12 +373,14 @@ impl Kernel {
             Command::RemoveHost { addr } => {
                 self.hosts.remove(&addr.0).expect("only what is there is removed");
             }
-            Command::PutEdge { key, rule, .. } => {
+            Command::PutEdge { key, rule, speaks } => {
                 self.edges.insert(edge_key(*key), *rule);
+                self.speaks.insert(edge_key(*key), *speaks);
             }
             Command::RemoveEdge { key } => {
                 self.edges.remove(&edge_key(*key)).expect("only what is there is removed");
                 self.topics.remove(&edge_key(*key));
+                self.speaks.remove(&edge_key(*key));
             }
             Command::PutTopics { key, topics } => {
                 self.topics.insert(edge_key(*key), topics.compile(1).unwrap());
@@ -399,20 +427,51 @@ impl Kernel {
     }
 
     fn rule(&mut self, attempt: &Try, dst: PrincipalId, now: Now) -> RuleState {
-        let transport = EdgeKey { src: attempt.src, dst, port: attempt.port, proto: 6, kind: 0 };
-        if attempt.kind == Kind::Transport {
+        let transport = EdgeKey { kind: 0, ..attempt.key(dst) };
+        if matches!(attempt.kind, Kind::Transport | Kind::Speaks) {
             let rule = self.edges.get(&edge_key(transport)).copied();
             return rule.map_or(RuleState::Absent, |rule| self.hold(rule, now));
         }
         let Some(compiled) = self.topics.get(&edge_key(transport)) else { return RuleState::Absent };
+        let object = attempt.object.as_str();
+        let (path, host) = object.split_once(' ').unwrap_or((object, ""));
+        let request = |verb| {
+            let levels = path[1..].split('/').filter(|_| path != "/");
+            run_request(&compiled.publish, &[verb, host].into_iter().chain(levels).collect::<Vec<_>>())
+        };
         let id = match attempt.kind {
             Kind::MqttConnect => run(&compiled.connect, &[attempt.object.as_str()], false),
             Kind::MqttPublish => run(&compiled.publish, &levels(&attempt.object), false),
             Kind::MqttSubscribe => run(&compiled.subscribe, &levels(&attempt.object), true),
+            Kind::HttpGet | Kind::CoapGet => request("get"),
+            Kind::HttpSet | Kind::CoapSet => request("set"),
+            Kind::CoapObserve => request("subscribe"),
+            Kind::TlsName => run_request(&compiled.connect, &[object]),
+            Kind::ModbusRead => match run_range(&compiled.publish, object) {
+                Some(rule) => rule,
+                None => return RuleState::Guarded,
+            },
             _ => RuleId(0),
         };
         let rule = self.rules.get(&id.0).copied();
         rule.map_or(RuleState::Absent, |rule| self.hold(rule, now))
+    }
+
+    /// What is told of the first bytes of a connection; nothing if they are as the edge says.
+    fn hear(&self, attempt: &Try, dst: PrincipalId, state: RuleState) -> Option<(Verdict, Reason)> {
+        if !matches!(state, RuleState::Learned | RuleState::Allowed) {
+            return Some((Verdict::Dropped, Reason::EdgeUnknown));
+        }
+        let transport = EdgeKey { kind: 0, ..attempt.key(dst) };
+        let bit = Protocol::from_name(&attempt.object).expect("a protocol").bit();
+        match self.speaks.get(&edge_key(transport)).copied().unwrap_or(0) {
+            0 => Some((Verdict::Forwarded, Reason::InModel)),
+            speaks if speaks & bit != 0 => None,
+            _ => match decide(self.end(attempt.src), self.end(dst), RuleState::Absent).outcome {
+                Outcome::Learn => Some((Verdict::Forwarded, Reason::Learned)),
+                Outcome::Pass | Outcome::Stop(_) => Some((Verdict::Reset, Reason::ProtoChanged)),
+            },
+        }
     }
 
     fn judge(&mut self, attempt: &Try, now: Now) -> Verdict {
@@ -421,13 +480,20 @@ impl Kernel {
             Err(addr) => (PrincipalId::UNKNOWN, addr),
         };
         let state = self.rule(attempt, dst, now);
-        let (verdict, reason) = match decide(self.end(attempt.src), self.end(dst), state).outcome {
-            Outcome::Pass => return Verdict::Forwarded,
-            Outcome::Learn => (Verdict::Forwarded, Reason::Learned),
-            Outcome::Stop(reason) if self.monitor => (Verdict::Audit, reason),
-            Outcome::Stop(reason) => (Verdict::Dropped, reason),
+        let (verdict, reason) = if attempt.kind == Kind::Speaks {
+            match self.hear(attempt, dst, state) {
+                Some(heard) => heard,
+                None => return Verdict::Forwarded,
+            }
+        } else {
+            match decide(self.end(attempt.src), self.end(dst), state).outcome {
+                Outcome::Pass => return Verdict::Forwarded,
+                Outcome::Learn => (Verdict::Forwarded, Reason::Learned),
+                Outcome::Stop(reason) if self.monitor => (Verdict::Audit, reason),
+                Outcome::Stop(reason) => (Verdict::Dropped, reason),
+            }
         };
-        let edge = EdgeKey { src: attempt.src, dst, port: attempt.port, proto: 6, kind: attempt.kind as u8 };
+        let edge = attempt.key(dst);
         let mut object = [0; OBJECT_CAP];
         object[..attempt.object.len()].copy_from_slice(attempt.object.as_bytes());
         let entry = self.observed.entry(format!("{attempt:?}")).or_insert_with(|| {
@@ -454,6 +520,14 @@ impl Kernel {
     }
 }
 
+impl Try {
+    fn key(&self, dst: PrincipalId) -> EdgeKey {
+        let coap = matches!(self.kind, Kind::CoapGet | Kind::CoapSet | Kind::CoapObserve);
+        let proto = if coap { 17 } else { 6 };
+        EdgeKey { src: self.src, dst, port: self.port, proto, kind: self.kind as u8 }
+    }
+}
+
 fn levels(topic: &str) -> Vec<&str> {
     topic.split('/').collect()
 }
@@ -472,4 +546,33 @@ fn run(automaton: &Automaton, levels: &[&str], filter: bool) -> RuleId {
         state = step.map_or(if reserved { 0 } else { other }, |step| step.next);
     }
     automaton.states.iter().find(|entry| entry.state == state).map_or(RuleId(0), |entry| entry.accept)
+}
+
+fn walk(automaton: &Automaton, levels: &[&str]) -> u32 {
+    levels.iter().fold(automaton.start, |state, level| {
+        let level = Level::Literal((*level).to_owned());
+        let step = automaton.steps.iter().find(|step| step.state == state && step.level == level);
+        let other = automaton.states.iter().find(|entry| entry.state == state).map_or(0, |entry| entry.other);
+        step.map_or(other, |step| step.next)
+    })
+}
+
+fn accept(automaton: &Automaton, state: u32) -> RuleId {
+    automaton.states.iter().find(|entry| entry.state == state).map_or(RuleId(0), |entry| entry.accept)
+}
+
+fn run_request(automaton: &Automaton, levels: &[&str]) -> RuleId {
+    accept(automaton, walk(automaton, levels))
+}
+
+/// `1/holding/3-5`; none if the ends lead apart.
+fn run_range(automaton: &Automaton, object: &str) -> Option<RuleId> {
+    let [unit, area, range] = levels(object)[..] else { panic!("not a range: {object}") };
+    let (first, last) = range.split_once('-').expect("a range");
+    let end = |address: &str| {
+        let digits = format!("{:04x}", address.parse::<u16>().unwrap());
+        let digits = (0..4).map(|at| &digits[at..=at]);
+        walk(automaton, &["read", unit, area].into_iter().chain(digits).collect::<Vec<_>>())
+    };
+    (end(first) == end(last)).then(|| accept(automaton, end(first)))
 }

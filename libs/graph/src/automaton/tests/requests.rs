@@ -105,8 +105,7 @@ proptest! {
 }
 
 /// Where ranges begin and end: on both sides of every digit.
-const MARKS: [u16; 16] =
-    [0, 1, 9, 14, 15, 16, 17, 31, 32, 255, 256, 257, 4_095, 4_096, 65_534, 65_535];
+const MARKS: [u16; 16] = [0, 1, 9, 14, 15, 16, 17, 31, 32, 255, 256, 257, 4_095, 4_096, 65_534, 65_535];
 
 #[derive(Clone, Debug)]
 struct Register {

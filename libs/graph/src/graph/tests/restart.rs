@@ -20,8 +20,9 @@ fn busy() -> Site {
 
 /// What the kernel holds, without numbers that only order things.
 fn held(site: &Site) -> String {
-    let Kernel { principals, macs, hosts, edges, topics, rules, uses, monitor, observed: _ } = &site.kernel;
-    format!("{principals:?} {macs:?} {hosts:?} {edges:?} {topics:?} {rules:?} {uses:?} {monitor}")
+    let Kernel { principals, macs, hosts, edges, speaks, topics, rules, uses, monitor, observed: _ } =
+        &site.kernel;
+    format!("{principals:?} {macs:?} {hosts:?} {edges:?} {speaks:?} {topics:?} {rules:?} {uses:?} {monitor}")
 }
 
 #[test]
