@@ -33,9 +33,9 @@ pub(crate) struct Args {
 }
 
 /// A processor, by the names that everyone has for it.
-struct Arch {
+pub(crate) struct Arch {
     /// Rust's target.
-    target: &'static str,
+    pub(crate) target: &'static str,
     debian: &'static str,
     /// C compiler for this target, and the packages that bring it where it is another than the host's.
     cc: &'static str,
@@ -45,7 +45,7 @@ struct Arch {
     console: &'static str,
 }
 
-const X86: Arch = Arch {
+pub(crate) const X86: Arch = Arch {
     target: "x86_64-unknown-linux-gnu",
     debian: "amd64",
     cc: "x86_64-linux-gnu-gcc",
@@ -55,7 +55,7 @@ const X86: Arch = Arch {
     console: "ttyS0",
 };
 
-const ARM: Arch = Arch {
+pub(crate) const ARM: Arch = Arch {
     target: "aarch64-unknown-linux-gnu",
     debian: "arm64",
     cc: "aarch64-linux-gnu-gcc",
@@ -66,9 +66,9 @@ const ARM: Arch = Arch {
 };
 
 /// A kernel on a machine.
-struct Guest {
-    name: &'static str,
-    arch: &'static Arch,
+pub(crate) struct Guest {
+    pub(crate) name: &'static str,
+    pub(crate) arch: &'static Arch,
     /// What the release must begin with.
     release: &'static str,
     /// Packages that depend on the kernel's current package; the first one that has this release counts.
@@ -77,7 +77,7 @@ struct Guest {
     page_kib: u32,
 }
 
-const GUESTS: &[Guest] = &[
+pub(crate) const GUESTS: &[Guest] = &[
     Guest {
         name: "6.1-x86_64",
         arch: &X86,
@@ -118,8 +118,8 @@ const LIMIT: Duration = Duration::from_mins(15);
 /// Package lists older than this name kernels that the archive no longer has.
 const LISTS_HOLD: Duration = Duration::from_hours(12);
 
-/// The first program of a guest. `/sys/kernel/btf` is hidden: kernels of small boards have no types, and no program may
-/// need them.
+/// How the first program of a guest begins. `/sys/kernel/btf` is hidden: kernels of small boards have no types, and no
+/// program may need them.
 const INIT: &str = "#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp
 /bin/busybox --install -s /bin
@@ -132,10 +132,10 @@ echo 1 > /proc/sys/net/core/bpf_jit_enable
 echo \"kernel: $(uname -r)\"
 echo \"pages: $(grep -m 1 KernelPageSize /proc/self/smaps | tr -s ' ' | cut -d ' ' -f 2) KiB\"
 echo \"types: $(ls /sys/kernel/btf 2>/dev/null | wc -l)\"
-EDGEWARD_EXPECT_ALL=1 /verdicts --test-threads=1
-echo \"verdicts: exit $?\"
-poweroff -f
 ";
+
+/// What a guest runs to test.
+const TESTS: &str = "EDGEWARD_EXPECT_ALL=1 /verdicts --test-threads=1";
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     host::check()?;
@@ -146,7 +146,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     ensure!(!guests.is_empty(), "no kernel has such a name; there are {}", names());
     let privilege = Privilege::acquire(args.yes)?;
     setup::ensure(privilege)?;
-    install_emulators(privilege, &guests)?;
+    install_emulators(privilege, guests.iter().copied())?;
     build::kernel()?;
 
     let _alone = lock()?;
@@ -158,7 +158,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             continue;
         }
         let tests = build_tests(&archive, arch)?;
-        let busybox = archive.unpack(&format!("busybox-static:{}", arch.debian))?.join("bin/busybox");
+        let busybox = archive.busybox(arch)?;
         for guest in wanted {
             match guest.run(&archive, &tests, &busybox) {
                 Ok(summary) => println!("test kernels::{} ... ok ({summary})", guest.name),
@@ -178,20 +178,27 @@ fn names() -> String {
     GUESTS.iter().map(|guest| guest.name).collect::<Vec<_>>().join(", ")
 }
 
-fn install_emulators(privilege: Privilege, guests: &[&Guest]) -> Result<()> {
+pub(crate) fn install_emulators<'a>(
+    privilege: Privilege,
+    guests: impl Iterator<Item = &'a Guest>,
+) -> Result<()> {
     let mut missing = Vec::new();
-    for arch in [&X86, &ARM] {
-        if !guests.iter().any(|guest| guest.arch.target == arch.target) {
-            continue;
+    for guest in guests {
+        if shell::find(guest.arch.qemu).is_none() {
+            missing.push(guest.arch.qemu_package);
         }
-        if shell::find(arch.qemu).is_none() {
-            missing.push(arch.qemu_package);
-        }
-        if shell::find(arch.cc).is_none() {
-            missing.extend(arch.cc_packages);
-        }
+        missing.extend(guest.arch.missing_compiler());
     }
+    missing.sort_unstable();
+    missing.dedup();
     if missing.is_empty() { Ok(()) } else { setup::install(privilege, &missing) }
+}
+
+impl Arch {
+    /// The packages with a compiler for it, if there is none.
+    pub(crate) fn missing_compiler(&self) -> Vec<&'static str> {
+        if shell::find(self.cc).is_none() { self.cc_packages.to_vec() } else { Vec::new() }
+    }
 }
 
 /// Where everything of this task lies.
@@ -200,7 +207,7 @@ fn home() -> PathBuf {
 }
 
 /// Waits until nobody else uses the folder.
-fn lock() -> Result<Flock<fs::File>> {
+pub(crate) fn lock() -> Result<Flock<fs::File>> {
     fs::create_dir_all(home()).context("cannot make a folder for the kernels")?;
     let folder = fs::File::open(home()).context("cannot open the folder of the kernels")?;
     Flock::lock(folder, FlockArg::LockExclusive)
@@ -209,13 +216,13 @@ fn lock() -> Result<Flock<fs::File>> {
 }
 
 /// The distribution's packages, also those of other processors, without a trace on the system.
-struct Archive {
+pub(crate) struct Archive {
     lists: PathBuf,
     cache: PathBuf,
 }
 
 impl Archive {
-    fn open() -> Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         let archive = Self { lists: home().join("apt/lists"), cache: home().join("apt/cache") };
         for folder in [archive.lists.join("partial"), archive.cache.join("archives/partial")] {
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -242,6 +249,10 @@ impl Archive {
         // Nobody else uses these folders, and the user who downloads may be an ordinary one.
         apt.args(["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=3"]);
         apt
+    }
+
+    pub(crate) fn busybox(&self, arch: &Arch) -> Result<PathBuf> {
+        Ok(self.unpack(&format!("busybox-static:{}", arch.debian))?.join("bin/busybox"))
     }
 
     /// The kernel's package that a package without content depends on.
@@ -275,7 +286,22 @@ impl Archive {
 }
 
 /// Builds the verdict tests as a static program.
-fn build_tests(archive: &Archive, arch: &Arch) -> Result<PathBuf> {
+pub(crate) fn build_tests(archive: &Archive, arch: &Arch) -> Result<PathBuf> {
+    build_static(
+        archive,
+        arch,
+        &["test", "--package", "edgeward", "--test", "verdicts", "--no-run"],
+        "verdicts",
+    )
+}
+
+/// Lets cargo build something as a static program, and returns where the program of this name is.
+pub(crate) fn build_static(
+    archive: &Archive,
+    arch: &Arch,
+    arguments: &[&str],
+    program: &str,
+) -> Result<PathBuf> {
     /// The lines of `--message-format=json` that we need.
     #[derive(Deserialize)]
     struct Message {
@@ -287,7 +313,7 @@ fn build_tests(archive: &Archive, arch: &Arch) -> Result<PathBuf> {
         name: String,
     }
 
-    eprintln!("kernels: verdict tests for {}", arch.target);
+    eprintln!("kernels: {program} for {}", arch.target);
     let mut flags = "-C target-feature=+crt-static -C strip=symbols".to_owned();
     let mut cargo = shell::cargo();
     if let Library::Sysroot(sysroot) = library(archive, arch)? {
@@ -296,7 +322,7 @@ fn build_tests(archive: &Archive, arch: &Arch) -> Result<PathBuf> {
     }
     let variable = arch.target.to_uppercase().replace('-', "_");
     cargo
-        .args(["test", "--package", "edgeward", "--test", "verdicts", "--no-run"])
+        .args(arguments)
         .args(["--target", arch.target, "--message-format=json-render-diagnostics"])
         .env("CARGO_TARGET_DIR", home().join("build"))
         .env(format!("CARGO_TARGET_{variable}_LINKER"), arch.cc)
@@ -304,16 +330,16 @@ fn build_tests(archive: &Archive, arch: &Arch) -> Result<PathBuf> {
         .env("CARGO_PROFILE_DEV_DEBUG", "false")
         .env(toolchain::PREBUILT, build::object());
     let output = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    ensure!(output.status.success(), "the verdict tests do not build for {}", arch.target);
+    ensure!(output.status.success(), "{program} does not build for {}", arch.target);
     for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let message: Message = serde_json::from_slice(line).context("cargo said something unexpected")?;
         if let Message { executable: Some(executable), target: Some(Target { name }) } = message
-            && name == "verdicts"
+            && name == program
         {
             return Ok(executable);
         }
     }
-    bail!("cargo built no verdict tests")
+    bail!("cargo built no {program}")
 }
 
 const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
@@ -365,22 +391,51 @@ fn library(archive: &Archive, arch: &Arch) -> Result<Library> {
 impl Guest {
     /// Boots the kernel, lets it run the tests and reads the console; returns what there is to say.
     fn run(&self, archive: &Archive, tests: &Path, busybox: &Path) -> Result<String> {
+        let started = Instant::now();
+        let text = self.boot(archive, tests, busybox, TESTS, &[])?;
+        match self.judge(&text) {
+            Ok(summary) => Ok(format!("{summary}, {} s", started.elapsed().as_secs())),
+            Err(error) => Err(error.context(self.tail(&text))),
+        }
+    }
+
+    /// The last that a console said.
+    pub(crate) fn tail(&self, console: &str) -> String {
+        let lines: Vec<&str> = console.lines().collect();
+        let tail = lines[lines.len().saturating_sub(80)..].join("\n");
+        format!("the console ({}) ends with\n{tail}\n", self.console().display())
+    }
+
+    fn console(&self) -> PathBuf {
+        home().join(format!("{}.log", self.name))
+    }
+
+    /// Boots the kernel with the verdict tests in its file system, runs a command there and returns the console's text.
+    pub(crate) fn boot(
+        &self,
+        archive: &Archive,
+        tests: &Path,
+        busybox: &Path,
+        command: &str,
+        emulator: &[&str],
+    ) -> Result<String> {
         let kernel = self.kernel(archive)?;
         let initrd = home().join(format!("{}.cpio", self.name));
+        let init = format!("{INIT}{command}\necho \"verdicts: exit $?\"\npoweroff -f\n");
         Cpio::new()
             .folder("bin")
             .file("bin/busybox", &read(busybox)?)
-            .file("init", INIT.as_bytes())
+            .file("init", init.as_bytes())
             .file("verdicts", &read(tests)?)
             .write(&initrd)?;
-        let started = Instant::now();
-        let console = home().join(format!("{}.log", self.name));
+        let console = self.console();
         let log = fs::File::create(&console).context("cannot make the console's log")?;
         // The emulator ends when the guest powers off or panics, or when its time is over; which it was, the log says.
         shell::command("timeout")
             .arg(LIMIT.as_secs().to_string())
             .arg(self.arch.qemu)
             .args(self.machine)
+            .args(emulator)
             .args(["-accel", "tcg", "-m", "1G", "-nographic", "-no-reboot", "-nic", "none"])
             .arg("-kernel")
             .arg(&kernel)
@@ -394,15 +449,7 @@ impl Guest {
             .stdout(log)
             .status()
             .with_context(|| format!("cannot start {}", self.arch.qemu))?;
-        let text = String::from_utf8_lossy(&read(&console)?).replace('\r', "");
-        match self.judge(&text) {
-            Ok(summary) => Ok(format!("{summary}, {} s", started.elapsed().as_secs())),
-            Err(error) => {
-                let lines: Vec<&str> = text.lines().collect();
-                let tail = lines[lines.len().saturating_sub(80)..].join("\n");
-                Err(error.context(format!("the console ({}) ends with\n{tail}\n", console.display())))
-            }
-        }
+        Ok(String::from_utf8_lossy(&read(&console)?).replace('\r', ""))
     }
 
     fn kernel(&self, archive: &Archive) -> Result<PathBuf> {

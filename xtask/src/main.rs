@@ -5,6 +5,7 @@
 //! need root; they go through [`privilege`], and cargo itself never does.
 
 // The verbs.
+mod bench;
 mod build;
 mod ci;
 mod fuzz;
@@ -51,6 +52,8 @@ enum Verb {
     Kernels(kernels::Args),
     /// Search every parser for inputs that break it
     Fuzz(fuzz::Args),
+    /// Measure what the firewall costs, beside none and beside others
+    Bench(bench::Args),
     /// Check format and lints
     Lint,
     /// Do what the build server does: lint, then every test
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Verb::Lab(args) => lab::main(&args),
         Verb::Kernels(args) => kernels::main(&args),
         Verb::Fuzz(args) => fuzz::main(&args),
+        Verb::Bench(args) => bench::main(&args),
         Verb::Lint => lint::main(),
         Verb::Ci => ci::main(),
     };

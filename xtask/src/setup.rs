@@ -44,7 +44,7 @@ const TOOLS: &[Tool] = &[
 ];
 
 /// The packages whose service must not start or stay enabled because a newcomer tried Edgeward.
-const SERVICES: &[&str] = &["mosquitto"];
+const SERVICES: &[&str] = &["mosquitto", "haproxy", "suricata"];
 
 const BPFFS: &str = "/sys/fs/bpf";
 
