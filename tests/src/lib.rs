@@ -27,6 +27,7 @@ pub mod mqtt;
 // What attacks it, and what goes wrong there.
 pub mod loss;
 pub mod raw;
+pub mod small;
 
 // What is shown and measured there.
 pub mod expect;

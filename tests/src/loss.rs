@@ -44,23 +44,25 @@ impl Drop for Hole {
     }
 }
 
-/// Loses this many of a hundred packets to and from the broker that are handed on by a namespace, before and behind the
-/// firewall alike.
-pub fn lose(namespace: &Namespace, hook: Hook, percent: u32) -> Result<()> {
-    let (family, hook) = match hook {
-        Hook::Input => ("inet", "input"),
-        Hook::Output => ("inet", "output"),
-    };
-    namespace.nft(&format!(
-        "table {family} loss_{hook} {{\n chain lose {{\n  type filter hook {hook} priority -250;\n  \
-         tcp dport 1883 numgen random mod 100 < {percent} counter drop\n  \
-         tcp sport 1883 numgen random mod 100 < {percent} counter drop\n }}\n}}\n"
+/// Loses this many of a hundred packets of MQTT that leave or reach a device: at the sender they get lost before the
+/// firewall and their acknowledgements behind it, at the receiver the other way round.
+pub fn lose(device: &Namespace, percent: u32) -> Result<()> {
+    let rule = |port| format!("  tcp {port} 1883 numgen random mod 100 < {percent} counter drop\n");
+    let rules = [rule("dport"), rule("sport")].concat();
+    device.nft(&format!(
+        "table netdev loss {{\n chain in {{\n  type filter hook ingress device eth0 priority 0\n{rules} }}\n \
+         chain out {{\n  type filter hook egress device eth0 priority 0\n{rules} }}\n}}\n"
     ))
 }
 
-/// Where packets get lost: at the sender before the firewall, or at the receiver behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hook {
-    Input,
-    Output,
+/// Ends what [`lose`] began, and says how many packets were lost.
+pub fn stop_losing(device: &Namespace) -> Result<u64> {
+    let output = device.command("nft").args(["list", "table", "netdev", "loss"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let lost =
+        words.windows(2).filter(|pair| pair[0] == "packets").filter_map(|pair| pair[1].parse::<u64>().ok());
+    let lost = lost.sum();
+    device.nft("delete table netdev loss\n")?;
+    Ok(lost)
 }

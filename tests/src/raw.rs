@@ -39,7 +39,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// So long nothing is acknowledged on a connection that is not going on.
 const SILENCE: Duration = Duration::from_millis(1_500);
 const SEGMENT: usize = 1_400;
-/// Bytes on the way at once.
+/// Bytes on the way at once, unless told otherwise.
 const FLIGHT: usize = 32 * SEGMENT;
 
 /// TCP flags (RFC 9293, section 3.1).
@@ -93,6 +93,8 @@ pub struct RawTcp {
     /// Time to live of what is sent, and options of its IPv4 header.
     pub ttl: u8,
     pub ip_options: Vec<u8>,
+    /// Most bytes on the way at once.
+    pub flight: usize,
 }
 
 impl RawTcp {
@@ -125,6 +127,7 @@ impl RawTcp {
             ended: false,
             ttl: 64,
             ip_options: Vec::new(),
+            flight: FLIGHT,
         })
     }
 
@@ -275,7 +278,7 @@ impl RawTcp {
             if sent_at.elapsed() > AGAIN {
                 sent = done;
             }
-            while sent < bytes.len() && sent < done + FLIGHT {
+            while sent < bytes.len() && sent < done + self.flight {
                 let end = bytes.len().min(sent + SEGMENT);
                 let segment = self.data(start.wrapping_add(sent as u32), &bytes[sent..end]);
                 self.send(&segment)?;

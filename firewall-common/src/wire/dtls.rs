@@ -34,6 +34,10 @@ pub fn parse(bytes: &impl Bytes, at: u32, length: u32) -> Result<Dtls, Reason> {
     let Some(record) = bytes.load::<2>(at + HEADER - 2).map(u16::from_be_bytes) else {
         return Err(Reason::Malformed);
     };
+    // Behind the datagram there may be padding.
+    if length < HEADER {
+        return Err(Reason::Malformed);
+    }
     // A record with a connection id has its length elsewhere (RFC 9146, section 4).
     if kind != 25 && (record > RECORD_CAP || HEADER + u32::from(record) > length) {
         return Err(Reason::Malformed);
@@ -84,6 +88,9 @@ mod tests {
             let reason = if length < 5 { Reason::ProtoChanged } else { Reason::Malformed };
             assert_eq!(read(&HELLO[..length]), Err(reason));
         }
+        let mut padded = HELLO;
+        padded[0] = 25;
+        assert_eq!(parse(&&padded[..], 0, 12), Err(Reason::Malformed));
         let mut long = HELLO;
         long[12] = 4;
         assert_eq!(read(&long), Err(Reason::Malformed));

@@ -31,7 +31,7 @@ impl Codec for Coap {
     }
 
     fn forgets(&self, object: &Object) -> bool {
-        self.levels().count() > 3 && object.text().last() == Some(&b'/')
+        self.levels().count() > 4 && object.text().last() == Some(&b'/')
     }
 }
 
