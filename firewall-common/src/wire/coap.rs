@@ -82,7 +82,6 @@ const OBSERVE: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Coap {
-    levels: Levels,
     /// Number of the option at hand, and by how much it is above the one before.
     number: u32,
     delta: u32,
@@ -105,7 +104,6 @@ pub struct Coap {
 impl Coap {
     /// A datagram of which nothing has been seen.
     pub const NEW: Self = Self {
-        levels: Levels::NONE,
         number: 0,
         delta: 0,
         length: 0,
@@ -122,10 +120,16 @@ impl Coap {
         host: [0; HOST_CAP],
     };
 
-    /// Verb, host and levels of the path of the request.
+    /// Verb, host and levels of the path of the request, whose object is this.
     #[inline(always)]
-    pub const fn levels(&self) -> &Levels {
-        &self.levels
+    pub fn levels(&self, object: &Object, levels: &mut Levels, key: &HashKey) {
+        let verb = match self.kind() {
+            Kind::CoapObserve => word(*b"subscribe", key),
+            Kind::CoapGet => word(*b"get", key),
+            Kind::CoapDelete => word(*b"delete", key),
+            _ => word(*b"set", key),
+        };
+        request::levels(object, verb, levels, key);
     }
 
     /// What the request does.
@@ -239,10 +243,6 @@ impl Coap {
         if !carried {
             return Err(Reason::Malformed);
         }
-        // Verb and host are known later; their places are kept.
-        if !self.levels.push(0) || !self.levels.push(0) {
-            return Err(Reason::ObjectCap);
-        }
         Ok(())
     }
 
@@ -347,7 +347,7 @@ impl Coap {
             _ => phase::SKIP,
         };
         if self.phase == phase::PATH {
-            self.path.slash(object, &mut self.levels, key)?;
+            self.path.slash(object, key)?;
         }
         if self.length == 0 { self.end() } else { Ok(()) }
     }
@@ -397,30 +397,21 @@ impl Coap {
         if fits { Ok(()) } else { Err(Reason::Malformed) }
     }
 
-    /// Completes the object: the end of the path, the host, the verb.
+    /// Completes the object: the end of the path, and the host.
     #[inline(always)]
     fn request(&mut self, object: &mut Object, key: &HashKey) -> Result<(), Reason> {
         if object.is_empty() {
-            self.path.slash(object, &mut self.levels, key)?;
+            self.path.slash(object, key)?;
         }
-        self.path.finish(object, &mut self.levels)?;
-        object.next_level();
+        self.path.finish(object)?;
         let mut at = 0;
         while at < HOST_CAP && at < self.host_len as usize {
-            let fits = (at != 0 || object.push_text(b' ', key)) && object.push(self.host[at], key);
+            let fits = (at != 0 || object.push_text(b' ', key)) && object.push_text(self.host[at], key);
             if !fits {
                 return Err(Reason::ObjectCap);
             }
             at += 1;
         }
-        self.levels.set(request::HOST, object.level());
-        let verb = match self.kind() {
-            Kind::CoapObserve => word(*b"subscribe", key),
-            Kind::CoapGet => word(*b"get", key),
-            Kind::CoapDelete => word(*b"delete", key),
-            _ => word(*b"set", key),
-        };
-        self.levels.set(request::VERB, verb);
         Ok(())
     }
 }

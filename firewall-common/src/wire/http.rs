@@ -14,7 +14,7 @@ use crate::abi::{Kind, Protocol};
 use crate::hash::HashKey;
 use crate::reason::Reason;
 use crate::wire::object::{Levels, Object};
-use crate::wire::request::{self, Host, Part, Path, more};
+use crate::wire::request::{self, Host, Part, Path, more, word};
 use crate::wire::utf8::Utf8;
 use crate::wire::{Event, Note, Sender};
 
@@ -28,6 +28,10 @@ const LENGTH_DIGITS: u8 = 15;
 // A request, from its first byte to the last of its body.
 mod body;
 mod target;
+
+/// What the server's direction knows of an upgrade.
+const ASKED: u8 = 1;
+const AGREED: u8 = 2;
 
 /// Where in a request the next byte belongs. What is counted as a head stands before `BODY`.
 mod phase {
@@ -105,7 +109,6 @@ const fn same(a: [u64; 3], b: [u64; 3]) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Http {
-    levels: Levels,
     /// The last characters of the method, version, field name or field value at hand.
     text: [u64; 3],
     /// Bytes of the body or chunk that have not come yet; the status code in the server's direction.
@@ -130,7 +133,7 @@ pub struct Http {
     recognised: u8,
     /// 1 behind the first request.
     later: u8,
-    /// 1 where the client has asked for an upgrade.
+    /// Of the server's direction: [`ASKED`], [`AGREED`] or neither.
     upgrades: u8,
     pad: [u8; 3],
 }
@@ -138,7 +141,6 @@ pub struct Http {
 impl Http {
     /// A direction of which nothing has been seen.
     pub const NEW: Self = Self {
-        levels: Levels::NONE,
         text: [0; 3],
         body: 0,
         head: 0,
@@ -159,10 +161,15 @@ impl Http {
         pad: [0; 3],
     };
 
-    /// Verb, host and levels of the path of the request at hand.
+    /// Verb, host and levels of the path of the request at hand, whose object is this.
     #[inline(always)]
-    pub const fn levels(&self) -> &Levels {
-        &self.levels
+    pub fn levels(&self, object: &Object, levels: &mut Levels, key: &HashKey) {
+        let verb = match self.method {
+            method::SET => word(*b"set", key),
+            method::DELETE => word(*b"delete", key),
+            _ => word(*b"get", key),
+        };
+        request::levels(object, verb, levels, key);
     }
 
     /// What the request at hand does.
@@ -187,10 +194,24 @@ impl Http {
         self.phase == phase::START && self.head == 0
     }
 
+    /// Of the client's direction: it has asked for an upgrade and waits for the answer.
+    #[inline(always)]
+    pub const fn has_asked(&self) -> bool {
+        self.phase == phase::UPGRADE
+    }
+
+    /// Of the server's direction: it has agreed to an upgrade.
+    #[inline(always)]
+    pub const fn has_agreed(&self) -> bool {
+        self.upgrades == AGREED
+    }
+
     /// Tells the server's direction that the client has asked for an upgrade ([`Event::Becomes`]).
     #[inline(always)]
     pub fn expect_upgrade(&mut self) {
-        self.upgrades = 1;
+        if self.upgrades == 0 {
+            self.upgrades = ASKED;
+        }
     }
 
     /// Tells the client's direction that the server has agreed to the upgrade. Before that the client may not go on: a
@@ -246,10 +267,10 @@ impl Http {
             return Event::Wrong(Reason::Malformed);
         }
         match self.phase {
-            phase::START => self.method(object, byte, key),
+            phase::START => self.method(object, byte),
             phase::TARGET..=phase::STAR => more(self.target(object, byte, key)),
             phase::VERSION => self.version(byte),
-            phase::LINE_START | phase::NAME => self.name(object, byte),
+            phase::LINE_START | phase::NAME => self.name(byte),
             phase::VALUE_START | phase::VALUE | phase::VALUE_END => more(self.value(object, byte, key)),
             // A line ends with both bytes, never with one (RFC 9112, section 2.2).
             _ if byte != b'\n' => Event::Wrong(Reason::Malformed),
@@ -280,7 +301,7 @@ impl Http {
     /// The name of a field (RFC 9112, section 5), or the empty line behind the last one. Neither a line that continues
     /// the one before nor a space before the colon is a name.
     #[inline(always)]
-    fn name(&mut self, object: &mut Object, byte: u8) -> Event {
+    fn name(&mut self, byte: u8) -> Event {
         let first = self.phase == phase::LINE_START;
         if first && byte == b'\r' {
             self.phase = phase::HEAD_LF;
@@ -314,7 +335,6 @@ impl Http {
         }
         if self.field == field::HOST {
             self.host = Host::EMPTY;
-            object.next_level();
         }
         self.fields |= self.field;
         self.text = [0; 3];
@@ -328,7 +348,7 @@ impl Http {
     fn value(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> Result<(), Reason> {
         if byte == b'\r' {
             self.phase = phase::LINE_LF;
-            return self.value_end(object);
+            return self.value_end();
         }
         let blank = byte == b' ' || byte == b'\t';
         if !blank && byte < b' ' || byte == 0x7f {
@@ -352,7 +372,7 @@ impl Http {
                 let first = self.host.is_empty();
                 match self.host.push(byte) {
                     Part::Name(byte) => {
-                        let fits = (!first || object.push_text(b' ', key)) && object.push(byte, key);
+                        let fits = (!first || object.push_text(b' ', key)) && object.push_text(byte, key);
                         if fits { Ok(()) } else { Err(Reason::ObjectCap) }
                     }
                     Part::Port => Ok(()),
@@ -375,12 +395,9 @@ impl Http {
     }
 
     #[inline(always)]
-    fn value_end(&mut self, object: &Object) -> Result<(), Reason> {
+    fn value_end(&self) -> Result<(), Reason> {
         let fits = match self.field {
-            field::HOST => {
-                self.levels.set(request::HOST, object.level());
-                self.host.is_complete()
-            }
+            field::HOST => self.host.is_complete(),
             field::LENGTH => self.digits != 0,
             // Of two codings a server may know only one (RFC 9112, section 6.1).
             field::CODING => same(self.text, pack(b"chunked")),
@@ -454,7 +471,10 @@ impl Http {
         }
         self.phase = phase::OPAQUE;
         match self.body {
-            101 if self.upgrades != 0 => Event::Becomes(Protocol::Websocket),
+            101 if self.upgrades != 0 => {
+                self.upgrades = AGREED;
+                Event::Becomes(Protocol::Websocket)
+            }
             101 => Event::Wrong(Reason::ProtoChanged),
             401 | 403 => Event::Note(Note::LoginFailed),
             _ => Event::More,

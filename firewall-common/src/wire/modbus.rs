@@ -114,9 +114,10 @@ const fn digits(mut word: u64, value: u16) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Modbus {
-    levels: Levels,
     /// The last bytes of the header or of the fields.
     fields: u64,
+    /// Hashes of the unit and the area of the request at hand.
+    about: [u64; 2],
     /// Bytes of the message that have not come yet, and of the data of one of its parts.
     remaining: u16,
     record: u16,
@@ -136,8 +137,8 @@ pub struct Modbus {
 impl Modbus {
     /// A direction of which nothing has been seen.
     pub const NEW: Self = Self {
-        levels: Levels::NONE,
         fields: 0,
+        about: [0; 2],
         remaining: 0,
         record: 0,
         start: 0,
@@ -153,8 +154,11 @@ impl Modbus {
 
     /// Verb, unit and area of the request at hand. The levels of its first or last address follow.
     #[inline(always)]
-    pub const fn levels(&self) -> &Levels {
-        &self.levels
+    pub fn levels(&self, levels: &mut Levels, key: &HashKey) {
+        let verb = if self.writes != 0 { word(*b"write", key) } else { word(*b"read", key) };
+        levels.clear();
+        let fits = levels.push(verb) && levels.push(self.about[0]) && levels.push(self.about[1]);
+        debug_assert!(fits, "three levels have room");
     }
 
     /// First address of the request at hand: of a file its number, of Diagnostics the sub-function [6.8], of functions
@@ -442,15 +446,11 @@ impl Modbus {
     #[inline(always)]
     fn request(&mut self, object: &mut Object, area: Area, key: &HashKey) -> Result<(), Reason> {
         object.clear();
-        self.levels.clear();
-        let verb = if self.writes != 0 { word(*b"write", key) } else { word(*b"read", key) };
-        let fits = self.levels.push(verb)
-            && push(object, digits(0, self.unit as u16), key)
-            && self.levels.push(object.level())
-            && separate(object, b'/', key)
-            && push(object, area.name(), key)
-            && self.levels.push(object.level())
-            && separate(object, b'/', key)
+        let mut fits = push(object, digits(0, self.unit as u16), key);
+        let unit = object.level();
+        fits &= separate(object, b'/', key) && push(object, area.name(), key);
+        self.about = [unit, object.level()];
+        fits &= separate(object, b'/', key)
             && push(object, digits(0, self.start), key)
             && separate(object, b'-', key)
             && push(object, digits(0, self.end), key);

@@ -5,15 +5,52 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::abi::OBJECT_CAP;
 use crate::hash::{HashKey, Hasher};
 use crate::reason::Reason;
 use crate::wire::Event;
-use crate::wire::object::{Levels, Object};
+use crate::wire::object::{Levels, Object, REQUEST_LEVELS};
 
-/// Level of the verb in [`Levels`].
-pub const VERB: usize = 0;
-/// Level of the host in [`Levels`] of HTTP and CoAP.
-pub const HOST: usize = 1;
+/// Most levels of a path: verb and host are levels too.
+pub const PATH_LEVELS: u16 = REQUEST_LEVELS as u16 - 2;
+/// Place of the host in [`Levels`] of HTTP and CoAP.
+const HOST: usize = 1;
+
+/// Writes the levels of a request of HTTP or CoAP whose object is complete: verb, host, and those of the path.
+#[inline(always)]
+pub(super) fn levels(object: &Object, verb: u64, levels: &mut Levels, key: &HashKey) {
+    let (text, length) = object.buffer();
+    levels.clear();
+    // The host stands behind the path; until then its place is that of no host.
+    let mut fits = levels.push(verb) && levels.push(Hasher::ZERO.finish());
+    let mut hasher = Hasher::ZERO;
+    let mut in_path = true;
+    // Behind the first slash.
+    let mut at = 1;
+    while at < OBJECT_CAP && at < length as usize {
+        let byte = text[at];
+        if byte == b' ' || byte == b'/' {
+            // `/` alone has no level.
+            if at > 1 {
+                fits &= levels.push(hasher.finish());
+            }
+            in_path &= byte == b'/';
+            hasher = Hasher::ZERO;
+        } else {
+            hasher = hasher.push(byte, key);
+        }
+        at += 1;
+    }
+    if !in_path {
+        levels.set(HOST, hasher.finish());
+    } else if length > 1 {
+        fits &= levels.push(hasher.finish());
+    }
+    if !fits {
+        // More than the codec lets through; no rule has no level.
+        levels.clear();
+    }
+}
 
 /// Hash of a word that no byte of the wire spells: that of a verb.
 #[inline(always)]
@@ -61,8 +98,7 @@ impl Path {
     pub(super) const EMPTY: Self = Self(0);
     const DOT: Self = Self(1);
     const DOTS: Self = Self(2);
-    const PLUS: Self = Self(3);
-    const OTHER: Self = Self(4);
+    const OTHER: Self = Self(3);
 
     /// Adds a byte to the level.
     #[inline(always)]
@@ -70,48 +106,41 @@ impl Path {
         *self = match (*self, byte) {
             (Self::EMPTY, b'.') => Self::DOT,
             (Self::DOT, b'.') => Self::DOTS,
-            (Self::EMPTY, b'+') => Self::PLUS,
             // Some servers cut a level at `;` before they look for dots.
             (Self::DOT | Self::DOTS, b';') => return Err(Reason::Malformed),
             _ => Self::OTHER,
         };
-        if object.push(byte, key) { Ok(()) } else { Err(Reason::ObjectCap) }
+        if object.push_text(byte, key) { Ok(()) } else { Err(Reason::ObjectCap) }
     }
 
     /// A slash: the level before it ends, unless this is the first one.
     #[inline(always)]
-    pub(super) fn slash(
-        &mut self,
-        object: &mut Object,
-        levels: &mut Levels,
-        key: &HashKey,
-    ) -> Result<(), Reason> {
+    pub(super) fn slash(&mut self, object: &mut Object, key: &HashKey) -> Result<(), Reason> {
         if !object.is_empty() {
             // Servers that merge slashes would read another path.
             if *self == Self::EMPTY {
                 return Err(Reason::Malformed);
             }
-            self.level(object, levels)?;
+            self.level(object)?;
         }
         if object.push_text(b'/', key) { Ok(()) } else { Err(Reason::ObjectCap) }
     }
 
     /// The end of the path: `/` has no level, `/a/` has two.
     #[inline(always)]
-    pub(super) fn finish(&mut self, object: &mut Object, levels: &mut Levels) -> Result<(), Reason> {
+    pub(super) fn finish(&mut self, object: &mut Object) -> Result<(), Reason> {
         if *self == Self::EMPTY && object.len() == 1 {
             return Ok(());
         }
-        self.level(object, levels)
+        self.level(object)
     }
 
     #[inline(always)]
-    fn level(&mut self, object: &mut Object, levels: &mut Levels) -> Result<(), Reason> {
-        // A rule could not name the level `+`: there it stands for every level.
-        if matches!(*self, Self::DOT | Self::DOTS | Self::PLUS) {
+    fn level(&mut self, object: &mut Object) -> Result<(), Reason> {
+        if matches!(*self, Self::DOT | Self::DOTS) {
             return Err(Reason::Malformed);
         }
-        if !levels.push(object.level()) {
+        if object.levels() >= PATH_LEVELS {
             return Err(Reason::ObjectCap);
         }
         object.next_level();

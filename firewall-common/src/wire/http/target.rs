@@ -5,13 +5,13 @@ use crate::hash::HashKey;
 use crate::reason::Reason;
 use crate::wire::Event;
 use crate::wire::object::Object;
-use crate::wire::request::{Path, is_path_char, is_unreserved, more, word};
+use crate::wire::request::{Path, is_path_char, is_unreserved, more};
 use crate::wire::utf8::Utf8;
 
 impl Http {
     /// The method and its space (RFC 9112, section 3.1). The preface of HTTP/2 begins with a method of its own.
     #[inline(always)]
-    pub(super) fn method(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> Event {
+    pub(super) fn method(&mut self, object: &mut Object, byte: u8) -> Event {
         if byte != b' ' {
             self.text = shift(self.text, byte);
             let fits = byte.is_ascii_uppercase() && self.line < 8;
@@ -38,16 +38,6 @@ impl Http {
         self.path = Path::EMPTY;
         self.utf8 = Utf8::NEW;
         object.clear();
-        self.levels.clear();
-        let verb = match self.method {
-            method::SET => word(*b"set", key),
-            method::DELETE => word(*b"delete", key),
-            _ => word(*b"get", key),
-        };
-        // The host comes behind the path; its place is kept.
-        if !self.levels.push(verb) || !self.levels.push(0) {
-            return Event::Wrong(Reason::ObjectCap);
-        }
         self.phase = phase::TARGET;
         Event::More
     }
@@ -64,7 +54,7 @@ impl Http {
                 }
                 // `*` asks about the server as a whole: it reads `/`.
                 self.phase = if star { phase::STAR } else { phase::PATH };
-                self.path.slash(object, &mut self.levels, key)
+                self.path.slash(object, key)
             }
             phase::PATH => self.path(object, byte, key),
             phase::ESCAPE_HIGH => {
@@ -99,11 +89,11 @@ impl Http {
             return Err(Reason::Malformed);
         }
         match byte {
-            b'/' => self.path.slash(object, &mut self.levels, key),
+            b'/' => self.path.slash(object, key),
             b'?' | b' ' => {
                 self.text = [0; 3];
                 self.phase = if byte == b'?' { phase::QUERY } else { phase::VERSION };
-                self.path.finish(object, &mut self.levels)
+                self.path.finish(object)
             }
             _ if is_path_char(byte) => self.path.push(object, byte, key),
             _ => Err(Reason::Malformed),

@@ -33,8 +33,9 @@ fn feed(modbus: &mut Modbus, pieces: &[&[u8]], sender: Sender, skips: bool) -> V
             match event {
                 Event::More => {}
                 Event::Request => {
-                    let levels =
-                        (0..modbus.levels().count()).map(|at| modbus.levels().get(at as usize)).collect();
+                    let mut levels = Levels::NONE;
+                    modbus.levels(&mut levels, &key());
+                    let levels = (0..levels.count()).map(|at| levels.get(at as usize)).collect();
                     let text = String::from_utf8(object.text().to_vec()).unwrap();
                     got.push(Ok((modbus.kind(), text, levels, (modbus.start(), modbus.end()))));
                 }
