@@ -27,6 +27,9 @@ impl Graph {
         if !self.learns(src) && src != PrincipalId::SELF {
             return self.pend(path, fact, now);
         }
+        if self.mixes_protocols(&path, now) {
+            return self.pend(path, fact, now);
+        }
         let full = self.edges_from(src).filter(|edge| edge.state == State::Learned).count()
             >= self.settings.learn_edges * if src == PrincipalId::SELF { SELF_FACTOR } else { 1 };
         if full || !self.room_for_edge(now) {

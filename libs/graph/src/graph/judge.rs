@@ -80,12 +80,18 @@ impl Graph {
     /// The message rules inside a stream, with the guards that apply while its source learns.
     pub(crate) fn topics(&self, stream: Stream, now: Now) -> Topics {
         let mut topics = Topics::default();
+        let speaks = self.speaks(stream, now);
+        let speaks_mqtt = may_speak(speaks, Protocol::Mqtt);
         for edge in self.messages(stream) {
+            // The kernel has room for rules about MQTT or about something else.
+            let is_mqtt = edge.path.operation.protocol() == Some(Protocol::Mqtt);
+            if speaks != 0 && is_mqtt != speaks_mqtt {
+                continue;
+            }
             let Some(standing) = self.standing(edge, now) else { continue };
             topics.add(&edge.path.operation, edge.id.rule(), standing.state, standing.is_brief());
         }
-        // A connection that speaks something else has no topics and no client ids.
-        if !topics.speaks_mqtt() || !may_speak(self.speaks(stream, now), Protocol::Mqtt) {
+        if !(speaks_mqtt && topics.speaks_mqtt()) {
             return topics;
         }
         let learns = self.learns(stream.src);

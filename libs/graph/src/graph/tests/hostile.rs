@@ -12,6 +12,7 @@ enum Act {
     Mode(u8, u8),
     Kind(u8, u8),
     Decide(u8, bool, u8),
+    Write(u8, u8, u8, bool),
     Remove(u8),
     Undo(u8),
     Merge(u8, u8),
@@ -31,6 +32,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => any::<(u8, u8)>().prop_map(|(id, mode)| Act::Mode(id, mode)),
         2 => any::<(u8, u8)>().prop_map(|(id, kind)| Act::Kind(id, kind)),
         6 => any::<(u8, bool, u8)>().prop_map(|(edge, allow, lifetime)| Act::Decide(edge, allow, lifetime)),
+        4 => any::<(u8, u8, u8, bool)>().prop_map(|(src, dst, object, allow)| Act::Write(src, dst, object, allow)),
         1 => any::<u8>().prop_map(Act::Remove),
         2 => any::<u8>().prop_map(Act::Undo),
         1 => any::<(u8, u8)>().prop_map(|(from, into)| Act::Merge(from, into)),
@@ -58,6 +60,30 @@ const OBJECTS: [&str; 14] = [
     "$share/g/lock/#",
     "+/front/set",
 ];
+const TRIED: [Kind; 12] = [
+    Kind::Transport,
+    Kind::Transport,
+    Kind::MqttConnect,
+    Kind::MqttPublish,
+    Kind::MqttPublish,
+    Kind::MqttSubscribe,
+    Kind::Speaks,
+    Kind::Speaks,
+    Kind::HttpGet,
+    Kind::HttpSet,
+    Kind::ModbusRead,
+    Kind::TlsName,
+];
+const WRITTEN: [(&str, &str); 8] = [
+    ("connect", "tcp/80"),
+    ("connect", "tcp/80 http"),
+    ("connect", "tcp/1883 http"),
+    ("get", "http:/a/#"),
+    ("get", "http:1883:/#"),
+    ("publish", "mqtt:80:#"),
+    ("read", "modbus:80:+/coils/8-12"),
+    ("connect", "tls:80:+"),
+];
 const MODES: [Mode; 5] = [Mode::New, Mode::Learning, Mode::Enforcing, Mode::Guest, Mode::Quarantine];
 const KINDS: [&str; 4] = ["lock", "hub", "light", ""];
 
@@ -77,12 +103,21 @@ fn act_on(site: &mut Site, act: &Act, boot: &mut u8) {
             site.graph.handle_stranger(place, now);
         }
         Act::Attempt(src, dst, kind, object) => {
-            let kinds =
-                [Kind::Transport, Kind::MqttConnect, Kind::MqttPublish, Kind::MqttSubscribe, Kind::Transport];
-            let kind = pick(&kinds, kind).unwrap_or(Kind::Transport);
-            let port = if kind == Kind::Transport && object % 3 == 0 { u16::from(object) } else { MQTT };
-            let object = pick(&OBJECTS, object).unwrap_or_default();
-            let object = if kind == Kind::Transport { String::new() } else { object.to_owned() };
+            let kind = pick(&TRIED, kind).unwrap_or(Kind::Transport);
+            let port = match kind {
+                Kind::Transport if object % 3 == 0 => object.into(),
+                Kind::Transport | Kind::MqttConnect | Kind::MqttPublish | Kind::MqttSubscribe => MQTT,
+                _ => pick(&[MQTT, 80, 81], object / 16).unwrap_or(80),
+            };
+            let objects: &[&str] = match kind {
+                Kind::Transport => &[""],
+                Kind::Speaks => &["http", "mqtt", "opaque", "tls", "modbus"],
+                Kind::HttpGet | Kind::HttpSet => &["/a/1 h", "/a/2 h", "/a/3 h", "/a/4", "/", "/a/+"],
+                Kind::ModbusRead => &["1/coils/0-9", "1/coils/10-19", "1/coils/5-25", "2/input/7-7"],
+                Kind::TlsName => &["x.example", ""],
+                _ => &OBJECTS,
+            };
+            let object = pick(objects, object).unwrap_or_default().to_owned();
             if src != dst {
                 site.attempt(&Try { src: id(src), dst: Ok(id(dst)), kind, port, object });
             }
@@ -112,6 +147,19 @@ fn act_on(site: &mut Site, act: &Act, boot: &mut u8) {
                 let answer = if allow { Answer::Allow } else { Answer::Deny };
                 let _refused = site.graph.decide(edge, answer, lifetime, &owner(), None, now);
             }
+        }
+        Act::Write(src, dst, object, allow) => {
+            let (verb, object) = pick(&WRITTEN, object).unwrap_or(("connect", "tcp/80"));
+            let spec = Spec {
+                from: id(src).0.to_string(),
+                to: id(dst).0.to_string(),
+                plane: "packet".into(),
+                verb: verb.into(),
+                object: object.into(),
+                terms: Terms::NONE,
+            };
+            let answer = if allow { Answer::Allow } else { Answer::Deny };
+            let _refused = site.graph.decide_spec(&spec, answer, Lifetime::Always, &owner(), now);
         }
         Act::Remove(edge) => {
             if let Some(edge) = pick(&edges, edge) {
