@@ -22,8 +22,10 @@ impl Codec for Coap {
         self.finish(object, &KEY)
     }
 
-    fn levels(&self) -> Option<&Levels> {
-        Some(self.levels())
+    fn levels(&self, object: &Object) -> Levels {
+        let mut levels = Levels::NONE;
+        self.levels(object, &mut levels, &KEY);
+        levels
     }
 
     fn about(&self) -> [u32; 3] {
@@ -31,7 +33,7 @@ impl Codec for Coap {
     }
 
     fn forgets(&self, object: &Object) -> bool {
-        self.levels().count() > 4 && object.text().last() == Some(&b'/')
+        object.levels() > 2 && object.text().last() == Some(&b'/')
     }
 }
 

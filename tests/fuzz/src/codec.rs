@@ -23,8 +23,8 @@ pub(crate) trait Codec: Copy + PartialEq + Debug {
         Event::More
     }
 
-    fn levels(&self) -> Option<&Levels> {
-        None
+    fn levels(&self, _object: &Object) -> Levels {
+        Levels::NONE
     }
 
     /// Everything else that a caller reads when an event comes.
@@ -56,12 +56,12 @@ impl<C: Codec> Reader<C> {
         let text = self.object.text();
         assert!(text.len() <= OBJECT_CAP);
         assert_eq!(self.object.hash(), hash(text, &KEY), "the hash of the text");
-        let levels = self.codec.levels();
-        let count = levels.map_or(0, Levels::count) as usize;
+        let levels = self.codec.levels(&self.object);
+        let count = levels.count() as usize;
         assert!(count <= REQUEST_LEVELS, "{count} levels");
         Said {
             text: String::from_utf8_lossy(text).into_owned(),
-            levels: levels.map_or_else(Vec::new, |levels| (0..count).map(|at| levels.get(at)).collect()),
+            levels: (0..count).map(|at| levels.get(at)).collect(),
             about: self.codec.about(),
         }
     }

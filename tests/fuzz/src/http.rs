@@ -18,8 +18,10 @@ impl Codec for Http {
         self.skip(available)
     }
 
-    fn levels(&self) -> Option<&Levels> {
-        Some(self.levels())
+    fn levels(&self, object: &Object) -> Levels {
+        let mut levels = Levels::NONE;
+        self.levels(object, &mut levels, &KEY);
+        levels
     }
 
     fn about(&self) -> [u32; 3] {
@@ -27,7 +29,7 @@ impl Codec for Http {
     }
 
     fn forgets(&self, object: &Object) -> bool {
-        self.levels().count() > 5 && object.text().last() == Some(&b'/')
+        object.levels() > 3 && object.text().last() == Some(&b'/')
     }
 }
 

@@ -18,8 +18,10 @@ impl Codec for Modbus {
         self.skip(available)
     }
 
-    fn levels(&self) -> Option<&Levels> {
-        Some(self.levels())
+    fn levels(&self, _object: &Object) -> Levels {
+        let mut levels = Levels::NONE;
+        self.levels(&mut levels, &KEY);
+        levels
     }
 
     fn about(&self) -> [u32; 3] {
