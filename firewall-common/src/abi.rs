@@ -627,7 +627,8 @@ wire_type! {
         pub seen: [u64; 2],
         /// The edge, from the initiator to the responder.
         pub edge: EdgeKey,
-        /// Next sequence number expected from the low end, from the high end (TCP).
+        /// Next sequence number expected from the low end, from the high end (TCP). Of an essential over UDP: questions
+        /// that wait for an answer, and whether the answers are counted as what the other end says in its own words.
         pub next: [u32; 2],
         /// Boot-time seconds of creation.
         pub created: u32,
@@ -745,12 +746,12 @@ wire_type! {
 }
 
 wire_type! {
-    /// Key of `BUDGETS`: who uses which essential. Written by the kernel.
+    /// Key of `BUDGETS`: who uses which essential, or says how much in its own words. Written by the kernel.
     pub struct BudgetKey {
         pub principal: PrincipalId,
         /// The port, for senders that are not registered; else 0.
         pub ifindex: u32,
-        /// [`Essential`](crate::wire::essential::Essential) as a number.
+        /// [`Essential`](crate::wire::essential::Essential) or [`Trickle`](crate::wire::essential::Trickle) as a number.
         pub essential: u32,
     }
 }
@@ -758,9 +759,30 @@ wire_type! {
 wire_type! {
     /// `BUDGETS`: [`BudgetKey`] → a token bucket in bytes.
     pub struct Budget {
+        /// Of a trickle: 0.
         pub tokens: u64,
-        /// Boot-time nanoseconds of the last refill.
+        /// Boot-time nanoseconds of the last refill; of a trickle: when it is full again.
         pub at: u64,
+    }
+}
+
+wire_type! {
+    /// Key of `NAMES`: who has asked for which name. Written by the kernel.
+    pub struct NameKey {
+        /// Keyed hash of the name, in lower case with dots between labels.
+        pub name: u64,
+        /// [`PrincipalId::UNKNOWN`] for all senders that are not registered.
+        pub principal: PrincipalId,
+        pub _pad: u32,
+    }
+}
+
+wire_type! {
+    /// `NAMES`: [`NameKey`] → a name that was asked for.
+    pub struct AskedName {
+        /// 1: while its principal learned. Such a name was not chosen by who has taken the device over since.
+        pub learned: u32,
+        pub _pad: u32,
     }
 }
 
@@ -784,7 +806,7 @@ sizes! {
     Port = 8, Config = 48, Principal = 16, MacKey = 8, MacHome = 8, LinkKey = 12, Stranger = 24, AddrKey = 20,
     Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 32, StepKey = 16, State = 8, FlowKey = 40,
     Flow = 56, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
-    BudgetKey = 12, Budget = 16, Usage = 32,
+    BudgetKey = 12, Budget = 16, NameKey = 16, AskedName = 8, Usage = 32,
 }
 
 /// Defines [`capacity`] from one table.
@@ -843,6 +865,8 @@ capacities! {
     OBSERVED = "OBSERVED": ObservedKey => Observed, 4096;
     /// Token buckets of the essentials.
     BUDGETS = "BUDGETS": BudgetKey => Budget, 8192;
+    /// Names that devices have asked for.
+    NAMES = "NAMES": NameKey => AskedName, 4096;
     /// By number.
     USAGE = "USAGE": u32 => Usage, 4096;
     /// By number.
@@ -859,8 +883,9 @@ pub mod stage {
     pub const ANSWER: u32 = 2;
     /// What is said in a stream, by protocol.
     pub const MQTT: u32 = 3;
+    pub const TLS: u32 = 4;
     /// Stages per hook.
-    pub const STAGES: u32 = 4;
+    pub const STAGES: u32 = 5;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
@@ -868,10 +893,12 @@ pub mod stage {
         ("edgeward_ingress_segment", SEGMENT),
         ("edgeward_ingress_answer", ANSWER),
         ("edgeward_ingress_mqtt", MQTT),
+        ("edgeward_ingress_tls", TLS),
         ("edgeward_egress_flow", STAGES + FLOW),
         ("edgeward_egress_segment", STAGES + SEGMENT),
         ("edgeward_egress_answer", STAGES + ANSWER),
         ("edgeward_egress_mqtt", STAGES + MQTT),
+        ("edgeward_egress_tls", STAGES + TLS),
     ];
 }
 

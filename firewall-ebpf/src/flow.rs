@@ -87,11 +87,16 @@ pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
 #[inline(never)]
 pub fn essential(scratch: &mut Scratch) -> Result<Next, Stop> {
     find_key(scratch);
-    if !is_present(HALF_OPEN.get_ptr(&scratch.flow_key)) {
+    let mut waiting = [0; 2];
+    if let Some(entry) = HALF_OPEN.get_ptr(&scratch.flow_key) {
+        // SAFETY: copied at once; the slot stays mapped while the program runs.
+        waiting = unsafe { (*entry).next };
+    } else {
         essential::take(scratch, Essential::Opening, OPENING)?;
     }
     scratch.flow = fresh(scratch, edge_key(scratch), OPAQUE);
     scratch.flow.essential = 1;
+    scratch.flow.next = essential::asked(scratch, waiting);
     scratch.flow.state = FlowState::Answered as u8;
     keep(scratch).map(|()| PASS)
 }
@@ -168,6 +173,7 @@ fn open(scratch: &mut Scratch) -> Result<(), Stop> {
         _ if key.proto != proto::TCP => OPAQUE,
         Some(speaks) if speaks == Protocol::Opaque.bit() => OPAQUE,
         Some(speaks) if speaks == Protocol::Mqtt.bit() => Protocol::Mqtt as u8,
+        Some(speaks) if speaks == Protocol::Tls.bit() => Protocol::Tls as u8,
         _ => Flow::UNDECIDED,
     };
     // Data on a SYN (RFC 7413) would be delivered before its sequence is known.
@@ -242,11 +248,6 @@ fn keep(scratch: &mut Scratch) -> Result<(), Stop> {
 fn handshake(scratch: &mut Scratch, opens: bool) -> Result<Next, Stop> {
     let (from, to) = (usize::from(scratch.dir & 1), usize::from(!scratch.dir & 1));
     let by_initiator = scratch.dir == scratch.flow.initiator;
-    if scratch.flow.essential != 0 {
-        // One end is the box, which checks the numbers itself.
-        scratch.flow.seen[from] = scratch.now;
-        return keep(scratch).map(|()| PASS);
-    }
     let frame = &scratch.frame;
     if frame.has(tcp::RST) {
         // Ends a connection that never was; the end that is reset checks the number itself.
@@ -286,8 +287,12 @@ fn handshake(scratch: &mut Scratch, opens: bool) -> Result<Next, Stop> {
 fn exchange(scratch: &mut Scratch) -> Result<(), Stop> {
     still_allowed(scratch)?;
     scratch.flow.seen[usize::from(scratch.dir & 1)] = scratch.now;
+    let by_initiator = scratch.dir == scratch.flow.initiator;
+    if scratch.flow.essential != 0 && !by_initiator {
+        essential::answered(scratch)?;
+    }
     // An essential stays here: a question and its answer need no room that others wait for.
-    if scratch.dir == scratch.flow.initiator || scratch.flow.essential != 0 {
+    if by_initiator || scratch.flow.essential != 0 {
         return keep(scratch);
     }
     scratch.flow.state = FlowState::Answered as u8;

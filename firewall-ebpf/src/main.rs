@@ -22,6 +22,10 @@ use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use firewall_common::abi::counter;
 
+use stream::machine::round;
+use stream::mqtt::Mqtt;
+use stream::tls::Tls;
+
 // The flow.
 mod hook;
 
@@ -66,7 +70,13 @@ pub fn edgeward_ingress_segment(ctx: TcContext) -> i32 {
 /// What is said in MQTT streams from devices.
 #[classifier]
 pub fn edgeward_ingress_mqtt(ctx: TcContext) -> i32 {
-    hook::said(&ctx, counter::HOOK_LAN_INGRESS, stream::mqtt::round).unwrap_or(TC_ACT_SHOT)
+    hook::said(&ctx, counter::HOOK_LAN_INGRESS, round::<Mqtt>).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in TLS streams from devices.
+#[classifier]
+pub fn edgeward_ingress_tls(ctx: TcContext) -> i32 {
+    hook::said(&ctx, counter::HOOK_LAN_INGRESS, round::<Tls>).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames from devices.
@@ -96,7 +106,13 @@ pub fn edgeward_egress_segment(ctx: TcContext) -> i32 {
 /// What is said in MQTT streams to devices.
 #[classifier]
 pub fn edgeward_egress_mqtt(ctx: TcContext) -> i32 {
-    hook::said(&ctx, counter::HOOK_LAN_EGRESS, stream::mqtt::round).unwrap_or(TC_ACT_SHOT)
+    hook::said(&ctx, counter::HOOK_LAN_EGRESS, round::<Mqtt>).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in TLS streams to devices.
+#[classifier]
+pub fn edgeward_egress_tls(ctx: TcContext) -> i32 {
+    hook::said(&ctx, counter::HOOK_LAN_EGRESS, round::<Tls>).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames to devices.

@@ -4,7 +4,8 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use firewall_common::abi::{
-    self, AddrKey, Bell, EdgeKey, Kind, Observed, ObservedKey, PrincipalId, Protocol, Ring, Usage, capacity, counter,
+    self, AddrKey, Bell, EdgeKey, Kind, Observed, ObservedKey, PrincipalId, Protocol, Ring, Usage, capacity,
+    counter,
 };
 use firewall_common::reason::{Reason, Verdict};
 
@@ -94,6 +95,7 @@ pub fn speaks(scratch: &mut Scratch, protocol: u8, verdict: Verdict, reason: Rea
 fn name(protocol: u8) -> ([u8; 8], u16) {
     match Protocol::from_code(protocol) {
         Some(Protocol::Mqtt) => (*b"mqtt\0\0\0\0", 4),
+        Some(Protocol::Tls) => (*b"tls\0\0\0\0\0", 3),
         _ => (*b"opaque\0\0", 6),
     }
 }

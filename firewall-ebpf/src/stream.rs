@@ -29,9 +29,11 @@ use crate::scratch::Scratch;
 use crate::{atomic, observe};
 
 mod judge;
+pub mod machine;
 pub mod mqtt;
 mod neutral;
 pub mod pieces;
+pub mod tls;
 
 /// Written by the kernel.
 #[map]
@@ -129,6 +131,9 @@ pub fn segment(skb: &Skb, scratch: &mut Scratch) -> Result<Segment, Stop> {
         return Ok(Segment::Known);
     }
     let stream = direction(streams, scratch.dir);
+    if scratch.flow.protocol == Protocol::Tls as u8 && is_veiled(streams, scratch) {
+        return Ok(Segment::Opaque);
+    }
     // SAFETY: the slot stays mapped while the program runs.
     let lock = unsafe { &raw mut (*stream).lock };
     if !atomic::try_lock(lock) {
@@ -140,6 +145,18 @@ pub fn segment(skb: &Skb, scratch: &mut Scratch) -> Result<Segment, Stop> {
         atomic::unlock(lock);
     }
     result
+}
+
+/// Whether all that can be read of a TLS connection has been read and acknowledged: no repetition can replace it.
+#[inline(always)]
+fn is_veiled(streams: *mut Streams, scratch: &Scratch) -> bool {
+    let client = direction(streams, scratch.flow.initiator);
+    // SAFETY: the slot stays mapped while the program runs; words that only ever move on.
+    unsafe {
+        let next = core::ptr::read_volatile(&raw const (*client).next);
+        let acked = core::ptr::read_volatile(&raw const (*client).acked);
+        (*client).belongs_to(scratch.flow.id) && (*client).said.tls.is_done() && acked == next
+    }
 }
 
 /// A frame of the handshake that comes again because its answer was lost.
@@ -226,21 +243,25 @@ fn stage_of(skb: &Skb, scratch: &mut Scratch) -> Result<u32, Reason> {
         }
         protocol = scratch.said.guess;
     }
-    if protocol == Protocol::Mqtt as u8 {
-        return Ok(stage::MQTT);
+    match Protocol::from_code(protocol) {
+        Some(Protocol::Mqtt) => Ok(stage::MQTT),
+        Some(Protocol::Tls) => Ok(stage::TLS),
+        _ => judge::recognise(scratch, Protocol::Opaque as u8).map(|()| NO_STAGE),
     }
-    judge::recognise(scratch, Protocol::Opaque as u8)?;
-    Ok(NO_STAGE)
 }
 
 /// What may begin with the first byte at hand, as a number of [`Protocol`].
 #[inline(always)]
 fn first_guess(skb: &Skb, scratch: &Scratch) -> u8 {
-    match skb.load::<1>(scratch.at) {
-        // CONNECT. A server that speaks first speaks nothing that is known here.
-        Some([0x10]) if scratch.client != 0 => Protocol::Mqtt as u8,
-        _ => Protocol::Opaque as u8,
-    }
+    let guess = match skb.load::<1>(scratch.at) {
+        // A server that speaks first speaks nothing that is known here.
+        _ if scratch.client == 0 => Protocol::Opaque,
+        // CONNECT; a record with a handshake.
+        Some([0x10]) => Protocol::Mqtt,
+        Some([0x16]) => Protocol::Tls,
+        _ => Protocol::Opaque,
+    };
+    guess as u8
 }
 
 /// The next program is not loaded: the segment is dropped, and the direction is free for the next one.

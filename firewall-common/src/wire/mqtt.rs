@@ -570,30 +570,31 @@ impl Mqtt {
         Event::More
     }
 
-    /// A variable byte integer in `field`; `None` until it is complete.
+    /// Takes a byte of a variable byte integer into `field` [1.5.5]. What it says and the number are apart: the verifier
+    /// refuses a number that is only there in some cases.
     #[inline(always)]
-    fn varint(&mut self, byte: u8) -> Option<Result<u32, ()>> {
+    fn varint(&mut self, byte: u8) -> Varint {
         self.field |= ((byte & 0x7f) as u32) << (self.shift & 31);
         if byte & 0x80 != 0 {
             self.shift += 7;
-            return if self.shift > 21 { Some(Err(())) } else { None };
+            return if self.shift > 21 { Varint::Wrong } else { Varint::More };
         }
-        if byte == 0 && self.shift != 0 { Some(Err(())) } else { Some(Ok(self.field)) }
+        if byte == 0 && self.shift != 0 { Varint::Wrong } else { Varint::Complete }
     }
 
     #[inline(always)]
     fn properties_length(&mut self, object: &Object, byte: u8) -> Event {
         match self.varint(byte) {
-            None => Event::More,
-            Some(Ok(length)) if length <= self.remaining => {
-                self.properties = length;
-                if length == 0 {
+            Varint::More => Event::More,
+            Varint::Complete if self.field <= self.remaining => {
+                self.properties = self.field;
+                if self.properties == 0 {
                     return self.after_properties(object);
                 }
                 self.phase = phase::PROPERTY;
                 Event::More
             }
-            Some(_) => Event::Wrong(Reason::Malformed),
+            Varint::Complete | Varint::Wrong => Event::Wrong(Reason::Malformed),
         }
     }
 
@@ -672,9 +673,9 @@ impl Mqtt {
                 }
             }
             phase::PROPERTY_VARINT => match self.varint(byte) {
-                None => {}
-                Some(Ok(value)) if value != 0 => self.phase = phase::PROPERTY,
-                Some(_) => return Event::Wrong(Reason::Malformed),
+                Varint::More => {}
+                Varint::Complete if self.field != 0 => self.phase = phase::PROPERTY,
+                Varint::Complete | Varint::Wrong => return Event::Wrong(Reason::Malformed),
             },
             phase::ALIAS_HIGH => {
                 self.alias = (byte as u16) << 8;
@@ -692,7 +693,11 @@ impl Mqtt {
         if self.properties != 0 {
             return Event::More;
         }
-        if self.phase == phase::PROPERTY { self.after_properties(object) } else { Event::Wrong(Reason::Malformed) }
+        if self.phase == phase::PROPERTY {
+            self.after_properties(object)
+        } else {
+            Event::Wrong(Reason::Malformed)
+        }
     }
 
     #[inline(always)]
@@ -811,6 +816,14 @@ impl Mqtt {
         self.utf8_high = high;
         true
     }
+}
+
+/// What a byte of a variable byte integer was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Varint {
+    More,
+    Complete,
+    Wrong,
 }
 
 #[inline(always)]

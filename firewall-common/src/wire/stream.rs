@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::mqtt::Mqtt;
 use super::object::Object;
+use super::tls::Tls;
 
 /// Pieces that may be on their way to the receiver; one more waits until some are acknowledged.
 pub const RECORDS: usize = 128;
@@ -39,6 +40,7 @@ pub struct Said {
     pub neutralised: u8,
     pub object: Object,
     pub mqtt: Mqtt,
+    pub tls: Tls,
 }
 
 impl Said {
@@ -55,6 +57,7 @@ impl Said {
         neutralised: 0,
         object: Object::EMPTY,
         mqtt: Mqtt::NEW,
+        tls: Tls::NEW,
     };
 }
 

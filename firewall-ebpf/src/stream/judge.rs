@@ -4,8 +4,8 @@ use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use firewall_common::abi::{
-    Action, Alias, AliasKey, Edge, Flow, Kind, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, Protocol, Rule, RuleId, State,
-    StepKey, capacity,
+    Action, Alias, AliasKey, Edge, Flow, Kind, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, Protocol, Rule, RuleId,
+    State, StepKey, capacity,
 };
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
@@ -58,12 +58,19 @@ pub fn recognise(scratch: &mut Scratch, protocol: u8) -> Result<(), Reason> {
     if audit { Ok(()) } else { Err(Reason::ProtoChanged) }
 }
 
+/// Settles what the connection speaks, if that was open.
+#[inline(always)]
+pub fn certain(scratch: &mut Scratch, protocol: Protocol) -> Result<(), Reason> {
+    if scratch.flow.protocol == Flow::UNDECIDED { recognise(scratch, protocol as u8) } else { Ok(()) }
+}
+
 /// Takes the level that ended through the automaton.
 #[inline(never)]
 pub fn level(scratch: &mut Scratch, kind: Kind) {
     let first = scratch.said.object.levels() == 0;
     let state = if first { start(scratch, kind) } else { scratch.said.automaton };
-    let level = match scratch.said.mqtt.wildcard() {
+    let wildcard = if kind == Kind::MqttSubscribe { scratch.said.mqtt.wildcard() } else { 0 };
+    let level = match wildcard {
         b'+' => LEVEL_PLUS,
         b'#' => LEVEL_HASH,
         _ => scratch.said.object.level(),
@@ -127,9 +134,7 @@ pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
     };
     scratch.said.rule = accept.0;
     if kind == Kind::MqttConnect {
-        if scratch.flow.protocol == Flow::UNDECIDED {
-            recognise(scratch, Protocol::Mqtt as u8)?;
-        }
+        certain(scratch, Protocol::Mqtt)?;
         scratch.said.known = scratch.literal;
     }
     let hash = scratch.said.object.hash();
