@@ -18,6 +18,7 @@ export type Action =
   | 'control'
   | 'switch'
   | 'settings'
+  | 'change'
   | 'watch'
   | 'read'
   | 'send'
@@ -25,6 +26,8 @@ export type Action =
   | 'listen'
   | 'sign_in'
   | 'connect'
+  | 'speak'
+  | 'ask_for'
   | 'talk'
   | 'ping'
   | 'frames'
@@ -105,8 +108,10 @@ export function read(edge: Edge, principals: Principals): Reading {
       return reading(setting(target), target, to);
     }
     case 'set':
-    case 'write':
-      return reading(setting(to));
+    case 'write': {
+      const action = setting(to);
+      return reading(action === 'message' ? 'change' : action);
+    }
     case 'push':
       return reading('send');
     case 'get':
@@ -138,8 +143,15 @@ function setting(target: Who): Action {
   return SET_UP.has(kind) ? 'settings' : 'message';
 }
 
+/** A client id or user name, at any port. */
+export const SIGN_IN = /^(?:mqtt:\d+:)?(?:client|user):/;
+/** What a connection speaks: `tcp/8080 http`. */
+export const SPEAKS = /^(?:tcp|udp)\/\d+ (\w+)$/;
+
 function connecting(object: string, to: Who): Action {
-  if (object.startsWith('client:')) return 'sign_in';
+  if (SIGN_IN.test(object)) return 'sign_in';
+  if (object.startsWith('tls:')) return 'ask_for';
+  if (SPEAKS.test(object)) return 'speak';
   if (object.startsWith('ether/')) return 'frames';
   if (to.is === 'everyone') return 'scan';
   if (object.startsWith('icmp')) return 'ping';

@@ -37,6 +37,8 @@ export type DecisionState = "applied";
 
 /** An edge of the graph. A request is a pending edge and has its id. */
 export interface Edge {
+  /** `neutralise`, where a denied publish goes on as something harmless; otherwise its connection is reset. */
+  action?: string | null;
   /** Who would receive what is published. */
   beneficiaries: End[];
   /** Who decided. */
@@ -47,9 +49,13 @@ export interface Edge {
   last_seen?: null | UnixSeconds;
   /** `always`, `once`, `uses`, `for`, `until` or `until_restart`, where someone decided. */
   lifetime?: string | null;
+  /** Highest QoS of an allowed publish. */
+  max_qos?: number | null;
   /** `lock_state`, `firmware`, `opaque`, …; only for words and risk. */
   meaning?: string | null;
-  /** In the protocol's own text: `tcp/1883`, `lock/front/set`, …. */
+  /** Whether an allowed publish must not be retained. */
+  no_retain?: boolean;
+  /** In the protocol's own text: `tcp/1883`, `tcp/8080 http`, `lock/front/set`, `http://hub.local/api/+`, `modbus:1/holding/100-109`, `tls:cloud.example`, …. */
   object: string;
   /** `packet`; later `relay`, `store`, `sync`, `admin`. */
   plane: string;
@@ -69,7 +75,7 @@ export interface Edge {
   uses?: number | null;
   /** `connect`, `publish`, `subscribe`, …. */
   verb: string;
-  /** Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`, `principal.new`, `name.mismatch`, …. */
+  /** Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`, `principal.new`, `protocol`, `name.mismatch`, …. */
   violated?: string | null;
 }
 

@@ -102,6 +102,32 @@ describe('the sentence', () => {
     expect(say({ verb: 'connect', object: 'icmp/8', beneficiaries: [] })).toContain('is there');
   });
 
+  it('says what is read and changed, as far as an owner knows it', () => {
+    const request = (verb: string, object: string) => say({ verb, object, beneficiaries: [] });
+    expect(request('get', 'http://hub.local/api/state')).toBe(
+      'Washing machine wants to read “hub.local/api/state” from your home hub',
+    );
+    expect(request('get', 'coap:61616:/light')).toBe('Washing machine wants to read “/light” from your home hub');
+    expect(request('read', 'modbus:1/holding/100-109')).toBe('Washing machine wants to read from your home hub');
+    expect(request('write', 'modbus:1/coils/5')).toBe('Washing machine wants to change values of your home hub');
+    expect(request('set', 'http:8080:/api/#')).toBe('Washing machine wants to change “/api/#” at your home hub');
+    expect(say({ verb: 'set', object: 'http:/open', to: lock, beneficiaries: [] })).toContain('control your front door lock');
+    expect(say({ verb: 'get', object: 'http:/x', beneficiaries: [] }, de)).toBe(
+      'Washing machine möchte „/x“ lesen: Home hub',
+    );
+  });
+
+  it('tells what a connection speaks, and for whom it asks', () => {
+    const connect = (object: string, words = en) => say({ verb: 'connect', object, beneficiaries: [] }, words);
+    expect(connect('tcp/8080 http')).toBe('Washing machine wants to speak HTTP with your home hub');
+    expect(connect('tcp/8080 opaque')).toContain('speak an unknown language with');
+    expect(connect('udp/5683 coap', de)).toBe('Washing machine möchte mit Home hub CoAP sprechen');
+    expect(connect('tls:8443:cloud.example')).toContain('asking for “cloud.example”');
+    expect(connect('tls:')).toContain('without saying for whom');
+    expect(connect('mqtt:8883:client:lock-1')).toContain('sign in at your home hub as “lock-1”');
+    expect(connect('user:hub')).toContain('as “hub”');
+  });
+
   it('is made in every language for every verb', () => {
     const verbs = 'connect get set publish subscribe discover resolve push read write delete replicate'.split(' ');
     for (const lang of LANGS) {
@@ -150,6 +176,10 @@ describe('why it is unusual', () => {
     expect(why({ from: end(40, 'x', 'unknown') })).toBe('It has never done this before.');
   });
 
+  it('tells a connection from what it speaks', () => {
+    expect(why({ verb: 'connect', object: 'tcp/80 tls', violated: 'protocol', beneficiaries: [] })).toContain('speaks like this');
+  });
+
   it('copes with a property of a newer daemon', () => {
     expect(why({ violated: 'moon.phase', beneficiaries: [] })).toBe('This is not among its habits.');
   });
@@ -195,6 +225,8 @@ describe('history', () => {
     expect(lifetimeText(en, '3 uses')).toBe('3 times');
     expect(lifetimeText(de, 'until_restart')).toBe('bis die Box neu startet');
     expect(lifetimeText(en, 'while the moon shines')).toBe('while the moon shines');
+    expect(lifetimeText(en, 'for 3600 s, neutralised')).toBe('for 1 hour, made harmless instead of cut off');
+    expect(lifetimeText(de, 'always, not retained, QoS at most 1')).toBe('immer, nicht aufbewahrt, QoS höchstens 1');
   });
 });
 

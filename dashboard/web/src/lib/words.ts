@@ -2,7 +2,7 @@
 
 import { assertNever } from './assert';
 import type { Failure } from './api';
-import { isAddress, kindOf, type Action, type Consequence, type Reading, type Who } from './reading';
+import { isAddress, kindOf, SIGN_IN, SPEAKS, type Action, type Consequence, type Reading, type Who } from './reading';
 import type { Answer, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk } from './types';
 
 export type Lang = 'en' | 'de';
@@ -97,6 +97,8 @@ export interface Words {
     close: string;
   };
   lifetime(lifetime: Lifetime): string;
+  /** What a decision says besides: `neutralised`, `not retained`, `QoS at most 1`. */
+  term(term: string): string;
   quiet: { title: string; last: string };
   map: {
     title: string;
@@ -208,6 +210,22 @@ const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 const serverName = (name: string | undefined, none: string, word: string): string =>
   name === undefined ? none : isAddress(name) ? `${word} ${name}` : name;
 
+/** Host and path of a request, as an owner may know them from the address line of a browser; nothing for registers. */
+export function pathOf(object: string): string | undefined {
+  const [, path] = /^(?:http|coap):(?:\d+:)?(.+)$/.exec(object) ?? [];
+  return path?.replace(/^\/\//, '');
+}
+
+/** The name in a TLS connection. */
+const serverOf = (object: string): string => object.replace(/^tls:(?:\d+:)?/, '');
+
+/** A protocol's usual name; nothing for what cannot be read. */
+function protocolOf(object: string): string | undefined {
+  const [, protocol] = SPEAKS.exec(object) ?? [];
+  const names: Readonly<Record<string, string>> = { coap: 'CoAP', modbus: 'Modbus', quic: 'QUIC', websocket: 'WebSocket' };
+  return protocol === undefined || protocol === 'opaque' ? undefined : (names[protocol] ?? protocol.toUpperCase());
+}
+
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 
@@ -268,13 +286,28 @@ const enDoes: Record<Action, (target: string, what: string) => string> = {
   control: (target) => `control ${target}`,
   switch: (target) => `switch ${target}`,
   settings: (target) => `change settings of ${target}`,
+  change: (target, what) => {
+    const path = pathOf(what);
+    return path === undefined ? `change values of ${target}` : `change “${path}” at ${target}`;
+  },
   watch: (target) => `watch or listen to ${target}`,
-  read: (target) => `read from ${target}`,
+  read: (target, what) => {
+    const path = pathOf(what);
+    return path === undefined ? `read from ${target}` : `read “${path}” from ${target}`;
+  },
   send: (target) => `send data to ${target}`,
   message: (target) => `send a message to ${target}`,
   listen: (target) => `listen to messages at ${target}`,
-  sign_in: (target, what) => `sign in at ${target} as “${what.replace(/^client:/, '')}”`,
+  sign_in: (target, what) => `sign in at ${target} as “${what.replace(SIGN_IN, '')}”`,
   connect: (target) => `connect to ${target}`,
+  speak: (target, what) => {
+    const protocol = protocolOf(what);
+    return protocol === undefined ? `speak an unknown language with ${target}` : `speak ${protocol} with ${target}`;
+  },
+  ask_for: (target, what) => {
+    const name = serverOf(what);
+    return name === '' ? `connect to ${target} without saying for whom` : `connect to ${target}, asking for “${name}”`;
+  },
   talk: (target) => `talk to ${target}`,
   ping: (target) => `check whether ${target} is there`,
   frames: (target) => `send special network messages to ${target}`,
@@ -362,6 +395,8 @@ const en: Words = {
         return 'It is cut off.';
       case 'client.taken':
         return 'It signs in with a name that belongs to another device.';
+      case 'protocol':
+        return 'This connection is known, but not that it speaks like this.';
       case 'name.mismatch':
         return 'It names a server, but the address was never given for that name.';
       default:
@@ -512,6 +547,7 @@ const en: Words = {
     if ('for' in lifetime) return `for ${enDuration(lifetime.for)}`;
     return 'until a date';
   },
+  term: (term) => (term === 'neutralised' ? 'made harmless instead of cut off' : term),
   quiet: { title: 'All quiet. New things stay blocked until you decide.', last: 'Last decision' },
   map: {
     title: 'Who talks to whom',
@@ -694,13 +730,30 @@ const deDoes: Record<Action, (target: string, what: string) => string> = {
   control: (target) => `${target} steuern`,
   switch: (target) => `${target} schalten`,
   settings: (target) => `Einstellungen ändern: ${target}`,
+  change: (target, what) => {
+    const path = pathOf(what);
+    return path === undefined ? `Werte ändern: ${target}` : `„${path}“ ändern: ${target}`;
+  },
   watch: (target) => `zusehen oder mithören: ${target}`,
-  read: (target) => `Daten lesen: ${target}`,
+  read: (target, what) => {
+    const path = pathOf(what);
+    return path === undefined ? `Daten lesen: ${target}` : `„${path}“ lesen: ${target}`;
+  },
   send: (target) => `Daten an ${target} senden`,
   message: (target) => `eine Nachricht an ${target} senden`,
   listen: (target) => `Nachrichten bei ${target} mithören`,
-  sign_in: (target, what) => `sich bei ${target} als „${what.replace(/^client:/, '')}“ anmelden`,
+  sign_in: (target, what) => `sich bei ${target} als „${what.replace(SIGN_IN, '')}“ anmelden`,
   connect: (target) => `sich mit ${target} verbinden`,
+  speak: (target, what) => {
+    const protocol = protocolOf(what);
+    return protocol === undefined ? `mit ${target} eine unbekannte Sprache sprechen` : `mit ${target} ${protocol} sprechen`;
+  },
+  ask_for: (target, what) => {
+    const name = serverOf(what);
+    return name === ''
+      ? `sich mit ${target} verbinden, ohne zu sagen, zu wem`
+      : `sich mit ${target} verbinden und „${name}“ verlangen`;
+  },
   talk: (target) => `mit ${target} sprechen`,
   ping: (target) => `prüfen, ob ${target} da ist`,
   frames: (target) => `besondere Netzwerk-Nachrichten an ${target} senden`,
@@ -786,6 +839,8 @@ const de: Words = {
         return 'Ein Gast darf nur ins Internet.';
       case 'quarantine':
         return 'Es ist abgetrennt.';
+      case 'protocol':
+        return 'Diese Verbindung ist bekannt, aber nicht, dass sie so spricht.';
       case 'client.taken':
         return 'Es meldet sich mit einem Namen an, der einem anderen Gerät gehört.';
       case 'name.mismatch':
@@ -937,6 +992,12 @@ const de: Words = {
     if ('uses' in lifetime) return `${lifetime.uses} Mal`;
     if ('for' in lifetime) return `für ${deDuration(lifetime.for)}`;
     return 'bis zu einem Datum';
+  },
+  term: (term) => {
+    const [, qos] = /^QoS at most (\d)$/.exec(term) ?? [];
+    if (qos !== undefined) return `QoS höchstens ${qos}`;
+    if (term === 'not retained') return 'nicht aufbewahrt';
+    return term === 'neutralised' ? 'unschädlich gemacht statt getrennt' : term;
   },
   quiet: { title: 'Alles ruhig. Neues bleibt blockiert, bis Sie entscheiden.', last: 'Letzte Entscheidung' },
   map: {
@@ -1101,8 +1162,13 @@ function siteModeText(detail: string, [enforce, monitor, confirmed]: readonly [s
   return detail === 'enforce confirmed' ? confirmed : detail;
 }
 
-/** The lifetime as the ledger has it: `always`, `once`, `3 uses`, `for 3600 s`, `until 1800000000`. */
+/** Lifetime and terms as the ledger has them: `always`, `once`, `3 uses`, `for 3600 s`, `always, neutralised`. */
 export function lifetimeText(words: Words, detail: string): string {
+  const [lifetime = '', ...terms] = detail.split(', ');
+  return [oneLifetime(words, lifetime), ...terms.map((term) => words.term(term))].join(', ');
+}
+
+function oneLifetime(words: Words, detail: string): string {
   if (detail === 'always' || detail === 'once' || detail === 'until_restart') return words.lifetime(detail);
   const [, uses] = /^(\d+) uses$/.exec(detail) ?? [];
   if (uses !== undefined) return words.lifetime({ uses: Number(uses) });
