@@ -444,3 +444,40 @@ fn config_of(args: &ConfigArgs) -> Result<Config, Mistakes> {
 fn configured_runtime_dir() -> PathBuf {
     Config::load(None).map_or_else(|_| config::DEFAULT_RUNTIME_DIR.into(), |config| config.state.runtime_dir)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn options_fit_together_and_objects_are_explained() {
+        Cli::command().debug_assert();
+        let mut command = Cli::command();
+        let edges = command.find_subcommand_mut("edges").unwrap();
+        let help = edges.find_subcommand_mut("deny").unwrap().render_long_help().to_string();
+        for part in ["http://host/path", "modbus:1/holding/100-109", "mqtt:8883:client:ID", "neutralise"] {
+            assert!(help.contains(part), "{part} in {help}");
+        }
+    }
+
+    #[test]
+    fn a_decision_takes_what_belongs_to_it() {
+        let parse = |line: &str| {
+            Cli::try_parse_from(line.split(' ')).map(|cli| match cli.command {
+                Command::Edges(EdgeCommand::Deny { action, .. }) => (Some(action), false, None),
+                Command::Edges(EdgeCommand::Allow { no_retain, max_qos, .. }) => (None, no_retain, max_qos),
+                other => panic!("{other:?}"),
+            })
+        };
+        let spec = "--from A --to B --verb publish --object a/#";
+        let deny = |rest: &str| parse(&format!("edgeward edges deny {spec}{rest}"));
+        assert_eq!(deny("").unwrap().0, Some(DenyAction::Reset));
+        assert_eq!(deny(" --action neutralise").unwrap().0, Some(DenyAction::Neutralise));
+        assert!(deny(" --action ignore").is_err() && deny(" --max-qos 1").is_err());
+        let allow = |rest: &str| parse(&format!("edgeward edges allow {spec}{rest}"));
+        assert_eq!(allow(" --no-retain --max-qos 1 --for 1h").unwrap(), (None, true, Some(1)));
+        assert!(allow(" --max-qos 3").is_err() && allow(" --action reset").is_err());
+    }
+}
