@@ -28,16 +28,13 @@ pub struct Said {
     /// Boot-time second of `work`, and rounds of work in it.
     pub second: u32,
     pub work: u32,
-    /// Sequence number of the first byte of the current topic.
-    pub topic: u32,
     /// 1: the client id of this connection is one that its principal had before.
     pub known: u8,
-    /// First byte of the current topic.
-    pub first: u8,
     /// What its first byte may begin, as a number of [`Protocol`](crate::abi::Protocol), until that is certain.
     pub guess: u8,
     /// 1: the current PUBLISH goes on in a harmless form.
     pub neutralised: u8,
+    pub pad: [u8; 5],
     pub object: Object,
     pub mqtt: Mqtt,
     pub tls: Tls,
@@ -50,11 +47,10 @@ impl Said {
         automaton: 0,
         second: 0,
         work: 0,
-        topic: 0,
         known: 0,
-        first: 0,
         guess: 0,
         neutralised: 0,
+        pad: [0; 5],
         object: Object::EMPTY,
         mqtt: Mqtt::NEW,
         tls: Tls::NEW,

@@ -23,13 +23,7 @@ impl Machine for Mqtt {
         if matches!(sender, Sender::Server) && said.mqtt.version() == 0 {
             said.mqtt.adopt(scratch.version);
         }
-        let before = said.object.len();
-        let event = said.mqtt.step(&mut said.object, byte, sender, &scratch.config.key.0);
-        if before == 0 && said.object.len() == 1 {
-            said.first = byte;
-            said.topic = scratch.frame.seq.wrapping_add(scratch.at.wrapping_sub(scratch.frame.payload));
-        }
-        event
+        said.mqtt.step(&mut said.object, byte, sender, &scratch.config.key.0)
     }
 
     #[inline(always)]

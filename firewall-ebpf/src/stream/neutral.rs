@@ -17,15 +17,20 @@ use crate::scratch::Scratch;
 /// What stands in for the first byte of the topic.
 const HARMLESS: u8 = b'$';
 
+/// Offset of the first byte of the topic that has just been read: before the segment if it began earlier.
+#[inline(always)]
+fn topic(scratch: &Scratch) -> u32 {
+    scratch.at.wrapping_sub(u32::from(scratch.said.object.len()))
+}
+
 /// Whether the topic at hand can be changed: its first byte is in this segment, and it stays valid UTF-8.
 #[inline(always)]
 pub fn is_possible(scratch: &Scratch) -> bool {
-    let said = &scratch.said;
-    let here = said.topic.wrapping_sub(scratch.frame.seq);
-    here < scratch.frame.payload_len
-        && scratch.frame.payload.wrapping_add(here) >= scratch.fresh
-        && said.first < 0x80
-        && said.first != HARMLESS
+    let (at, first) = (topic(scratch), scratch.said.object.first());
+    at >= scratch.fresh
+        && at < scratch.end
+        && first < 0x80
+        && first != HARMLESS
         && usize::from(scratch.patched) < PATCHES
 }
 
@@ -34,7 +39,8 @@ pub fn is_possible(scratch: &Scratch) -> bool {
 pub fn note(scratch: &mut Scratch) {
     let at = usize::from(scratch.patched);
     if at < PATCHES {
-        scratch.patches[at] = scratch.said.topic;
+        let place = topic(scratch).wrapping_sub(scratch.frame.payload);
+        scratch.patches[at] = scratch.frame.seq.wrapping_add(place);
         scratch.patched += 1;
     }
 }
