@@ -96,7 +96,7 @@ pub struct Terms {
     pub action: Action,
     /// An allowed one must not be retained by the broker.
     pub no_retain: bool,
-    /// Highest QoS of an allowed one.
+    /// Highest `QoS` of an allowed one.
     pub max_qos: Option<u8>,
 }
 
@@ -145,7 +145,8 @@ impl Terms {
             text.push_str(", not retained");
         }
         if let Some(qos) = self.max_qos {
-            text.push_str(&format!(", QoS at most {qos}"));
+            text.push_str(", QoS at most ");
+            text.push_str(&qos.to_string());
         }
         text
     }

@@ -64,7 +64,7 @@ struct EdgeEntry {
     /// `never`, where an allowed publish must not be retained.
     #[serde(skip_serializing_if = "Option::is_none")]
     retain: Option<String>,
-    /// Highest QoS of an allowed publish.
+    /// Highest `QoS` of an allowed publish.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_qos: Option<u8>,
 }

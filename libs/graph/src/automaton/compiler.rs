@@ -274,12 +274,13 @@ impl Compiler<'_> {
     /// The rule that decides about what ends here.
     fn accept(&self, places: &Places, numbers: &Numbers) -> RuleId {
         let at = match places {
-            Places::Lines { root: true, .. } => return RuleId::default(),
             Places::Lines { root: false, at } => at,
             Places::Inside { table, run, depth: 0 | DIGITS } => {
                 return numbers.tables[*table].runs[*run].rule;
             }
-            Places::Block { .. } | Places::Inside { .. } => return RuleId::default(),
+            Places::Lines { root: true, .. } | Places::Block { .. } | Places::Inside { .. } => {
+                return RuleId::default();
+            }
         };
         let ended = |question: Question| {
             let lines = at.iter().filter(|(line, position)| self.lines[*line].ends(*position));
@@ -315,7 +316,7 @@ impl Line<'_> {
             (Input::Literal(level), Some(Symbol::SetBelow)) => {
                 [stay.filter(|_| !reserved(level)), next.filter(|_| SET_WORDS.contains(&level))]
             }
-            (Input::Other | Input::Plus, Some(Symbol::Plus)) => one(next),
+            (Input::Other | Input::Plus, Some(Symbol::Plus)) | (Input::User, Some(Symbol::User)) => one(next),
             (Input::Other | Input::Plus, Some(Symbol::Hash | Symbol::SetBelow)) => one(stay),
             (Input::Plus, Some(Symbol::Literal(literal))) => one(next.filter(|_| clashes && !reserved(literal))),
             (Input::Hash, Some(Symbol::Hash)) => one(Some(DONE)),
@@ -324,9 +325,9 @@ impl Line<'_> {
             }
             // `a/#` asks for `a` too.
             (Input::Hash, Some(Symbol::Plus) | None) => one(Some(DONE).filter(|_| clashes)),
-            (Input::User, Some(Symbol::User)) => one(next),
-            (Input::User, _) | (_, Some(Symbol::User | Symbol::Address)) => [None; 2],
-            (Input::Other, Some(Symbol::Literal(_) | Symbol::Set) | None)
+            (Input::User, _)
+            | (_, Some(Symbol::User | Symbol::Address))
+            | (Input::Other, Some(Symbol::Literal(_) | Symbol::Set) | None)
             | (Input::Literal(_) | Input::Plus, None)
             // Guards are not asked about requested filters.
             | (Input::Plus, Some(Symbol::Set))

@@ -33,7 +33,7 @@ pub(super) fn runs<'a>(rules: &[&'a TopicRule], is_brief: impl Fn(&TopicRule) ->
     for (first, last) in rules.iter().map(|rule| range(rule)) {
         begins.extend([u32::from(first), u32::from(last) + 1]);
     }
-    begins.retain(|begin| *begin <= u32::from(u16::MAX));
+    begins.retain(|begin| u16::try_from(*begin).is_ok());
     begins.sort_unstable();
     begins.dedup();
     let mut runs: Vec<(Run, Option<&'a TopicRule>)> = Vec::new();

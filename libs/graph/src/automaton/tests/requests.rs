@@ -27,13 +27,13 @@ fn states() -> impl Strategy<Value = RuleState> {
 }
 
 /// The sentences of the design for the rules that match something, given which of two is about less.
-fn verdict<'a, T>(hits: &[(&'a T, RuleState)], is_less: impl Fn(&T, &T) -> bool) -> Option<RuleState> {
+fn verdict(hits: &[(usize, RuleState)], is_less: impl Fn(usize, usize) -> bool) -> Option<RuleState> {
     let guarded = hits.iter().any(|(_, state)| *state == RuleState::Guarded);
     let counts = |state: RuleState| state != RuleState::Guarded && !(guarded && state == RuleState::Learned);
     let hits: Vec<_> = hits.iter().filter(|(_, state)| counts(*state)).collect();
     let best: Vec<RuleState> = hits
         .iter()
-        .filter(|(rule, _)| !hits.iter().any(|(other, _)| is_less(other, rule)))
+        .filter(|(rule, _)| !hits.iter().any(|(other, _)| is_less(*other, *rule)))
         .map(|(_, state)| *state)
         .collect();
     [RuleState::Denied, RuleState::Allowed, RuleState::Learned]
@@ -64,18 +64,19 @@ proptest! {
         let topics = topics_of(&rules);
         let automaton = topics.compile(first).unwrap().publish;
         let all = requests();
-        let is_less = |inner: &Route, outer: &Route| {
-            let subset = |a: &Route, b: &Route| {
-                all.iter().filter(|request| matches(a, request)).all(|request| matches(b, request))
-            };
-            subset(inner, outer) && !subset(outer, inner)
-        };
-        for request in &all {
+        let about: Vec<Vec<bool>> = rules
+            .iter()
+            .map(|(_, route, _)| all.iter().map(|request| matches(route, request)).collect())
+            .collect();
+        let subset = |a: usize, b: usize| about[a].iter().zip(&about[b]).all(|(a, b)| !a || *b);
+        let is_less = |inner: usize, outer: usize| subset(inner, outer) && !subset(outer, inner);
+        for (at, request) in all.iter().enumerate() {
             for verb in [Verb::Get, Verb::Set] {
-                let hits: Vec<(&Route, RuleState)> = rules
+                let hits: Vec<(usize, RuleState)> = rules
                     .iter()
-                    .filter(|(known, route, _)| *known == verb && matches(route, request))
-                    .map(|(_, route, state)| (route, *state))
+                    .enumerate()
+                    .filter(|(rule, (known, ..))| *known == verb && about[*rule][at])
+                    .map(|(rule, (_, _, state))| (rule, *state))
                     .collect();
                 let state = walk(&automaton, walk(&automaton, automaton.start, &[verb.as_str()]), request);
                 let winner = accept(&automaton, state);
@@ -166,21 +167,22 @@ proptest! {
         }
         let automaton = topics.compile(1).unwrap().publish;
         prop_assert!(topics.fit());
-        let is_less = |inner: &Register, outer: &Register| {
-            let (inner, outer) = (Registers::parse(&inner.text).unwrap(), Registers::parse(&outer.text).unwrap());
-            outer.contains(&inner) && !inner.contains(&outer)
+        let about: Vec<Registers> = rules.iter().map(|rule| Registers::parse(&rule.text).unwrap()).collect();
+        let is_less = |inner: usize, outer: usize| {
+            about[outer].contains(&about[inner]) && !about[inner].contains(&about[outer])
         };
         let passes = |state| matches!(state, Some(RuleState::Learned | RuleState::Allowed));
         for (unit, area) in [("1", "holding"), ("2", "holding"), ("1", "coils"), ("7", "input")] {
             // One address stands for all between two marks.
             let at = |address: u16| {
                 let one = Registers::parse(&format!("{unit}/{area}/{address}")).unwrap();
-                let hits: Vec<(&Register, RuleState)> = rules
+                let hits: Vec<(usize, RuleState)> = rules
                     .iter()
-                    .filter(|rule| rule.verb == Verb::Read && Registers::parse(&rule.text).unwrap().contains(&one))
-                    .map(|rule| (rule, rule.state))
+                    .enumerate()
+                    .filter(|(at, rule)| rule.verb == Verb::Read && about[*at].contains(&one))
+                    .map(|(at, rule)| (at, rule.state))
                     .collect();
-                (verdict(&hits, is_less), hits.iter().any(|(rule, _)| rule.is_brief))
+                (verdict(&hits, is_less), hits.iter().any(|(at, _)| rules[*at].is_brief))
             };
             let mut addresses: Vec<u16> = MARKS.iter().flat_map(|mark| [*mark, mark.saturating_add(1)]).collect();
             addresses.dedup();
