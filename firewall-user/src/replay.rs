@@ -14,6 +14,7 @@ pub mod link;
 
 // From frames to what was said.
 mod connection;
+mod datagram;
 mod order;
 mod speech;
 mod table;
@@ -32,7 +33,8 @@ use firewall_common::{
 use self::{
     capture::Packet,
     connection::Place,
-    record::{Record, Time, What},
+    datagram::Heard,
+    record::{Record, Time, What, socket},
     summary::Summary,
     table::Table,
 };
@@ -75,8 +77,10 @@ impl Replay {
         let from = frame.payload as usize;
         let payload = buffer.get(from..from + frame.payload_len as usize).unwrap_or_default();
         let place = Place { frame: packet.number, time: packet.time };
-        if frame.proto == proto::TCP {
-            table.segment(&frame, payload, place, findings);
+        match frame.proto {
+            proto::TCP => table.segment(&frame, payload, place, findings),
+            proto::UDP => findings.tell_datagram(&frame, datagram::read(&frame, buffer, payload), place),
+            _ => {}
         }
     }
 
@@ -107,5 +111,19 @@ impl Findings {
     fn tell(&mut self, record: Record) {
         self.summary.count(&record.what);
         self.records.push_back(record);
+    }
+
+    fn tell_datagram(&mut self, frame: &Frame, heard: Heard, place: Place) {
+        let Heard { protocol, result } = heard;
+        self.summary.count_flow(protocol);
+        let whats = match result {
+            Ok(said) => said.into_iter().map(What::Message).collect(),
+            Err(reason) => vec![What::Stop { protocol, reason, midstream: false }],
+        };
+        for what in whats {
+            let (src, dst) = (socket(frame.src, frame.src_port), socket(frame.dst, frame.dst_port));
+            let time = Time(place.time);
+            self.tell(Record { frame: place.frame, time, src: Some(src), dst: Some(dst), what });
+        }
     }
 }

@@ -243,6 +243,9 @@ impl Connection {
         let sender = if self.client == Some(from) { Sender::Client } else { Sender::Server };
         let mut said = Vec::new();
         let result = speech.hear(sender, bytes, &mut said);
+        if result.is_err() {
+            speech.unfinished(sender, &mut said);
+        }
         told.extend(said.into_iter().map(|message| (from, self.midstream, message)).map(marked));
         if let Err(reason) = result {
             let protocol = *protocol;

@@ -4,7 +4,10 @@
 mod recognise;
 
 // One file per protocol.
+mod http;
+mod modbus;
 mod mqtt;
+mod tls;
 
 use firewall_common::{abi::Protocol, hash::HashKey, reason::Reason, wire::Sender};
 use graph::operation::Verb;
@@ -14,7 +17,7 @@ use super::record::Message;
 pub(super) use recognise::{Guess, MODBUS_PORT, recognise};
 
 /// The key of the hashes, which nothing here compares.
-fn key() -> HashKey {
+pub(super) fn key() -> HashKey {
     HashKey::from_random([0x55; 16])
 }
 
@@ -22,6 +25,9 @@ fn key() -> HashKey {
 #[derive(Debug)]
 pub(super) enum Speech {
     Mqtt(Box<mqtt::Mqtt>),
+    Http(Box<http::Http>),
+    Tls(Box<tls::Tls>),
+    Modbus(Box<modbus::Modbus>),
     /// Recognised and not looked into, or not recognised.
     Opaque,
 }
@@ -30,10 +36,10 @@ impl Speech {
     pub(super) fn of(protocol: Protocol) -> Self {
         match protocol {
             Protocol::Mqtt => Self::Mqtt(Box::default()),
+            Protocol::Http => Self::Http(Box::default()),
+            Protocol::Tls => Self::Tls(Box::default()),
+            Protocol::Modbus => Self::Modbus(Box::default()),
             Protocol::Opaque
-            | Protocol::Http
-            | Protocol::Tls
-            | Protocol::Modbus
             | Protocol::Coap
             | Protocol::Dns
             | Protocol::Ntp
@@ -53,6 +59,9 @@ impl Speech {
     ) -> Result<(), Reason> {
         match self {
             Self::Mqtt(mqtt) => mqtt.hear(sender, bytes, said),
+            Self::Http(http) => http.hear(sender, bytes, said),
+            Self::Tls(tls) => tls.hear(sender, bytes, said),
+            Self::Modbus(modbus) => modbus.hear(sender, bytes, said),
             Self::Opaque => Ok(()),
         }
     }
@@ -61,30 +70,45 @@ impl Speech {
     pub(super) fn unfinished(&mut self, sender: Sender, said: &mut Vec<Message>) {
         match self {
             Self::Mqtt(mqtt) => mqtt.unfinished(sender, said),
-            Self::Opaque => {}
+            Self::Modbus(modbus) if sender == Sender::Client => modbus.unfinished(said),
+            Self::Http(http) if sender == Sender::Client => http.unfinished(said),
+            // A name of TLS is judged where the hello ends.
+            Self::Modbus(_) | Self::Http(_) | Self::Tls(_) | Self::Opaque => {}
         }
     }
 }
 
 /// Messages of one protocol that are being gathered.
 #[derive(Debug)]
-struct Draft {
+pub(super) struct Draft {
     protocol: Protocol,
     operations: Vec<(Verb, String)>,
     fields: Map<String, Value>,
 }
 
 impl Draft {
-    fn new(protocol: Protocol) -> Self {
+    pub(super) fn new(protocol: Protocol) -> Self {
         Self { protocol, operations: Vec::new(), fields: Map::new() }
     }
 
-    fn operation(&mut self, verb: Verb, object: &[u8]) {
+    pub(super) fn operation(&mut self, verb: Verb, object: &[u8]) {
         self.operations.push((verb, String::from_utf8_lossy(object).into_owned()));
     }
 
-    fn field(&mut self, name: &str, value: impl Into<Value>) {
+    pub(super) fn field(&mut self, name: &str, value: impl Into<Value>) {
         self.fields.insert(name.to_owned(), value.into());
+    }
+
+    /// Whether something of the message was judged.
+    pub(super) const fn has_operation(&self) -> bool {
+        !self.operations.is_empty()
+    }
+
+    /// The message is a whole datagram.
+    pub(super) fn one(mut self, name: &'static str) -> Vec<Message> {
+        let mut said = Vec::new();
+        self.finish(name, &mut said);
+        said
     }
 
     /// The message will not be complete: what was judged of it was let through all the same.

@@ -34,8 +34,12 @@ pub(crate) struct Difference {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
+    /// Only tshark reads it.
     Tshark,
+    /// Only ours reads it.
     Ours,
+    /// Ours stops there.
+    Stop,
 }
 
 impl Side {
@@ -43,6 +47,7 @@ impl Side {
         match self {
             Self::Tshark => "tshark",
             Self::Ours => "ours",
+            Self::Stop => "stop",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Differences that are known, each with the reason why ours is right or the stricter.
 
-use crate::{compare::Side, message::Message};
+use crate::compare::Side;
 
-/// Lines of capture, frame, protocol, side and reason, divided by tabs. A frame of `*` is every frame of the capture.
+/// Lines of capture, frame, protocol, side and reason, divided by tabs. A frame of `*` is every frame, and a capture may
+/// be the name of a folder, with `/` at its end.
 const LIST: &str = include_str!("known.tsv");
 
 pub(crate) struct Known {
@@ -32,12 +33,19 @@ impl Known {
     }
 
     /// The reason of a difference, if it is known.
-    pub(crate) fn take(&mut self, capture: &str, message: &Message, side: Side) -> Option<&'static str> {
-        let frame = message.frame.to_string();
+    pub(crate) fn take(
+        &mut self,
+        capture: &str,
+        frame: u64,
+        protocol: &str,
+        side: Side,
+    ) -> Option<&'static str> {
+        let frame = frame.to_string();
         let entry = self.entries.iter_mut().find(|entry| {
-            capture.ends_with(entry.capture)
+            (capture.ends_with(entry.capture)
+                || entry.capture.ends_with('/') && capture.contains(entry.capture))
                 && (entry.frame == "*" || entry.frame == frame)
-                && entry.protocol == message.protocol
+                && entry.protocol == protocol
                 && entry.side == side.as_str()
         })?;
         entry.occurred = true;
@@ -47,6 +55,9 @@ impl Known {
     /// What is listed and did not occur.
     pub(crate) fn left(&self) -> Vec<String> {
         let left = self.entries.iter().filter(|entry| !entry.occurred);
-        left.map(|Entry { capture, frame, protocol, side, .. }| format!("{capture} #{frame} {protocol} only {side}")).collect()
+        left.map(|Entry { capture, frame, protocol, side, .. }| {
+            format!("{capture} #{frame} {protocol} only {side}")
+        })
+        .collect()
     }
 }

@@ -2,25 +2,30 @@
 //!
 //! The captures are no part of this project: `EDGEWARD_CORPUS` names their folder. A message is compared by its type, its
 //! objects and the frame of its last byte. Where ours stops a stream, what tshark reads behind that is *denied*: it is
-//! counted, and no difference. Every other difference must be listed in `known.tsv` with the reason why ours is right or
-//! the stricter, and whatever is listed there must still occur.
+//! counted, and no difference. Every stop that denies something and every difference must be listed in `known.tsv` with
+//! the reason why ours is right or the stricter, and whatever is listed there must still occur.
 
 mod compare;
 mod known;
 mod message;
 mod node;
 mod ours;
+mod suricata;
 mod tshark;
 
 use std::{
     collections::BTreeMap,
     env, fs,
+    num::NonZero,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 use crate::{
-    compare::{Comparison, Counts, Difference},
+    compare::{Comparison, Counts, Difference, Side},
     known::Known,
+    ours::Reading,
 };
 
 /// Where the captures are.
@@ -32,9 +37,12 @@ const ALIKE: u64 = 99_500;
 
 /// The folder of the captures, if this test can run; otherwise it says why not, and fails where it was expected to.
 fn corpus() -> Option<PathBuf> {
-    let missing = match env::var_os(CORPUS).map(PathBuf::from) {
+    // A folder may be named as seen from the root of the project.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let missing = match env::var_os(CORPUS).map(|folder| root.join(folder)) {
         None => format!("{CORPUS} names no folder of captures"),
         Some(folder) if !folder.join("INVENTORY.tsv").is_file() => {
+            // It was promised.
             panic!("{CORPUS} is {}, where no INVENTORY.tsv is", folder.display())
         }
         Some(_) if !tshark::is_installed() => "tshark is not installed".to_owned(),
@@ -54,6 +62,41 @@ fn captures(corpus: &Path) -> Vec<String> {
 }
 
 #[test]
+fn what_suricata_expects_of_mqtt_holds() {
+    let Some(corpus) = corpus() else { return };
+    let checked = suricata::check(&corpus.join("suricata-verify/tests"));
+    println!("{checked} expectations hold");
+    assert!(checked > 0, "no expectation was found");
+}
+
+/// Both readings of every capture, on every processor.
+fn read_all(corpus: &Path, captures: &[String]) -> Vec<(Reading, Comparison)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((index, name)) = Some(next.fetch_add(1, Ordering::Relaxed))
+            .and_then(|index| captures.get(index).map(|name| (index, name)))
+        {
+            let path = corpus.join(name);
+            let ours = ours::read(&path);
+            let comparison = compare::compare(&path, &ours);
+            done.push((index, (ours, comparison)));
+        }
+        done
+    };
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut all: Vec<_> = thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        handles
+            .into_iter()
+            .flat_map(|handle| handle.join().expect("a worker says itself why it ended"))
+            .collect()
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, readings)| readings).collect()
+}
+
+#[test]
 fn tshark_reads_the_same() {
     let Some(corpus) = corpus() else { return };
     let mut known = Known::read();
@@ -61,14 +104,12 @@ fn tshark_reads_the_same() {
     let mut unknown = Vec::new();
     let (mut packets, mut slowest) = (0, u64::MAX);
     let captures = captures(&corpus);
-    for name in &captures {
-        let path = corpus.join(name);
-        let ours = ours::read(&path);
+    for (name, (ours, comparison)) in captures.iter().zip(read_all(&corpus, &captures)) {
         packets += ours.packets;
         if ours.packets > 1_000 {
             slowest = slowest.min(ours.packets_per_second);
         }
-        let Comparison { counts, differences, denied } = compare::compare(&path, &ours);
+        let Comparison { counts, differences, denied } = comparison;
         for (protocol, counts) in counts {
             let total = totals.entry(protocol).or_default();
             total.equal += counts.equal;
@@ -76,10 +117,14 @@ fn tshark_reads_the_same() {
             total.denied += counts.denied;
         }
         for ((protocol, frame, reason), count) in denied {
-            println!("{name} stop: #{frame} {protocol} {reason}: {count} messages denied");
+            let why = known.take(name, frame, protocol, Side::Stop);
+            println!("{name} #{frame} {protocol} {reason}, {count} denied: {}", why.unwrap_or("NOT KNOWN"));
+            if why.is_none() {
+                unknown.push(format!("{name} #{frame} {protocol} {reason}, {count} denied"));
+            }
         }
         for Difference { side, message } in differences {
-            let reason = known.take(name, &message, side);
+            let reason = known.take(name, message.frame, message.protocol, side);
             println!("{name} only {}: {message}: {}", side.as_str(), reason.unwrap_or("NOT KNOWN"));
             if reason.is_none() {
                 unknown.push(format!("{name} only {}: {message}", side.as_str()));

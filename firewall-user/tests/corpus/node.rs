@@ -112,7 +112,8 @@ impl<'de> Deserialize<'de> for Node {
 
 #[test]
 fn a_key_may_come_twice() {
-    let node: Node = serde_json::from_str(r#"{"a": "1", "b": {"a": "2", "c": [{"a": "3"}]}, "a": null}"#).unwrap();
+    let node: Node =
+        serde_json::from_str(r#"{"a": "1", "b": {"a": "2", "c": [{"a": "3"}]}, "a": null}"#).unwrap();
     assert_eq!(node.all("a").count(), 2);
     assert_eq!((node.text("a"), node.child("b").and_then(|b| b.text("a"))), (Some("1"), Some("2")));
     let mut found = Vec::new();

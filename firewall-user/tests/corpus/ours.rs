@@ -4,13 +4,15 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::message::{Message, join};
+
+/// Protocols of which each datagram stands alone.
+const DATAGRAMS: [&str; 6] = ["dns", "ntp", "ssdp", "coap", "quic", "dtls"];
 
 /// A line of the output.
 #[derive(Debug, Deserialize)]
@@ -31,6 +33,7 @@ enum Line {
     },
     Stop {
         frame: u64,
+        protocol: String,
         reason: String,
     },
     Frame {
@@ -61,30 +64,41 @@ pub(crate) struct Reading {
     pub(crate) stops: Vec<Stop>,
     pub(crate) packets: u64,
     pub(crate) packets_per_second: u64,
-    pub(crate) took: Duration,
 }
 
 /// Replays a capture with the program that people use.
 pub(crate) fn read(capture: &Path) -> Reading {
-    let begun = Instant::now();
+    let mut reading = Reading::default();
+    let mut draft = None;
+    replay(capture, |line| {
+        let line = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        take(line, &mut draft, &mut reading);
+    });
+    reading
+}
+
+/// Every record of a capture, as it is printed.
+pub(crate) fn records(capture: &Path) -> Vec<Value> {
+    let mut records = Vec::new();
+    replay(capture, |line| {
+        records.push(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+    });
+    records
+}
+
+fn replay(capture: &Path, mut take: impl FnMut(&str)) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_edgeward"))
-        .args(["--json", "replay"])
+        .args(["replay", "--json"])
         .arg(capture)
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program was built for this test");
     let output = BufReader::new(child.stdout.take().expect("a piped output is there"));
-    let mut reading = Reading::default();
-    let mut draft = None;
     for line in output.lines() {
-        let line = line.expect("JSON is text");
-        let line = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        take(line, &mut draft, &mut reading);
+        take(&line.expect("JSON is text"));
     }
     let status = child.wait().expect("a child can be waited for");
     assert!(status.success(), "{}: {status}", capture.display());
-    reading.took = begun.elapsed();
-    reading
 }
 
 /// A message of which more parts may follow.
@@ -115,11 +129,14 @@ fn take(line: Line, draft: &mut Option<Draft>, reading: &mut Reading) {
             let user = fields.get("user").and_then(Value::as_str).filter(|user| !user.is_empty());
             if let Some((protocol, name)) = compared(&protocol, message, verb) {
                 let (objects, user) = (Vec::from_iter(object), user.map(str::to_owned));
+                let (name, objects) =
+                    if protocol == "modbus" { modbus(name, objects) } else { (name, objects) };
                 *draft = Some(Draft { protocol, frame, name, objects, user });
             }
         }
         Line::Message { object, .. } => {
-            if let Some(draft) = draft {
+            // Later names of a multicast question are hints.
+            if let Some(draft) = draft.as_mut().filter(|draft| draft.protocol != "mdns") {
                 draft.objects.extend(object);
             }
         }
@@ -128,7 +145,10 @@ fn take(line: Line, draft: &mut Option<Draft>, reading: &mut Reading) {
             reading.stops.push(Stop { frame, connection: true, reason: protocol });
         }
         Line::Connection { .. } => {}
-        Line::Stop { frame, reason } => reading.stops.push(Stop { frame, connection: true, reason }),
+        Line::Stop { frame, protocol, reason } => {
+            let connection = !DATAGRAMS.contains(&protocol.as_str());
+            reading.stops.push(Stop { frame, connection, reason });
+        }
         Line::Frame { frame, reason } => reading.stops.push(Stop { frame, connection: false, reason }),
         Line::Gap { frame } => reading.stops.push(Stop { frame, connection: true, reason: "gap".to_owned() }),
         Line::Summary { packets, packets_per_second } => {
@@ -139,9 +159,23 @@ fn take(line: Line, draft: &mut Option<Draft>, reading: &mut Reading) {
 }
 
 /// The protocol and name under which a message is compared, if it is.
-fn compared(protocol: &str, message: String, _verb: Option<String>) -> Option<(&'static str, String)> {
-    match protocol {
-        "mqtt" => Some(("mqtt", message)),
+fn compared(protocol: &str, message: String, verb: Option<String>) -> Option<(&'static str, String)> {
+    match (protocol, verb) {
+        ("mqtt", _) => Some(("mqtt", message)),
+        ("http", Some(verb)) => Some(("http", verb)),
+        ("coap", Some(verb)) => Some(("coap", verb)),
+        ("modbus", Some(verb)) => Some(("modbus", verb)),
+        ("ssdp", Some(verb)) => Some(("ssdp", verb)),
+        ("tls", Some(_)) => Some(("tls", message)),
+        ("dns", Some(_)) => Some((if message == "query" { "dns" } else { "mdns" }, "query".to_owned())),
         _ => None,
+    }
+}
+
+/// Of functions that are an area of their own tshark has no address: only their number is compared.
+fn modbus(verb: String, objects: Vec<String>) -> (String, Vec<String>) {
+    match objects.first().and_then(|object| object.rsplit_once('/')) {
+        Some((function, _)) if function.contains("/fn") => ("function".to_owned(), vec![function.to_owned()]),
+        _ => (verb, objects),
     }
 }
