@@ -81,6 +81,11 @@ pub(crate) fn ensure_for_all_tests(privilege: Privilege) -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(privilege, &missing) }
 }
 
+/// What the comparison of captures needs: the reading of somebody else.
+pub(crate) fn ensure_for_corpus(privilege: Privilege) -> Result<()> {
+    if shell::find("tshark").is_some() { Ok(()) } else { install(privilege, &["tshark"]) }
+}
+
 /// Finds or installs a compiler for the kernel programs and the linker that fits it.
 fn ensure_kernel_toolchain(privilege: Privilege, pins: &Pins) -> Result<()> {
     if toolchain::prebuilt().is_some() {

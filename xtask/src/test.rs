@@ -5,6 +5,7 @@
 //! `--all` or `CI=true` that is a failure, because there everything is expected to run.
 
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Command, Stdio},
@@ -19,6 +20,9 @@ use crate::{
     privilege::{self, Privilege},
     setup, shell, toolchain,
 };
+
+/// Names the folder of captures that others made; a test compares what we and tshark read in them.
+const CORPUS: &str = "EDGEWARD_CORPUS";
 
 /// How a test reports that it could not run.
 const NOT_RUN: &str = "not run, because ";
@@ -42,6 +46,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     setup::ensure(privilege)?;
     if all {
         setup::ensure_for_all_tests(privilege)?;
+    }
+    if std::env::var_os(CORPUS).is_some() {
+        setup::ensure_for_corpus(privilege)?;
     }
     build::everything(Profile::Debug)?;
 
@@ -89,6 +96,12 @@ impl TestProgram {
             if let Some(path) = path {
                 command.arg(format!("{name}={}", path.display()));
             }
+        }
+        // sudo does not pass it on.
+        if let Some(corpus) = std::env::var_os(CORPUS) {
+            let mut assignment = OsString::from(format!("{CORPUS}="));
+            assignment.push(shell::root().join(corpus));
+            command.arg(assignment);
         }
         if all {
             command.arg("EDGEWARD_EXPECT_ALL=1");
