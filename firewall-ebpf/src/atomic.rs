@@ -29,8 +29,9 @@ pub fn unlock(lock: *mut u64) {
     swap(lock, 1, 0);
 }
 
+/// Replaces a value that is still `from`; false if another CPU was faster.
 #[inline(always)]
-fn swap(place: *mut u64, from: u64, to: u64) -> bool {
+pub fn swap(place: *mut u64, from: u64, to: u64) -> bool {
     // SAFETY: as above.
     unsafe { atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(place, from, to) }.1
 }

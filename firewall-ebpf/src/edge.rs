@@ -109,3 +109,13 @@ fn end(principal: PrincipalId) -> End {
 pub fn learning(principal: PrincipalId) -> bool {
     matches!(end(principal).mode, Mode::Learning | Mode::Ready)
 }
+
+/// Whether this principal may use essentials but not talk through them: everyone who neither learns nor is a guest, who
+/// may reach the Internet anyway.
+#[inline(always)]
+pub fn is_bounded(principal: PrincipalId) -> bool {
+    match end(principal).mode {
+        Mode::New | Mode::Enforcing | Mode::Quarantine | Mode::Outside => true,
+        Mode::Learning | Mode::Ready | Mode::Guest | Mode::System => false,
+    }
+}

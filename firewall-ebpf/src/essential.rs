@@ -1,18 +1,22 @@
 //! Essentials: what a link needs to work passes without an edge, in its own shape and within its own budget.
 
-use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use firewall_common::abi::{Addr, AddrKey, Budget, BudgetKey, Kind, PrincipalId, capacity, counter, server};
 use firewall_common::hash::Hasher;
 use firewall_common::reason::{Reason, Verdict};
-use firewall_common::wire::essential::{self, ECHO_PAYLOAD, Essential};
+use firewall_common::wire::essential::{
+    self, ECHO_FREE, ECHO_NUMBERS, ECHO_PAYLOAD, Essential, TIME_EXCHANGE, Trickle,
+};
 use firewall_common::wire::frame::{ethertype, proto};
-use firewall_common::wire::{Bytes, dhcp};
+use firewall_common::wire::{Bytes, dhcp, ntp};
 
 use crate::bytes::{Skb, copy};
 use crate::scratch::Scratch;
-use crate::{flow, observe, who};
+use crate::{atomic, edge, flow, observe, who};
+
+mod names;
 
 /// Written by the kernel. Least recently used: a sender whose bucket is forgotten has been silent for long.
 #[map]
@@ -28,6 +32,9 @@ const DHCP6_CLIENT: u16 = 546;
 const DHCP6_SERVER: u16 = 547;
 const DNS: u16 = 53;
 const NTP: u16 = 123;
+
+/// Tries to take from a trickle while other CPUs take from it too.
+const TRICKLE_TRIES: u32 = 4;
 
 /// What became of a frame here.
 pub enum Answer {
@@ -54,7 +61,6 @@ pub fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
 fn ip(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     match scratch.frame.proto {
         proto::UDP => udp(skb, scratch),
-        proto::TCP if scratch.frame.dst_port == DNS && to_server(scratch, server::DNS) => Ok(Answer::Opens),
         proto::ICMP => icmp(skb, scratch),
         proto::ICMP6 => icmp6(skb, scratch),
         proto::IGMP => group(scratch),
@@ -126,10 +132,74 @@ fn udp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
             }
             spend(scratch, Essential::Dhcp)
         }
-        (_, DNS) if to_server(scratch, server::DNS) => opens(scratch, Essential::Dns),
-        (_, NTP) if to_server(scratch, server::NTP) => opens(scratch, Essential::Ntp),
+        (_, DNS) if to_server(scratch, server::DNS) => question(skb, scratch),
+        (_, NTP) if to_server(scratch, server::NTP) => time(skb, scratch),
         _ => Ok(Answer::No),
     }
+}
+
+/// A question to a resolver (RFC 1035).
+#[inline(always)]
+fn question(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    spend(scratch, Essential::Dns)?;
+    scratch.counted = names::judge(skb, scratch)?;
+    Ok(Answer::Opens)
+}
+
+/// A request for the time (RFC 5905).
+#[inline(never)]
+fn time(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    let length = scratch.frame.payload_len;
+    match ntp::parse(skb, scratch.frame.payload, length) {
+        Ok(request) if request.mode == ntp::Mode::Client => {}
+        _ => return Err(Reason::EssentialShape),
+    }
+    if leaves(scratch) && edge::is_bounded(scratch.src) {
+        if length != ntp::LENGTH {
+            return Err(Reason::EssentialShape);
+        }
+        trickle(scratch, scratch.src, Trickle::Time, TIME_EXCHANGE)?;
+    }
+    opens(scratch, Essential::Ntp)
+}
+
+/// Joins the question at hand to those of its flow that wait for an answer; `waiting` is [`Flow::next`](
+/// firewall_common::abi::Flow::next) of before. Of several questions, the shortest says how much of an answer repeats it.
+#[inline(always)]
+pub fn asked(scratch: &Scratch, waiting: [u32; 2]) -> [u32; 2] {
+    let [questions, before] = waiting;
+    let counted = scratch.counted;
+    let shorter = counted == 0 || before != 0 && before < counted;
+    [questions.saturating_add(1), if questions != 0 && shorter { before } else { counted }]
+}
+
+/// Judges the answer to a question or to a request for the time: one for each, and what it tells about a name that was
+/// not learned is counted.
+#[inline(never)]
+pub fn answered(scratch: &mut Scratch) -> Result<(), Reason> {
+    if scratch.frame.proto != proto::UDP {
+        return Ok(());
+    }
+    let [waiting, counted] = scratch.flow.next;
+    if waiting == 0 {
+        return Err(Reason::EssentialShape);
+    }
+    scratch.flow.next = [waiting - 1, counted];
+    if counted == 0 {
+        return Ok(());
+    }
+    let told = scratch.frame.payload_len.saturating_sub(counted);
+    trickle(scratch, scratch.dst, Trickle::Answers, u64::from(told))
+}
+
+/// Whether a device sends the frame to someone who is neither the box nor near.
+#[inline(never)]
+fn leaves(scratch: &Scratch) -> bool {
+    let dst = &scratch.frame.dst;
+    from_device(scratch)
+        && scratch.dst != PrincipalId::SELF
+        && !who::is_near(dst, scratch.link)
+        && !who::is_inside(dst)
 }
 
 /// Whether both ends are on this link. What a link needs is not for hosts elsewhere: it would carry anything to them, and
@@ -207,7 +277,7 @@ fn icmp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     match scratch.frame.flags {
         // Redirect, router advertisement.
         5 | 9 if from_device(scratch) => Err(Reason::EssentialRouter),
-        8 => echo(scratch),
+        0 | 8 => echo(skb, scratch),
         _ => Ok(Answer::No),
     }
 }
@@ -226,7 +296,7 @@ fn icmp6(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
         }
     }
     match scratch.frame.flags {
-        128 => echo(scratch),
+        128 | 129 => echo(skb, scratch),
         130 | 131 | 132 | 143 => group(scratch),
         // Router solicitation.
         133 => spend(scratch, Essential::Neighbour),
@@ -263,14 +333,52 @@ fn neighbour(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     spend(scratch, Essential::Neighbour)
 }
 
-/// Echo with a short payload, to the box or from it; other echoes are edges.
+/// A request with a short payload, to the box or from it; other echoes are edges. What they carry to outside is counted.
 #[inline(always)]
-fn echo(scratch: &mut Scratch) -> Result<Answer, Reason> {
+fn echo(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     let with_the_box = scratch.src == PrincipalId::SELF || scratch.dst == PrincipalId::SELF;
-    if with_the_box && scratch.frame.payload_len <= ECHO_PAYLOAD {
+    let asks = scratch.frame.flags == 8 || scratch.frame.flags == 128;
+    if asks && with_the_box && scratch.frame.payload_len <= ECHO_PAYLOAD {
         return opens(scratch, Essential::Echo);
     }
+    if leaves(scratch) && edge::is_bounded(scratch.src) {
+        let words = echo_words(skb, scratch);
+        trickle(scratch, scratch.src, Trickle::Icmp, words)?;
+    }
     Ok(Answer::No)
+}
+
+/// Bytes of an echo that its sender chose. Behind the time at the front, an ordinary payload is one byte again and again,
+/// or counts up.
+#[inline(never)]
+fn echo_words(skb: &Skb, scratch: &Scratch) -> u64 {
+    let length = scratch.frame.payload_len;
+    if length <= ECHO_FREE {
+        return ECHO_NUMBERS + u64::from(length);
+    }
+    let all = ECHO_NUMBERS + u64::from(length);
+    if length > ECHO_PAYLOAD {
+        return all;
+    }
+    let (mut last, mut step) = (0_u8, 0_u8);
+    let mut read = 0;
+    while read < ECHO_PAYLOAD - ECHO_FREE {
+        if ECHO_FREE + read >= length {
+            break;
+        }
+        let Some([byte]) = skb.load::<1>(scratch.frame.payload + ECHO_FREE + read) else { return all };
+        if read == 1 {
+            step = byte.wrapping_sub(last);
+        }
+        let counts = step <= 1 && byte == last.wrapping_add(step);
+        if read != 0 && !counts {
+            return all;
+        }
+        last = byte;
+        read += 1;
+    }
+    // The first byte and the step.
+    ECHO_NUMBERS + u64::from(ECHO_FREE) + 2
 }
 
 #[inline(always)]
@@ -280,8 +388,13 @@ fn group(scratch: &mut Scratch) -> Result<Answer, Reason> {
 
 #[inline(always)]
 fn error(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
+    let outwards = leaves(scratch) && edge::is_bounded(scratch.src);
     if !flow::quotes_live(skb, scratch) {
         return Err(Reason::IcmpUnrelated);
+    }
+    if outwards {
+        let quote = u64::from(scratch.frame.payload_len);
+        trickle(scratch, scratch.src, Trickle::Icmp, quote)?;
     }
     spend(scratch, Essential::IcmpError)
 }
@@ -289,6 +402,7 @@ fn error(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
 #[inline(always)]
 fn opens(scratch: &mut Scratch, essential: Essential) -> Result<Answer, Reason> {
     spend(scratch, essential)?;
+    scratch.counted = 0;
     Ok(Answer::Opens)
 }
 
@@ -322,4 +436,32 @@ pub fn take(scratch: &mut Scratch, essential: Essential, bytes: u64) -> Result<A
         Ok(()) => Ok(Answer::Yes),
         Err(_) => Err(Reason::TableFull),
     }
+}
+
+/// Takes bytes from what a principal may say, or be told, in words of its own.
+#[inline(never)]
+fn trickle(scratch: &Scratch, principal: PrincipalId, kind: Trickle, bytes: u64) -> Result<(), Reason> {
+    let ifindex = if principal == PrincipalId::UNKNOWN { scratch.ifindex } else { 0 };
+    let key = BudgetKey { principal, ifindex, essential: kind as u32 };
+    let mut tried = 0;
+    while tried < TRICKLE_TRIES {
+        tried += 1;
+        let Some(budget) = BUDGETS.get_ptr_mut(key) else {
+            // Another CPU that was faster leaves an entry to take from.
+            let full = Budget { tokens: 0, at: 0 };
+            let _ = BUDGETS.insert(key, full, BPF_NOEXIST as u64);
+            continue;
+        };
+        // SAFETY: the entry stays mapped while the program runs.
+        let at = unsafe { &raw mut (*budget).at };
+        // SAFETY: as above.
+        let full = unsafe { core::ptr::read_volatile(at) };
+        let Some(next) = essential::trickle(kind, full, scratch.now, bytes) else {
+            return Err(Reason::EssentialBudget);
+        };
+        if atomic::swap(at, full, next) {
+            return Ok(());
+        }
+    }
+    Err(Reason::Busy)
 }

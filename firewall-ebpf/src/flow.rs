@@ -289,10 +289,12 @@ fn exchange(scratch: &mut Scratch) -> Result<(), Stop> {
     scratch.flow.seen[usize::from(scratch.dir & 1)] = scratch.now;
     let by_initiator = scratch.dir == scratch.flow.initiator;
     if scratch.flow.essential != 0 && !by_initiator {
-        essential::answered(scratch)?;
+        let answered = essential::answered(scratch);
+        // It stays here: a question and its answer need no room that others wait for.
+        keep(scratch)?;
+        return answered.map_err(Stop::from);
     }
-    // An essential stays here: a question and its answer need no room that others wait for.
-    if by_initiator || scratch.flow.essential != 0 {
+    if by_initiator {
         return keep(scratch);
     }
     scratch.flow.state = FlowState::Answered as u8;

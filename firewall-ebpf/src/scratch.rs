@@ -6,6 +6,7 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
 use firewall_common::abi::{Bell, Config, Flow, FlowKey, Observed, ObservedKey, PrincipalId, counter};
+use firewall_common::wire::dns::Dns;
 use firewall_common::wire::frame::Frame;
 use firewall_common::wire::stream::{PATCHES, Said, Streams};
 
@@ -29,6 +30,9 @@ pub struct Scratch {
     pub observed: Observed,
     pub bell: Bell,
     pub frame: Frame,
+    /// The question at hand, and how many bytes of its answer repeat it: see `essential::answered`.
+    pub dns: Dns,
+    pub counted: u32,
     pub config: Config,
     pub flow: Flow,
     pub flow_key: FlowKey,

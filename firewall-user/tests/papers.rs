@@ -9,7 +9,10 @@ use std::{
 
 use clap::Parser;
 use edgeward::cli::Cli;
-use firewall_common::{abi::MAPS, wire::essential::Essential};
+use firewall_common::{
+    abi::MAPS,
+    wire::essential::{Essential, Trickle},
+};
 
 /// Maps that are arrays: the kernel makes every entry, and nothing beside it.
 const ARRAYS: [&str; 5] = ["CONFIG", "PRINCIPALS", "ADDRESSES", "USAGE", "DRAINED"];
@@ -86,6 +89,19 @@ fn the_essentials_table_is_that_of_the_code() {
     let expected: Vec<(String, String)> = Essential::ALL
         .iter()
         .map(|essential| (format!("{essential:?}"), grouped(essential.rate())))
+        .collect();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn the_table_of_what_essentials_may_carry_is_that_of_the_code() {
+    let written: Vec<Vec<String>> = rows(&paper("ARCHITECTURE.md"), "What essentials may carry")
+        .into_iter()
+        .map(|row| [0, 2, 3].map(|cell| row.get(cell).cloned().unwrap_or_default()).to_vec())
+        .collect();
+    let expected: Vec<Vec<String>> = Trickle::ALL
+        .iter()
+        .map(|trickle| vec![format!("{trickle:?}"), grouped(trickle.burst()), grouped(trickle.hourly())])
         .collect();
     assert_eq!(written, expected);
 }

@@ -18,9 +18,9 @@ pub enum Essential {
     Echo = 6,
     /// IGMP and MLD: who listens to which group.
     Group = 7,
-    /// DNS to the box or a named server.
+    /// DNS to the box or a named server; what it may say is a [`Trickle`] too.
     Dns = 8,
-    /// NTP to the box or a named server.
+    /// NTP to the box or a named server, as above.
     Ntp = 9,
     /// Our own answers to refused datagrams.
     Answer = 10,
@@ -79,9 +79,127 @@ pub const fn spend(essential: Essential, tokens: u64, elapsed: u64, bytes: u64) 
     filled.checked_sub(bytes)
 }
 
+/// What passes through essentials in the words of one end alone. Together with its burst, what an hour carries stays below
+/// 1,000 bytes, so that an essential is no tunnel. The number is part of the key of `BUDGETS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Trickle {
+    /// Names that a sender asks DNS for and has not asked for while it learned.
+    Names = 64,
+    /// What the answers to such names say.
+    Answers = 65,
+    /// Requests for the time to a server outside, [`TIME_EXCHANGE`] each.
+    Time = 66,
+    /// Echo to outside, and the quotes in ICMP errors to outside.
+    Icmp = 67,
+    /// Names that a sender asks for while it learns.
+    LearnedNames = 68,
+}
+
+impl Trickle {
+    /// Every trickle.
+    pub const ALL: &[Self] = &[Self::Names, Self::Answers, Self::Time, Self::Icmp, Self::LearnedNames];
+
+    /// Most bytes at once.
+    pub const fn burst(self) -> u64 {
+        match self {
+            Self::Names | Self::Answers => 512,
+            Self::Time => 480,
+            Self::Icmp => 360,
+            Self::LearnedNames => 16_384,
+        }
+    }
+
+    /// Bytes per hour.
+    pub const fn hourly(self) -> u64 {
+        match self {
+            Self::Names | Self::Answers => 450,
+            Self::Time => 480,
+            Self::Icmp => 600,
+            Self::LearnedNames => 16_384,
+        }
+    }
+
+    /// Nanoseconds that fill in one byte.
+    const fn byte(self) -> u64 {
+        3_600_000_000_000 / self.hourly()
+    }
+}
+
+/// Bytes that a request for the time and its answer count for: what the longer way carries.
+pub const TIME_EXCHANGE: u64 = 48;
+
+/// What asking again for a name counts for that was not learned: which one of them, and of which type.
+pub const NAME_AGAIN: u64 = 2;
+
+/// Bytes in which each word is the sender's choice: those at the front of an echo's payload, where it says when it was
+/// sent, and its identifier and number.
+pub const ECHO_FREE: u32 = 16;
+pub const ECHO_NUMBERS: u64 = 4;
+
+/// Takes `bytes`; `None` if there are not enough. `full` is when the bucket is full again, and so is the new value: one
+/// word that can be replaced at once, so no CPU gives back what another one took.
+pub const fn trickle(trickle: Trickle, full: u64, now: u64, bytes: u64) -> Option<u64> {
+    let from = if full > now { full } else { now };
+    // More than any burst, and the product cannot overflow.
+    let bytes = if bytes > 0xffff { 0xffff } else { bytes };
+    let full = from + bytes * trickle.byte();
+    if full - now > trickle.burst() * trickle.byte() { None } else { Some(full) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    extern crate std;
+
+    const HOUR: u64 = 3_600_000_000_000;
+
+    proptest! {
+        #[test]
+        fn no_hour_carries_a_kilobyte(tries in prop::collection::vec((1..400_u64, 0..600_000_000_000_u64), 1..400)) {
+            for &kind in Trickle::ALL {
+                if kind == Trickle::LearnedNames {
+                    continue;
+                }
+                let (mut full, mut now) = (0, 1);
+                let mut passed = std::vec![];
+                for &(bytes, pause) in &tries {
+                    now += pause;
+                    if let Some(next) = trickle(kind, full, now, bytes) {
+                        full = next;
+                        passed.push((now, bytes));
+                    }
+                }
+                for &(start, _) in &passed {
+                    let within = passed.iter().filter(|&&(at, _)| at >= start && at - start <= HOUR);
+                    prop_assert!(within.map(|&(_, bytes)| bytes).sum::<u64>() < 1_000);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_trickle_gives_its_rate() {
+        for &kind in Trickle::ALL {
+            let mut full = 0;
+            let mut passed = 0;
+            // A byte each millisecond is more than any of them gives.
+            for now in (1..=HOUR).step_by(100_000_000) {
+                for _ in 0..10 {
+                    if let Some(next) = trickle(kind, full, now, 1) {
+                        full = next;
+                        passed += 1;
+                    }
+                }
+            }
+            let most = kind.burst() + kind.hourly();
+            assert!(passed <= most && passed + 10 >= most, "{kind:?}: {passed} of {most}");
+            assert_eq!(trickle(kind, 0, 1, kind.burst() + 1), None);
+            assert_eq!(trickle(kind, 0, 1, u64::MAX), None);
+        }
+    }
 
     #[test]
     fn a_bucket_gives_its_rate_and_no_more() {

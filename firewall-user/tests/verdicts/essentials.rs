@@ -5,7 +5,8 @@ use firewall_common::{
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
     wire::{
-        essential::Essential,
+        dns::{self, kind},
+        essential::{ECHO_FREE, ECHO_NUMBERS, Essential, NAME_AGAIN, TIME_EXCHANGE, Trickle},
         frame::{ethertype, proto},
     },
 };
@@ -291,33 +292,279 @@ fn an_icmp_error_must_quote_a_live_connection() {
     assert_eq!(site.device_gets(&error(&elsewhere)).fate, Fate::Dropped(Reason::IcmpUnrelated));
 }
 
+/// A question of a resolver's client (RFC 1035), with what follows it.
+fn question(name: &str, kind: u16, class: u16, additional: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0xbe, 0xef, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!additional.is_empty())];
+    for label in name.split('.') {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.push(0);
+    bytes.extend(kind.to_be_bytes());
+    bytes.extend(class.to_be_bytes());
+    bytes.extend(additional);
+    bytes
+}
+
+fn ask(name: &str) -> Vec<u8> {
+    question(name, kind::A, dns::IN, &[])
+}
+
+/// A minimal request for the time.
+fn time() -> Vec<u8> {
+    let mut bytes = vec![0; 48];
+    bytes[0] = 0x23;
+    bytes[40..].copy_from_slice(b"whenever");
+    bytes
+}
+
+/// Bytes of a name on the wire.
+fn length(name: &str) -> u64 {
+    name.len() as u64 + 2
+}
+
 #[test]
 fn a_named_server_may_be_asked_what_it_is_named_for() {
     let Some(mut site) = site() else { return };
     let (device, resolver) = (site.settled(Mode::Enforcing), site.outside(false));
     site.name_server(&resolver, server::DNS);
     let port = site.fresh_port();
-    passes(&mut site, &frame::udp(&device, &resolver, port, 53, b"question"));
+    passes(&mut site, &frame::udp(&device, &resolver, port, 53, &ask("hub.example")));
     assert!(site.device_gets(&frame::udp(&resolver, &device, 53, port, b"answer")).is_delivered());
-    falls(&mut site, &frame::udp(&device, &resolver, port, 123, b"question"), Reason::EdgeUnknown);
-    falls(&mut site, &frame::udp(&device, &resolver, port, 5353, b"question"), Reason::EdgeUnknown);
+    falls(&mut site, &frame::udp(&device, &resolver, port, 123, &time()), Reason::EdgeUnknown);
+    falls(&mut site, &frame::udp(&device, &resolver, port, 5353, &ask("a.local")), Reason::EdgeUnknown);
+    // Over TCP anything could be said.
+    let syn = frame::tcp(&device, &resolver, Segment::syn(port, 53), &[]);
+    falls(&mut site, &syn, Reason::EdgeUnknown);
 }
 
 #[test]
 fn dns_and_time_are_asked_of_the_box() {
     let Some(mut site) = site() else { return };
     let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
-    for service in [53, 123] {
+    for (service, request) in [(53, ask("hub.example")), (123, time())] {
         let port = site.fresh_port();
-        passes(&mut site, &frame::udp(&device, &BOX, port, service, b"question"));
-        assert!(site.device_gets(&frame::udp(&BOX, &device, service, port, b"answer")).is_delivered());
-        let unasked = frame::udp(&BOX, &device, service, port + 1000, b"answer");
-        assert_eq!(site.device_gets(&unasked).fate, Fate::Dropped(Reason::EdgeUnknown));
-        falls(&mut site, &frame::udp(&device, &server, port, service, b"question"), Reason::EdgeUnknown);
+        passes(&mut site, &frame::udp(&device, &BOX, port, service, &request));
+        let answer = |to: u16| frame::udp(&BOX, &device, service, to, b"answer");
+        assert!(site.device_gets(&answer(port)).is_delivered());
+        // One answer for each question, and only to who has asked.
+        assert_eq!(site.device_gets(&answer(port)).fate, Fate::Dropped(Reason::EssentialShape));
+        assert_eq!(site.device_gets(&answer(port + 1000)).fate, Fate::Dropped(Reason::EdgeUnknown));
+        falls(&mut site, &frame::udp(&device, &server, port, service, &request), Reason::EdgeUnknown);
     }
     let key = transport_edge(&device, &server, 53, proto::UDP);
     let rule = site.rule(RuleState::Allowed);
     site.put_edge(key, rule);
     let port = site.fresh_port();
-    passes(&mut site, &frame::udp(&device, &server, port, 53, b"question"));
+    passes(&mut site, &frame::udp(&device, &server, port, 53, &ask("hub.example")));
+}
+
+#[test]
+fn two_questions_of_one_socket_have_two_answers() {
+    let Some(mut site) = site() else { return };
+    let device = site.settled(Mode::Enforcing);
+    let port = site.fresh_port();
+    for kind in [kind::A, kind::AAAA] {
+        let question = question("hub.example", kind, dns::IN, &[]);
+        passes(&mut site, &frame::udp(&device, &BOX, port, 53, &question));
+    }
+    for fate in [Fate::Forwarded, Fate::Forwarded, Fate::Dropped(Reason::EssentialShape)] {
+        assert_eq!(site.device_gets(&frame::udp(&BOX, &device, 53, port, b"answer")).fate, fate);
+    }
+}
+
+#[test]
+fn what_is_no_ordinary_question_falls() {
+    let Some(mut site) = site() else { return };
+    let enforcing = site.settled(Mode::Enforcing);
+    let port = site.fresh_port();
+    let opt = |data: &[u8]| [&[0, 0, 41, 16, 0, 0, 0, 0, 0, 0, data.len() as u8][..], data].concat();
+    let cookie = opt(&[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+    for good in [question("a.example", kind::HTTPS, 1, &[]), question("a.example", kind::A, 1, &cookie)] {
+        passes(&mut site, &frame::udp(&enforcing, &BOX, port, 53, &good));
+    }
+    let subnet = opt(&[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2]);
+    let mut shapes = vec![
+        b"question".to_vec(),
+        Vec::new(),
+        question("a.example", 10, 1, &[]),
+        question("a.example", kind::TXT, 1, &[]),
+        question("a.example", 255, 1, &[]),
+        question("a.example", kind::A, 3, &[]),
+        question("a.example", kind::A, 1, &subnet),
+        [ask("a.example"), vec![0]].concat(),
+        question("a.example", kind::A, 1, &opt(&[0; 600])),
+    ];
+    let mut answer = ask("a.example");
+    answer[2] |= 0x80;
+    shapes.push(answer);
+    for shape in &shapes {
+        falls(&mut site, &frame::udp(&enforcing, &BOX, port, 53, shape), Reason::EssentialShape);
+    }
+    let accepted = site.device(Mode::New);
+    let odd = question("a.example", kind::TXT, 1, &[]);
+    falls(&mut site, &frame::udp(&accepted, &BOX, port, 53, &odd), Reason::EssentialShape);
+    // Who learns, and who may reach the Internet anyway, asks what it likes, as long as it is a question.
+    for mode in [Mode::Learning, Mode::Ready, Mode::Guest] {
+        let other = site.settled(mode);
+        passes(&mut site, &frame::udp(&other, &BOX, port, 53, &odd));
+        falls(&mut site, &frame::udp(&other, &BOX, port, 53, b"question"), Reason::EssentialShape);
+    }
+}
+
+#[test]
+fn new_names_are_few_and_learned_ones_free() {
+    let Some(mut site) = site() else { return };
+    let device = site.settled(Mode::Learning);
+    let port = site.fresh_port();
+    let asks = |site: &mut Site, name: &str| {
+        site.device_sends(&frame::udp(&device, &BOX, port, 53, &ask(name))).fate
+    };
+    // More names than an hour has for an enforcing device, all of them learned.
+    let learned: Vec<String> = (0..60).map(|number| format!("service-{number:02}.maker.example")).collect();
+    for name in &learned {
+        assert_eq!(asks(&mut site, name), Fate::Forwarded);
+    }
+    site.set_mode(device.id, Mode::Enforcing, false);
+
+    let mut said = 0;
+    let mut new = Vec::new();
+    for number in 0..100 {
+        let name = format!("{number:02}{}.tunnel.example", "x".repeat(40));
+        match asks(&mut site, &name) {
+            Fate::Forwarded => {
+                said += length(&name);
+                new.push(name);
+            }
+            fate => assert_eq!(fate, Fate::Dropped(Reason::EssentialBudget)),
+        }
+    }
+    assert!(said <= Trickle::Names.burst() && !new.is_empty(), "{said}");
+    // What is left is less than such a name.
+    assert!(Trickle::Names.burst() - said <= length(&new[0]), "{said}");
+    for name in &learned {
+        assert_eq!(asks(&mut site, name), Fate::Forwarded);
+        assert_eq!(asks(&mut site, &name.to_uppercase()), Fate::Forwarded);
+    }
+    // Which of its names a device asks for again says something too.
+    let again =
+        (0..200).filter(|number| asks(&mut site, &new[number % new.len()]) == Fate::Forwarded).count();
+    assert!(again as u64 <= length(&new[0]) / NAME_AGAIN + 1, "{again}");
+    // Another device is not the poorer for it.
+    let other = site.settled(Mode::Enforcing);
+    passes(&mut site, &frame::udp(&other, &BOX, port, 53, &ask(&new[0])));
+}
+
+#[test]
+fn capitals_of_a_new_name_count() {
+    let Some(mut site) = site() else { return };
+    let device = site.settled(Mode::Enforcing);
+    let port = site.fresh_port();
+    let name = format!("{}.example", "x".repeat(60));
+    let asks = |site: &mut Site, name: &str| {
+        site.device_sends(&frame::udp(&device, &BOX, port, 53, &ask(name))).fate
+    };
+    assert_eq!(asks(&mut site, &name), Fate::Forwarded);
+    let passed = (0..200).filter(|_| asks(&mut site, &name.to_uppercase()) == Fate::Forwarded).count() as u64;
+    let each = NAME_AGAIN + length(&name) / 8 + 1;
+    assert_eq!(passed, (Trickle::Names.burst() - length(&name)) / each);
+}
+
+#[test]
+fn answers_to_new_names_are_counted() {
+    let Some(mut site) = site() else { return };
+    let device = site.settled(Mode::Learning);
+    let port = site.fresh_port();
+    let exchange = |site: &mut Site, name: &str, bytes: usize| {
+        let request = ask(name);
+        assert_eq!(site.device_sends(&frame::udp(&device, &BOX, port, 53, &request)).fate, Fate::Forwarded);
+        let answer = [&request[..], &vec![0; bytes]].concat();
+        site.device_gets(&frame::udp(&BOX, &device, 53, port, &answer)).fate
+    };
+    assert_eq!(exchange(&mut site, "learned.example", 1_000), Fate::Forwarded);
+    site.set_mode(device.id, Mode::Enforcing, false);
+    for _ in 0..4 {
+        assert_eq!(exchange(&mut site, "learned.example", 1_000), Fate::Forwarded);
+    }
+    assert_eq!(exchange(&mut site, "new.example", 513), Fate::Dropped(Reason::EssentialBudget));
+    let told = (0..40).filter(|_| exchange(&mut site, "new.example", 32) == Fate::Forwarded).count() as u64;
+    assert_eq!(told, Trickle::Answers.burst() / 32);
+    assert_eq!(exchange(&mut site, "learned.example", 1_000), Fate::Forwarded);
+}
+
+#[test]
+fn the_time_is_asked_of_outside_now_and_then() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Enforcing), site.outside(false));
+    site.name_server(&server, server::NTP);
+    let port = site.fresh_port();
+    let asks = |site: &mut Site, from: &Host, to: &Host, request: &[u8]| {
+        site.device_sends(&frame::udp(from, to, port, 123, request)).fate
+    };
+    let passed = |site: &mut Site, from: &Host, to: &Host| {
+        (0..40).filter(|_| asks(site, from, to, &time()) == Fate::Forwarded).count() as u64
+    };
+    assert_eq!(passed(&mut site, &device, &server), Trickle::Time.burst() / TIME_EXCHANGE);
+    assert_eq!(passed(&mut site, &device, &BOX), 40);
+    let learning = site.settled(Mode::Learning);
+    assert_eq!(passed(&mut site, &learning, &server), 40);
+
+    let other = site.settled(Mode::Enforcing);
+    let long = [time(), vec![0; 20]].concat();
+    assert_eq!(asks(&mut site, &other, &server, &long), Fate::Dropped(Reason::EssentialShape));
+    assert_eq!(asks(&mut site, &other, &BOX, &long), Fate::Forwarded);
+    let mut answer = time();
+    answer[0] = 0x24;
+    for shape in [&answer[..], &time()[..47], b"question"] {
+        for to in [&server, &BOX] {
+            assert_eq!(asks(&mut site, &other, to, shape), Fate::Dropped(Reason::EssentialShape));
+        }
+    }
+    assert_eq!(asks(&mut site, &other, &server, &time()), Fate::Forwarded);
+}
+
+#[test]
+fn an_echo_to_outside_carries_little() {
+    let Some(mut site) = site() else { return };
+    let (device, far) = (site.settled(Mode::Enforcing), site.outside(true));
+    let rule = site.rule(RuleState::Allowed);
+    site.put_edge(transport_edge(&device, &far, 8, proto::ICMP), rule);
+    let ordinary: Vec<u8> = (0..56).collect();
+    let told: Vec<u8> = (0..56_u8).map(|at| at.wrapping_mul(37)).collect();
+    let echo = |from: &Host, to: &Host, payload: &[u8]| frame::icmp(from, to, 8, 0, [0x77, 1, 0, 1], payload);
+    let passed = |site: &mut Site, from: &Host, payload: &[u8]| {
+        let frame = echo(from, &far, payload);
+        (0..40).filter(|_| site.device_sends(&frame).fate == Fate::Forwarded).count() as u64
+    };
+    let each = u64::from(ECHO_FREE) + ECHO_NUMBERS + 2;
+    assert_eq!(passed(&mut site, &device, &ordinary), Trickle::Icmp.burst() / each);
+    falls(&mut site, &echo(&device, &far, &ordinary), Reason::EssentialBudget);
+    // The box is not outside.
+    for _ in 0..10 {
+        passes(&mut site, &echo(&device, &BOX, &told));
+    }
+    for (payload, each) in [(&told[..], 60), (&ordinary[..8], 12), (&[0; 100], 104)] {
+        let other = site.settled(Mode::Enforcing);
+        let rule = site.rule(RuleState::Allowed);
+        site.put_edge(transport_edge(&other, &far, 8, proto::ICMP), rule);
+        assert_eq!(passed(&mut site, &other, payload), Trickle::Icmp.burst() / each);
+    }
+}
+
+#[test]
+fn an_icmp_error_to_outside_quotes_little() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
+    site.edge(&device, &server, 443, RuleState::Allowed);
+    let port = site.fresh_port();
+    passes(&mut site, &frame::tcp(&device, &server, Segment::syn(port, 443), &[]));
+    let received = frame::tcp(&server, &device, Segment::syn(443, port), &[]);
+    let error = |quote: usize| {
+        let mut quoted = received[NETWORK..TRANSPORT + 8].to_vec();
+        quoted.resize(quote, b'x');
+        frame::icmp(&device, &server, 3, 3, [0; 4], &quoted)
+    };
+    falls(&mut site, &error(400), Reason::EssentialBudget);
+    let passed = (0..40).filter(|_| site.device_sends(&error(28)).fate == Fate::Forwarded).count() as u64;
+    assert_eq!(passed, Trickle::Icmp.burst() / 28);
 }
