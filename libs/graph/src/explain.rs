@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use firewall_common::abi::PrincipalId;
+use firewall_common::abi::{Action, PrincipalId};
 use firewall_common::precedence::{Mode, RuleState};
 use firewall_common::reason::{Reason, Verdict};
 
@@ -162,6 +162,17 @@ impl Graph {
                     "; connections to {port} may not speak {protocol}: nothing passes before `{port} {protocol}` is \
                      allowed too",
                 );
+            }
+        }
+        if let Some(terms) = edge.state.ruling().map(|ruling| ruling.terms) {
+            if terms.action == Action::Neutralise {
+                text.push_str("; where that is possible it goes on as something harmless");
+            }
+            if terms.no_retain {
+                text.push_str("; it must not be retained");
+            }
+            if let Some(qos) = terms.max_qos {
+                let _ = write!(text, "; its QoS is at most {qos}");
             }
         }
         if self.site().mode == SiteMode::Monitor {

@@ -90,6 +90,13 @@ impl Graph {
             return;
         }
         let (Some(stream), Some(protocol)) = (path.stream(), path.operation.protocol()) else { return };
+        if protocol == Protocol::Mqtt
+            && self.is_mqtt(stream)
+            && self.speaks(stream, now) & protocol.bit() != 0
+        {
+            // As the configuration says; there is nothing to learn.
+            return;
+        }
         let passes = self.edge_with(&stream.path()).is_some_and(|transport| transport.passes(now));
         let row = self.row(path.src, path.dst, RuleState::Absent);
         let speaks = self.speaks(stream, now);

@@ -138,6 +138,13 @@ fn requests_are_learned_generalised_and_asked_about() {
         let software = text.contains("firmware");
         assert_eq!(site.graph.risk(edge, site.now) == Risk::High, software, "{text}");
     }
+    let early = site.write(["Panel", "Hub", "get", "http:81:/"], Answer::Allow).unwrap();
+    let because = site.graph.explain(early, site.now).unwrap().because;
+    assert!(because.contains("a connection to tcp/81, which is not in the model"), "{because}");
+    site.write(["Panel", "Hub", "connect", "tcp/81"], Answer::Allow).unwrap();
+    site.write(["Panel", "Hub", "connect", "tcp/81 tls"], Answer::Allow).unwrap();
+    let because = site.graph.explain(early, site.now).unwrap().because;
+    assert!(because.contains("nothing passes before `tcp/81 http` is allowed too"), "{because}");
     let allowed = site.write(["Panel", "Hub", "set", "http:/lights/#"], Answer::Allow).unwrap();
     assert!(site.request(panel, hub, Kind::HttpSet, 80, "/lights/44/state hub.local"));
     assert!(site.request(panel, hub, Kind::HttpSet, 80, "/lights"));
@@ -232,7 +239,11 @@ fn coap_and_server_names_have_edges_of_their_own() {
 #[test]
 fn a_connection_speaks_mqtt_or_something_else() {
     let (mut site, hub, panel) = home();
+    let fact = Try { src: panel, dst: Ok(hub), kind: Kind::Speaks, port: MQTT, object: "mqtt".into() };
+    site.attempt(&fact);
     site.connect(panel, hub);
+    site.scan();
+    assert_eq!(site.state(panel, "connect", "tcp/1883 mqtt"), "none", "the configuration says so already");
     site.publish(panel, hub, "panel/state");
     assert!(site.speak(panel, hub, 1883, "http"), "the kernel lets it learn");
     assert_eq!(site.state(panel, "connect", "tcp/1883 http"), "pending", "but it is not learned");
@@ -292,6 +303,12 @@ fn a_decision_says_how_to_deny_and_what_is_too_much() {
     assert!(denied.is_ok());
     let last = site.graph.decisions().next_back().unwrap();
     assert_eq!(last.what.detail(), "always, neutralised");
+    let because = |object| site.graph.explain(site.id(panel, "publish", object), site.now).unwrap().because;
+    assert_eq!(
+        because("door/#"),
+        "someone denied it; where that is possible it goes on as something harmless"
+    );
+    assert_eq!(because("panel/#"), "someone allowed it; it must not be retained; its QoS is at most 1");
     let (before, rules) = (site.graph.export(), site.kernel.rules.clone());
     assert!(before.contains("action = \"neutralise\"") && before.contains("retain = \"never\""), "{before}");
     assert_eq!(site.graph.import(&before, false, &owner(), site.now).unwrap().changes, [""; 0]);
