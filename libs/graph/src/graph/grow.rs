@@ -41,7 +41,7 @@ impl Graph {
         self.count(id, fact, now);
         let Some(edge) = self.edges.get(&id) else { return };
         let (broker, is_subscribe) = (edge.path.dst, edge.path.operation.verb == Verb::Subscribe);
-        let stream = edge.path.stream().filter(|_| !edge.is_transport());
+        let stream = edge.path.stream().filter(|_| edge.path.operation.is_message());
         if stream.is_some_and(|stream| !self.topics(stream, now).fit()) {
             self.set_state(id, State::Pending, now);
             self.stop_learning(src, now);

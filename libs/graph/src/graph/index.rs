@@ -116,7 +116,9 @@ impl Graph {
     /// The message edges inside a stream.
     pub(super) fn messages(&self, stream: Stream) -> impl Iterator<Item = &Edge> {
         self.edges_from(stream.src).filter(move |edge| {
-            edge.path.dst == stream.dst && !edge.is_transport() && edge.path.stream() == Some(stream)
+            edge.path.dst == stream.dst
+                && edge.path.operation.is_message()
+                && edge.path.stream() == Some(stream)
         })
     }
 }

@@ -63,9 +63,7 @@ impl Graph {
         let mut bits = if self.is_mqtt(stream) { Protocol::Mqtt.bit() } else { 0 };
         for edge in self.edges_from(stream.src) {
             let is_here = edge.path.stream() == Some(stream) && edge.path.operation != path.operation;
-            if let Some(known) = edge.path.operation.protocol().filter(|_| is_here)
-                && (edge.passes(now) || edge.path.operation.is_message() && edge.answer().is_some())
-            {
+            if let Some(known) = edge.path.operation.protocol().filter(|_| is_here && edge.passes(now)) {
                 bits |= known.bit();
             }
         }

@@ -261,7 +261,11 @@ fn a_connection_speaks_mqtt_or_something_else() {
     site.write(["Panel", "Hub", "get", "http:8080:/"], Answer::Allow).unwrap();
     let refused = site.write(["Panel", "Hub", "publish", "mqtt:8080:a"], Answer::Allow);
     assert!(matches!(refused, Err(Refused::Invalid(_))));
-    assert!(site.publish(panel, hub, "panel/state"), "MQTT goes on");
+    for topic in ["panel/state", "panel/new"] {
+        assert!(site.publish(panel, hub, topic), "MQTT goes on");
+        assert_eq!(site.state(panel, "publish", topic), "learned");
+    }
+    site.write(["Panel", "Hub", "publish", "panel/#"], Answer::Allow).unwrap();
     site.check();
 }
 
