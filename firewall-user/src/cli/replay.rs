@@ -87,7 +87,7 @@ fn replay(path: &Path, json: bool, output: &mut impl Write) -> Result<()> {
         serde_json::to_writer(&mut *output, &Line { file: path, says })?;
         writeln!(output)?;
     } else {
-        write!(output, "{summary}{rate} packets per second\n")?;
+        writeln!(output, "{summary}{rate} packets per second")?;
     }
     read.with_context(|| format!("{} could not be read to its end", path.display()))
 }

@@ -157,7 +157,7 @@ fn ssdp(payload: &[u8]) -> Result<Vec<Message>, Reason> {
         if machine.step(&mut object, byte, &key()).judged()? {
             match (machine.message(), machine.header()) {
                 (ssdp::Message::Search, ssdp::Header::Target) => {
-                    draft.operation(Verb::Discover, object.text())
+                    draft.operation(Verb::Discover, object.text());
                 }
                 (_, ssdp::Header::Target) => draft.field("target", String::from_utf8_lossy(object.text())),
                 (_, ssdp::Header::Name) => draft.field("name", String::from_utf8_lossy(object.text())),

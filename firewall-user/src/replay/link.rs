@@ -21,7 +21,7 @@ pub fn to_ethernet(link: Link, packet: &[u8], frame: &mut Vec<u8>) -> bool {
             frame.extend_from_slice(packet);
             if let Some(addresses) = frame.first_chunk_mut::<12>().filter(|addresses| **addresses == [0; 12])
             {
-                *addresses = addresses_of(UNNAMED);
+                *addresses = from(UNNAMED);
             }
             return packet.len() >= ETHERNET as usize;
         }
@@ -35,17 +35,17 @@ pub fn to_ethernet(link: Link, packet: &[u8], frame: &mut Vec<u8>) -> bool {
         }
         Link::Sll => {
             let Some((header, rest)) = packet.split_first_chunk::<16>() else { return false };
-            let [_, _, _, _, _, length, a, b, c, d, e, f, _, _, t0, t1] = *header;
-            (named([a, b, c, d, e, f], length), Some(u16::from_be_bytes([t0, t1])), rest)
+            let [_, _, _, _, _, length, address @ .., _, _, high, low] = *header;
+            (named(address, length), Some(u16::from_be_bytes([high, low])), rest)
         }
         Link::Sll2 => {
             let Some((header, rest)) = packet.split_first_chunk::<20>() else { return false };
-            let [t0, t1, _, _, _, _, _, _, _, _, _, length, a, b, c, d, e, f, _, _] = *header;
-            (named([a, b, c, d, e, f], length), Some(u16::from_be_bytes([t0, t1])), rest)
+            let [high, low, _, _, _, _, _, _, _, _, _, length, address @ .., _, _] = *header;
+            (named(address, length), Some(u16::from_be_bytes([high, low])), rest)
         }
     };
     let Some(ethertype) = ethertype else { return false };
-    frame.extend_from_slice(&addresses_of(sender));
+    frame.extend_from_slice(&from(sender));
     frame.extend_from_slice(&ethertype.to_be_bytes());
     frame.extend_from_slice(rest);
     true
@@ -65,9 +65,10 @@ fn named(address: [u8; 6], length: u8) -> [u8; 6] {
 }
 
 /// Destination, which is not known, and source.
-const fn addresses_of(sender: [u8; 6]) -> [u8; 12] {
-    let [a, b, c, d, e, f] = sender;
-    [0, 0, 0, 0, 0, 0, a, b, c, d, e, f]
+fn from(sender: [u8; 6]) -> [u8; 12] {
+    let mut addresses = [0; 12];
+    addresses[6..].copy_from_slice(&sender);
+    addresses
 }
 
 #[cfg(test)]

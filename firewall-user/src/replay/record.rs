@@ -1,5 +1,7 @@
 //! What a capture tells: records for people and, as one JSON object each, for programs.
 
+#![expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde passes fields as they are")]
+
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -159,7 +161,6 @@ pub(super) fn socket(addr: Addr, port: u16) -> SocketAddr {
 }
 
 /// `serde` prints an address of a socket as text only for people; programs get the same.
-#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
 fn end<S: Serializer>(end: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
     match end {
         Some(end) => serializer.collect_str(end),
@@ -175,7 +176,6 @@ fn reason_name<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S
     serializer.serialize_str(reason.as_str())
 }
 
-#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
 fn verb_name<S: Serializer>(verb: &Option<Verb>, serializer: S) -> Result<S::Ok, S::Error> {
     match verb {
         Some(verb) => serializer.serialize_str(verb.as_str()),

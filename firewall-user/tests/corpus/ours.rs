@@ -81,7 +81,7 @@ pub(crate) fn read(capture: &Path) -> Reading {
 pub(crate) fn records(capture: &Path) -> Vec<Value> {
     let mut records = Vec::new();
     replay(capture, |line| {
-        records.push(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        records.push(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
     });
     records
 }

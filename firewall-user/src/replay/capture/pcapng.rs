@@ -209,10 +209,10 @@ impl Interface {
                     };
                 }
                 (OPTION_OFFSET, 8) => {
-                    let [a, b, c, d, e, f, g, h] = body.array(at + 4)?;
+                    let bytes = body.array(at + 4)?;
                     interface.offset = match body.order {
-                        Order::Big => i64::from_be_bytes([a, b, c, d, e, f, g, h]),
-                        Order::Little => i64::from_le_bytes([a, b, c, d, e, f, g, h]),
+                        Order::Big => i64::from_be_bytes(bytes),
+                        Order::Little => i64::from_le_bytes(bytes),
                     };
                 }
                 _ => {}

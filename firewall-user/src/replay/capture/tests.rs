@@ -1,7 +1,10 @@
 use super::*;
 
-/// Every packet of a capture, with its time and link, and how reading ended.
-fn read(file: &[u8]) -> (Vec<(u64, Link, Vec<u8>)>, Option<CaptureError>) {
+/// Time, link and bytes of a packet.
+type Read = (u64, Link, Vec<u8>);
+
+/// Every packet of a capture, and how reading ended.
+fn read(file: &[u8]) -> (Vec<Read>, Option<CaptureError>) {
     let mut packets = Vec::new();
     let mut capture = match Capture::new(file) {
         Ok(capture) => capture,
@@ -74,7 +77,7 @@ fn pcap(order: Order, magic: u32, units: u32, link: u32) -> Vec<u8> {
     })
 }
 
-fn expected(link: Link) -> Vec<(u64, Link, Vec<u8>)> {
+fn expected(link: Link) -> Vec<Read> {
     vec![(1_500_000_000, link, b"abc".to_vec()), (2_250_000_000, link, b"defgh".to_vec())]
 }
 
