@@ -10,6 +10,11 @@
 //! what the machine does meanwhile meets both of a pair. A lane that is as bare as the first shows what that resolves.
 //! Client and broker have a CPU of their own each and raised priority. The result is one JSON object on standard output.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "what is counted here stays far below the 52 bits of a fraction"
+)]
+
 // The machine: lanes, and who is put on them.
 mod course;
 mod ours;
@@ -115,6 +120,7 @@ fn run(cli: &Cli) -> Result<Value> {
     let ours = Ours::start(&course)?;
     let mut bytes = ours.bytes()?;
     measure(&course, &ours, &effort, lanes, missing, &mut bytes)
+        .with_context(|| format!("what the firewall counted: {}", ours.counted()))
 }
 
 fn measure(

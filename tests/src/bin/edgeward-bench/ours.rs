@@ -25,7 +25,7 @@ use crate::{
 
 const START: Duration = Duration::from_secs(30);
 /// How long the daemon may take to see a device or to write a thousand rules.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The first port of the services that only count.
 const SERVICES: u16 = 9000;
 
@@ -56,6 +56,12 @@ impl Model {
             "[[edge]]\nfrom = \"bench client\"\nto = \"bench server\"\nplane = \"packet\"\n\
              verb = \"{verb}\"\nobject = \"{object}\"\nstate = \"allowed\"\n"
         );
+    }
+
+    /// Connections to a port, and what may be spoken on them.
+    fn allow_speaking(&mut self, port: u16, protocol: &str) {
+        self.allow("connect", &format!("tcp/{port}"));
+        self.allow("connect", &format!("tcp/{port} {protocol}"));
     }
 
     fn text(&self) -> String {
@@ -117,11 +123,10 @@ impl Ours {
             Ok(seen(&Lane::Ours.client_mac()) && seen(&Lane::Ours.server_mac()))
         })?;
         let mut model = Model::default();
-        model.allow("connect", &format!("tcp/{BROKER}"));
-        model.allow("connect", &format!("client:{}", traffic::client_id(Lane::Ours)));
-        for port in [bulk::ACCEPT, bulk::OPAQUE] {
-            model.allow("connect", &format!("tcp/{port}"));
+        for (port, protocol) in [(BROKER, "mqtt"), (bulk::ACCEPT, "opaque"), (bulk::OPAQUE, "opaque")] {
+            model.allow_speaking(port, protocol);
         }
+        model.allow("connect", &format!("client:{}", traffic::client_id(Lane::Ours)));
         model.allow("connect", &format!("udp/{}", bulk::DATAGRAMS));
         self.import(&model)?;
         let _: Value = self.call(Request::LearnFinish { principal: None })?;
@@ -158,16 +163,9 @@ impl Ours {
     /// Allows the requests of [`bulk`]; refused where the firewall knows no HTTP.
     pub(crate) fn allow_http(&self) -> Result<()> {
         let mut model = Model::default();
-        model.allow("connect", &format!("tcp/{} http", bulk::HTTP));
+        model.allow_speaking(bulk::HTTP, "http");
         let server = Lane::Ours.server(bulk::HTTP);
-        let _ = write!(
-            model.edges,
-            "[[edge]]\nfrom = \"bench client\"\nto = \"bench server\"\nplane = \"packet\"\nverb = \"get\"\n\
-             object = \"http://{}{}/#\"\nport = {}\nstate = \"allowed\"\n",
-            server.ip(),
-            bulk::PATH,
-            bulk::HTTP,
-        );
+        model.allow("get", &format!("http:{}://{}{}/#", server.port(), server.ip(), bulk::PATH));
         self.import(&model).context("this version does not look into HTTP")
     }
 
@@ -205,6 +203,14 @@ impl Ours {
         let resident = kernel::resident(page)?;
         page.stop()?;
         Ok(resident)
+    }
+
+    /// What became of the frames, by reason.
+    pub(crate) fn counted(&self) -> String {
+        match self.call::<view::Status>(Request::Status) {
+            Ok(status) => json!(status.packets).to_string(),
+            Err(error) => format!("{error:#}"),
+        }
     }
 
     /// Bytes of the entries in use, over all tables that the daemon counts.

@@ -44,10 +44,10 @@ impl Pairs {
         ensure!(!pairs.is_empty(), "nothing was measured");
         let ratios = sorted(pairs.iter().map(|(first, second)| second / first));
         Ok(Self {
-            ratio: at(&ratios, 0.5),
-            added: at(&sorted(pairs.iter().map(|(first, second)| second - first)), 0.5),
-            first: at(&sorted(pairs.iter().map(|pair| pair.0)), 0.5),
-            quartiles: [at(&ratios, 0.25), at(&ratios, 0.75)],
+            ratio: median(&ratios),
+            added: median(&sorted(pairs.iter().map(|(first, second)| second - first))),
+            first: median(&sorted(pairs.iter().map(|pair| pair.0))),
+            quartiles: [quartile(&ratios, 1), quartile(&ratios, 3)],
             count: pairs.len(),
         })
     }
@@ -85,12 +85,18 @@ pub(crate) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The value below which this part of the others lies.
-pub(crate) fn at(sorted: &[f64], part: f64) -> f64 {
-    let last = sorted.len().saturating_sub(1) as f64;
-    let (low, high) = ((last * part).floor(), (last * part).ceil());
-    let value = |index: f64| sorted[index as usize];
-    value(low) + (value(high) - value(low)) * (last * part - low)
+/// The value below which so many quarters of the others lie.
+pub(crate) fn quartile(sorted: &[f64], quarters: usize) -> f64 {
+    let place = (sorted.len() - 1) * quarters;
+    let (low, rest) = (place / 4, place % 4);
+    match sorted.get(low + 1) {
+        Some(high) => sorted[low] + (high - sorted[low]) * rest as f64 / 4.0,
+        None => sorted[low],
+    }
+}
+
+pub(crate) fn median(sorted: &[f64]) -> f64 {
+    quartile(sorted, 2)
 }
 
 #[cfg(test)]
@@ -121,6 +127,7 @@ mod tests {
     #[test]
     fn quantiles_lie_between_neighbours() {
         let values = sorted([4.0, 1.0, 3.0, 2.0].into_iter());
-        assert_eq!([at(&values, 0.0), at(&values, 0.5), at(&values, 1.0)], [1.0, 2.5, 4.0]);
+        assert_eq!([0, 1, 2, 4].map(|quarters| quartile(&values, quarters)), [1.0, 1.75, 2.5, 4.0]);
+        assert_eq!(median(&[7.0]), 7.0);
     }
 }

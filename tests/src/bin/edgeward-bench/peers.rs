@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Suricata reads its rules and sets up its engines before it takes the first packet.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Sets up whoever filters on a lane; Edgeward is started before.
 pub(crate) fn start(course: &Course, lane: Lane) -> Result<()> {

@@ -12,7 +12,7 @@ use lab::{mqtt, process};
 use crate::{
     bulk,
     course::{BROKER, Course, Lane},
-    pairs::{at, sorted},
+    pairs::{median, sorted},
 };
 
 pub(crate) const CLIENT_ID: &str = "bench";
@@ -84,7 +84,7 @@ impl Mqtt {
             self.drawn = (self.drawn + 619) % self.topics;
             times.push(self.round_trip(self.drawn)?.as_secs_f64());
         }
-        Ok(at(&sorted(times.into_iter()), 0.5))
+        Ok(median(&sorted(times.into_iter())))
     }
 
     /// PUBLISH at least once, until PUBACK.
