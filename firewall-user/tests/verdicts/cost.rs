@@ -144,7 +144,7 @@ fn measure(site: &mut Site, scale: &Scale) -> Value {
         "publish_40": yard.publishes(40).json(),
     });
     merge(&mut figures, stages);
-    yard.clear(site);
+    clear(site);
     figures
 }
 
@@ -252,13 +252,13 @@ impl Yard {
         for number in 0..scale.inspected {
             let device = number % DEVICES;
             let (connection, frames) = yard.connecting(site, device);
-            frames.iter().for_each(|frame| yard.pass(frame));
+            yard.pass_all(&frames);
             yard.inspected.push((device, connection));
         }
         for number in scale.inspected..scale.flows {
             let (device, broker, port) = yard.edges[DEVICES + number % OPAQUE_DEVICES];
             let mut connection = Connection::new(site, device, broker, port);
-            handshake(&mut connection).iter().for_each(|frame| yard.pass(frame));
+            yard.pass_all(&handshake(&mut connection));
             yard.opaque.push(connection);
         }
         yard
@@ -406,7 +406,7 @@ impl Yard {
             // Made first, so that making them does not push the programs out of the caches.
             let shots: Vec<Shot> = (0..frames).map(|_| next(self)).collect();
             for Shot { before, frame } in &shots {
-                before.iter().for_each(|frame| self.pass(frame));
+                self.pass_all(before);
                 round.empty.push(runs.time(&runs.empty, frame));
                 round.measured.push(runs.time(&runs.measured, frame));
             }
@@ -428,18 +428,20 @@ impl Yard {
         (connection, frames)
     }
 
-    /// Lets a frame arrive that belongs to the setting and is not measured.
-    fn pass(&self, frame: &[u8]) {
-        let ran = raw::run(self.ingress.as_fd(), frame, &[], 1).expect("the program runs");
-        assert_eq!(ran.action, TC_PASS, "{:?}", frame::read(frame));
-    }
-
-    /// Removes what would be in the way of other tests.
-    fn clear(&self, site: &mut Site) {
-        clear_rules(site);
-        for key in site.maps.edges.keys().expect("edges can be read") {
-            site.maps.edges.remove(&key).expect("an edge can be removed");
+    /// Lets frames arrive that belong to the setting and are not measured.
+    fn pass_all(&self, frames: &[Vec<u8>]) {
+        for frame in frames {
+            let ran = raw::run(self.ingress.as_fd(), frame, &[], 1).expect("the program runs");
+            assert_eq!(ran.action, TC_PASS, "{:?}", frame::read(frame));
         }
+    }
+}
+
+/// Removes what would be in the way of other tests.
+fn clear(site: &mut Site) {
+    clear_rules(site);
+    for key in site.maps.edges.keys().expect("edges can be read") {
+        site.maps.edges.remove(&key).expect("an edge can be removed");
     }
 }
 
@@ -541,7 +543,7 @@ fn middle(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     let quarter = times.len() / 4;
     let half = &times[quarter..times.len() - quarter];
-    half.iter().sum::<f64>() / half.len() as f64
+    half.iter().sum::<f64>() / f64::from(half.len() as u32)
 }
 
 /// Numbers that look random (xorshift64, Marsaglia 2003).

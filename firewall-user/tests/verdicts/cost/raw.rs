@@ -23,10 +23,9 @@ struct Attr([u32; 32]);
 
 impl Attr {
     fn put_u64(&mut self, word: usize, value: u64) {
-        // Two words in the machine's order are its 64 bits.
-        let [a, b, c, d, e, f, g, h] = value.to_ne_bytes();
-        self.0[word] = u32::from_ne_bytes([a, b, c, d]);
-        self.0[word + 1] = u32::from_ne_bytes([e, f, g, h]);
+        let (low, high) = (value as u32, (value >> 32) as u32);
+        let words = if cfg!(target_endian = "little") { [low, high] } else { [high, low] };
+        self.0[word..word + 2].copy_from_slice(&words);
     }
 }
 
