@@ -141,8 +141,9 @@ fn udp(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
 /// A question to a resolver (RFC 1035).
 #[inline(always)]
 fn question(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
-    spend(scratch, Essential::Dns)?;
+    // First, so that what falls here takes nothing from what a sender needs.
     scratch.counted = names::judge(skb, scratch)?;
+    spend(scratch, Essential::Dns)?;
     Ok(Answer::Opens)
 }
 
@@ -193,13 +194,20 @@ pub fn answered(scratch: &mut Scratch) -> Result<(), Reason> {
 }
 
 /// Whether a device sends the frame to someone who is neither the box nor near.
-#[inline(never)]
+#[inline(always)]
 fn leaves(scratch: &Scratch) -> bool {
-    let dst = &scratch.frame.dst;
-    from_device(scratch)
-        && scratch.dst != PrincipalId::SELF
-        && !who::is_near(dst, scratch.link)
-        && !who::is_inside(dst)
+    from_device(scratch) && scratch.dst != PrincipalId::SELF && is_far(&scratch.frame.dst, scratch.link)
+}
+
+/// Whether a device gets the frame from such a one.
+#[inline(always)]
+fn enters(scratch: &Scratch) -> bool {
+    !from_device(scratch) && scratch.src != PrincipalId::SELF && is_far(&scratch.frame.src, scratch.link)
+}
+
+#[inline(never)]
+fn is_far(addr: &Addr, link: u32) -> bool {
+    !who::is_near(addr, link) && !who::is_inside(addr)
 }
 
 /// Whether both ends are on this link. What a link needs is not for hosts elsewhere: it would carry anything to them, and
@@ -333,7 +341,7 @@ fn neighbour(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     spend(scratch, Essential::Neighbour)
 }
 
-/// A request with a short payload, to the box or from it; other echoes are edges. What they carry to outside is counted.
+/// A request with a short payload, to the box or from it; other echoes are edges. What they carry to outside and from there is counted.
 #[inline(always)]
 fn echo(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     let with_the_box = scratch.src == PrincipalId::SELF || scratch.dst == PrincipalId::SELF;
@@ -344,6 +352,9 @@ fn echo(skb: &Skb, scratch: &mut Scratch) -> Result<Answer, Reason> {
     if leaves(scratch) && edge::is_bounded(scratch.src) {
         let words = echo_words(skb, scratch);
         trickle(scratch, scratch.src, Trickle::Icmp, words)?;
+    } else if enters(scratch) && edge::is_bounded(scratch.dst) {
+        let words = echo_words(skb, scratch);
+        trickle(scratch, scratch.dst, Trickle::Echoes, words)?;
     }
     Ok(Answer::No)
 }

@@ -92,20 +92,23 @@ pub enum Trickle {
     Time = 66,
     /// Echo to outside, and the quotes in ICMP errors to outside.
     Icmp = 67,
+    /// Echo from outside.
+    Echoes = 68,
     /// Names that a sender asks for while it learns.
-    LearnedNames = 68,
+    LearnedNames = 69,
 }
 
 impl Trickle {
     /// Every trickle.
-    pub const ALL: &[Self] = &[Self::Names, Self::Answers, Self::Time, Self::Icmp, Self::LearnedNames];
+    pub const ALL: &[Self] =
+        &[Self::Names, Self::Answers, Self::Time, Self::Icmp, Self::Echoes, Self::LearnedNames];
 
     /// Most bytes at once.
     pub const fn burst(self) -> u64 {
         match self {
             Self::Names | Self::Answers => 512,
             Self::Time => 480,
-            Self::Icmp => 360,
+            Self::Icmp | Self::Echoes => 360,
             Self::LearnedNames => 16_384,
         }
     }
@@ -115,7 +118,7 @@ impl Trickle {
         match self {
             Self::Names | Self::Answers => 450,
             Self::Time => 480,
-            Self::Icmp => 600,
+            Self::Icmp | Self::Echoes => 600,
             Self::LearnedNames => 16_384,
         }
     }

@@ -539,6 +539,11 @@ fn an_echo_to_outside_carries_little() {
     let each = u64::from(ECHO_FREE) + ECHO_NUMBERS + 2;
     assert_eq!(passed(&mut site, &device, &ordinary), Trickle::Icmp.burst() / each);
     falls(&mut site, &echo(&device, &far, &ordinary), Reason::EssentialBudget);
+    // Nor do its answers.
+    let answer = |payload: &[u8]| frame::icmp(&far, &device, 0, 0, [0x77, 1, 0, 1], payload);
+    assert_eq!(site.device_gets(&answer(&[7; 360])).fate, Fate::Dropped(Reason::EssentialBudget));
+    let answered = (0..40).filter(|_| site.device_gets(&answer(&ordinary)).is_delivered()).count() as u64;
+    assert_eq!(answered, Trickle::Echoes.burst() / each);
     // The box is not outside.
     for _ in 0..10 {
         passes(&mut site, &echo(&device, &BOX, &told));
