@@ -54,7 +54,7 @@ pub struct EdgeSpec {
     /// An allowed publish must not be retained.
     #[serde(default)]
     pub no_retain: bool,
-    /// Highest QoS of an allowed publish.
+    /// Highest quality of service of an allowed publish: 0, 1 or 2.
     #[serde(default)]
     pub max_qos: Option<u8>,
 }

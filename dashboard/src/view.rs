@@ -185,7 +185,7 @@ pub struct Edge {
     /// Whether an allowed publish must not be retained.
     #[serde(default)]
     pub no_retain: bool,
-    /// Highest QoS of an allowed publish.
+    /// Highest quality of service of an allowed publish: 0, 1 or 2.
     pub max_qos: Option<u8>,
     /// Reason code of the last verdict.
     pub reason: Option<String>,

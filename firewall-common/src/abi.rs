@@ -523,11 +523,11 @@ wire_type! {
 }
 
 impl Rule {
-    /// In [`Rule::limits`]: the highest QoS.
+    /// In [`Rule::limits`]: the highest quality of service.
     pub const QOS: u8 = 0b011;
     /// In [`Rule::limits`]: the message must not be retained.
     pub const NO_RETAIN: u8 = 0b100;
-    /// No limit: QoS 3 is above every real one.
+    /// No limit: 3 is above every quality of service.
     pub const UNLIMITED: u8 = Self::QOS;
 }
 
@@ -884,8 +884,12 @@ pub mod stage {
     /// What is said in a stream, by protocol.
     pub const MQTT: u32 = 3;
     pub const TLS: u32 = 4;
+    pub const HTTP: u32 = 5;
+    pub const MODBUS: u32 = 6;
+    /// What is said in a datagram.
+    pub const COAP: u32 = 7;
     /// Stages per hook.
-    pub const STAGES: u32 = 5;
+    pub const STAGES: u32 = 8;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
@@ -894,11 +898,17 @@ pub mod stage {
         ("edgeward_ingress_answer", ANSWER),
         ("edgeward_ingress_mqtt", MQTT),
         ("edgeward_ingress_tls", TLS),
+        ("edgeward_ingress_http", HTTP),
+        ("edgeward_ingress_modbus", MODBUS),
+        ("edgeward_ingress_coap", COAP),
         ("edgeward_egress_flow", STAGES + FLOW),
         ("edgeward_egress_segment", STAGES + SEGMENT),
         ("edgeward_egress_answer", STAGES + ANSWER),
         ("edgeward_egress_mqtt", STAGES + MQTT),
         ("edgeward_egress_tls", STAGES + TLS),
+        ("edgeward_egress_http", STAGES + HTTP),
+        ("edgeward_egress_modbus", STAGES + MODBUS),
+        ("edgeward_egress_coap", STAGES + COAP),
     ];
 }
 

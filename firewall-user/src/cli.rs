@@ -232,7 +232,7 @@ enum EdgeCommand {
         /// A publish must not ask the broker to retain it
         #[arg(long)]
         no_retain: bool,
-        /// Highest QoS of a publish: 0, 1 or 2
+        /// Highest quality of service of a publish: 0, 1 or 2
         #[arg(long, value_name = "QOS", value_parser = clap::value_parser!(u8).range(0..=2))]
         max_qos: Option<u8>,
         #[command(flatten)]

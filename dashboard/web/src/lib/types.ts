@@ -49,7 +49,7 @@ export interface Edge {
   last_seen?: null | UnixSeconds;
   /** `always`, `once`, `uses`, `for`, `until` or `until_restart`, where someone decided. */
   lifetime?: string | null;
-  /** Highest QoS of an allowed publish. */
+  /** Highest quality of service of an allowed publish: 0, 1 or 2. */
   max_qos?: number | null;
   /** `lock_state`, `firmware`, `opaque`, …; only for words and risk. */
   meaning?: string | null;
