@@ -79,7 +79,7 @@ impl Replay {
         let place = Place { frame: packet.number, time: packet.time };
         match frame.proto {
             proto::TCP => table.segment(&frame, payload, place, findings),
-            proto::UDP => findings.tell_datagram(&frame, datagram::read(&frame, buffer, payload), place),
+            proto::UDP => findings.tell_datagram(&frame, datagram::read(&frame, buffer), place),
             _ => {}
         }
     }

@@ -173,6 +173,9 @@ fn datagrams_are_read_by_their_port() {
         udp(CLIENT, to(1900), b"M-SEARCH * HTTP/1.1\r\nST: ssdp:all\r\n\r\n"),
         udp(CLIENT, to(9), b"anything"),
         udp(CLIENT, to(53), b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x03hub"),
+        // An answer between two ports of the service, and something else at one.
+        udp((CLIENT.0, 5683), to(5683), b"\x60\x45\0\x01\xff22"),
+        udp(CLIENT, to(5683), b"\x00anything"),
     ];
     assert_eq!(
         told(&packets),
@@ -180,8 +183,14 @@ fn datagrams_are_read_by_their_port() {
             "1 message subscribe /light",
             "2 message resolve hub.home",
             "3 message discover ssdp:all",
-            "5 stop malformed -"
+            "5 stop malformed -",
+            "6 message - -"
         ]
+    );
+    let summary = records(&packets).pop().unwrap();
+    assert_eq!(
+        (&summary["protocols"]["coap"]["flows"], &summary["protocols"]["opaque"]["flows"]),
+        (&2.into(), &2.into())
     );
 }
 

@@ -15,7 +15,7 @@ use graph::operation::Verb;
 use super::{
     order::{Gap, InOrder},
     record::{Message, Record, Time, What, socket},
-    speech::{Guess, MODBUS_PORT, Speech, recognise},
+    speech::{Guess, Speech, recognise},
 };
 
 /// Most bytes that wait for the protocol to show itself: more is `opaque`.
@@ -200,20 +200,19 @@ impl Connection {
         let spoken = |end: usize| -> Vec<u8> {
             waiting.iter().filter(|(from, _)| *from == end).flat_map(|(_, bytes)| bytes).copied().collect()
         };
-        let port = |end: usize| self.ends[end & 1].at.port();
-        let guess = match self.client {
+        let heard = |end: usize, sender: Sender| {
+            let server = if sender == Sender::Client { 1 - end } else { end };
+            recognise(&spoken(end), sender, self.ends[server & 1].at.port())
+        };
+        let (client, guess) = match self.client {
             // Every protocol here begins with its client.
-            Some(client) if speaker != client => Guess::Is(Protocol::Opaque),
-            Some(client) => recognise(&spoken(client), port(1 - client)),
-            None => match recognise(&spoken(speaker), port(1 - speaker)) {
-                Guess::Is(Protocol::Opaque) => answer(&spoken(speaker), port(speaker)),
-                guess => guess,
+            Some(client) if speaker != client => (client, Guess::Is(Protocol::Opaque)),
+            Some(client) => (client, heard(client, Sender::Client)),
+            None => match heard(speaker, Sender::Client) {
+                Guess::Is(Protocol::Opaque) => (1 - speaker, heard(speaker, Sender::Server)),
+                guess => (speaker, guess),
             },
         };
-        let client = self.client.unwrap_or_else(|| {
-            let answers = answer(&spoken(speaker), port(speaker)) != Guess::Is(Protocol::Opaque);
-            if answers { 1 - speaker } else { speaker }
-        });
         let protocol = match guess {
             Guess::Is(protocol) => protocol,
             Guess::More if waiting.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() < UNDECIDED => {
@@ -230,7 +229,7 @@ impl Connection {
             self.stop(protocol);
             return;
         }
-        let object = format!("tcp/{} {}", port(1 - client), protocol.as_str());
+        let object = format!("tcp/{} {}", self.ends[1 - (client & 1)].at.port(), protocol.as_str());
         told.push((client, What::Connection { protocol, verb: Verb::Connect, object, midstream }));
         self.state = State::Speaks(protocol, Speech::of(protocol));
         for (from, bytes) in waiting {
@@ -271,15 +270,4 @@ impl Connection {
 
 fn marked((end, midstream, message): (usize, bool, Message)) -> (usize, What) {
     (end, What::Message(Message { midstream, ..message }))
-}
-
-/// Recognises what only a server begins with, in a connection whose beginning is missing.
-fn answer(first: &[u8], port: u16) -> Guess {
-    if first.starts_with(b"HTTP/1.") {
-        Guess::Is(Protocol::Http)
-    } else if port == MODBUS_PORT {
-        recognise(first, port)
-    } else {
-        Guess::Is(Protocol::Opaque)
-    }
 }

@@ -4,7 +4,7 @@ use firewall_common::{
     abi::{Kind, Protocol},
     reason::Reason,
     wire::{
-        Event, Note, Sender, coap,
+        Bytes, Event, Note, Sender, coap,
         dns::{self, kind},
         dtls,
         frame::Frame,
@@ -20,6 +20,10 @@ use super::{
     speech::{Draft, key},
 };
 
+/// Bytes of the header of UDP.
+const UDP_HEADER: u32 = 8;
+
+/// Ports that stand for a protocol.
 const DNS: u16 = 53;
 const NTP: u16 = 123;
 const SSDP: u16 = 1900;
@@ -32,21 +36,31 @@ pub(super) struct Heard {
     pub(super) result: Result<Vec<Message>, Reason>,
 }
 
-/// Reads a datagram: `bytes` is the frame.
-pub(super) fn read(frame: &Frame, bytes: &[u8], payload: &[u8]) -> Heard {
-    let Frame { src_port, dst_port, .. } = *frame;
-    // A question goes to the port of its service, an answer comes from there; between two such ports it is a question.
-    let of = |port: u16| match port {
-        _ if dst_port == port => Some(Sender::Client),
-        _ if src_port == port => Some(Sender::Server),
-        _ => None,
+/// Reads the datagram in a frame.
+pub(super) fn read(frame: &Frame, bytes: &[u8]) -> Heard {
+    let Frame { src_port, dst_port, transport, .. } = *frame;
+    // Not the end of the packet: a receiver reads no further than the datagram says (RFC 768).
+    let length = bytes.load::<2>(transport + 4).map_or(0, u16::from_be_bytes);
+    let payload_len = u32::from(length).saturating_sub(UDP_HEADER).min(frame.payload_len);
+    let frame = &Frame { payload_len, ..*frame };
+    let payload = bytes
+        .get(frame.payload as usize..)
+        .and_then(|rest| rest.get(..frame.payload_len as usize))
+        .unwrap_or_default();
+    // A question goes to the port of its service, an answer comes from there; between two such ports only the datagram
+    // itself says which one it is.
+    let of = |port: u16| match (src_port == port, dst_port == port) {
+        (false, true) => Some(Ends::Known(Sender::Client)),
+        (true, false) => Some(Ends::Known(Sender::Server)),
+        (true, true) => Some(Ends::Alike),
+        (false, false) => None,
     };
     let (protocol, result) = if of(MDNS).is_some() {
         (Protocol::Dns, multicast_dns(payload))
-    } else if let Some(sender) = of(DNS) {
-        (Protocol::Dns, dns(payload, sender))
-    } else if let Some(sender) = of(COAP) {
-        (Protocol::Coap, coap(payload, sender))
+    } else if let Some(ends) = of(DNS) {
+        (Protocol::Dns, ends.read(|sender| dns(payload, sender)))
+    } else if let Some(ends) = of(COAP) {
+        (Protocol::Coap, ends.read(|sender| coap(payload, sender)))
     } else if of(SSDP).is_some() {
         (Protocol::Ssdp, ssdp(payload))
     } else if of(NTP).is_some() {
@@ -54,7 +68,26 @@ pub(super) fn read(frame: &Frame, bytes: &[u8], payload: &[u8]) -> Heard {
     } else {
         by_first_bytes(frame, bytes)
     };
-    Heard { protocol, result }
+    match result {
+        // Not what its port stands for.
+        Err(Reason::ProtoChanged) => Heard { protocol: Protocol::Opaque, result: Ok(Vec::new()) },
+        result => Heard { protocol, result },
+    }
+}
+
+/// Who sends, as far as the ports say.
+enum Ends {
+    Known(Sender),
+    Alike,
+}
+
+impl Ends {
+    fn read(self, read: impl Fn(Sender) -> Result<Vec<Message>, Reason>) -> Result<Vec<Message>, Reason> {
+        match self {
+            Self::Known(sender) => read(sender),
+            Self::Alike => read(Sender::Client).or_else(|reason| read(Sender::Server).map_err(|_| reason)),
+        }
+    }
 }
 
 fn dns(payload: &[u8], sender: Sender) -> Result<Vec<Message>, Reason> {

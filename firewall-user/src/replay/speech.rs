@@ -14,7 +14,7 @@ use graph::operation::Verb;
 use serde_json::{Map, Value};
 
 use super::record::Message;
-pub(super) use recognise::{Guess, MODBUS_PORT, recognise};
+pub(super) use recognise::{Guess, recognise};
 
 /// The key of the hashes, which nothing here compares.
 pub(super) fn key() -> HashKey {
@@ -63,6 +63,17 @@ impl Speech {
             Self::Tls(tls) => tls.hear(sender, bytes, said),
             Self::Modbus(modbus) => modbus.hear(sender, bytes, said),
             Self::Opaque => Ok(()),
+        }
+    }
+
+    /// Whether what was heard can be nothing else.
+    fn is_certain(&self) -> bool {
+        match self {
+            Self::Mqtt(mqtt) => mqtt.is_certain(),
+            Self::Http(http) => http.is_certain(),
+            Self::Tls(tls) => tls.is_certain(),
+            Self::Modbus(modbus) => modbus.is_certain(),
+            Self::Opaque => true,
         }
     }
 

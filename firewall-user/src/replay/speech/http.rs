@@ -32,6 +32,10 @@ impl Default for Http {
 }
 
 impl Http {
+    pub(super) const fn is_certain(&self) -> bool {
+        self.client.is_recognised() || self.server.is_recognised()
+    }
+
     pub(super) fn hear(
         &mut self,
         sender: Sender,

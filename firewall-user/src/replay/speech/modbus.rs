@@ -36,6 +36,10 @@ impl Default for Modbus {
 }
 
 impl Modbus {
+    pub(super) const fn is_certain(&self) -> bool {
+        self.client.machine.is_recognised() || self.server.machine.is_recognised()
+    }
+
     pub(super) fn hear(
         &mut self,
         sender: Sender,

@@ -37,6 +37,10 @@ impl Default for Mqtt {
 }
 
 impl Mqtt {
+    pub(super) const fn is_certain(&self) -> bool {
+        self.client.machine.is_recognised() || self.server.machine.is_recognised()
+    }
+
     pub(super) fn hear(
         &mut self,
         sender: Sender,

@@ -25,6 +25,10 @@ impl Default for Tls {
 }
 
 impl Tls {
+    pub(super) const fn is_certain(&self) -> bool {
+        self.client.is_recognised() || self.server.is_recognised()
+    }
+
     pub(super) fn hear(
         &mut self,
         sender: Sender,
