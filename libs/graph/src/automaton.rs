@@ -247,7 +247,10 @@ impl Topics {
                 let stands = |rule: &&TopicRule| {
                     let Some(known) = rule.pattern.filter() else { return false };
                     match rule.state {
-                        RuleState::Learned | RuleState::Allowed => known.contains(filter),
+                        RuleState::Learned | RuleState::Allowed => {
+                            known.contains(filter)
+                                || known.shared().is_some_and(|known| known.contains(filter))
+                        }
                         RuleState::Denied | RuleState::Banned | RuleState::Guarded => {
                             known.overlaps(filter) || known.behind_share().overlaps(filter)
                         }

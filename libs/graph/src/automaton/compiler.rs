@@ -107,7 +107,14 @@ pub(super) fn request_lines(rules: &[TopicRule]) -> Vec<Line<'_>> {
     for rule in rules {
         match rule.state {
             RuleState::Learned | RuleState::Allowed => {
-                lines.push(Line { parts: parts(&rule.pattern), question: Question::Cover, rule });
+                let whole = parts(&rule.pattern);
+                // What a shared subscription brings comes under its own topic, and that is what delivery is judged by.
+                if let [Symbol::Literal("$share"), _, behind @ ..] = whole.as_slice()
+                    && !behind.is_empty()
+                {
+                    lines.push(Line { parts: behind.to_vec(), question: Question::Cover, rule });
+                }
+                lines.push(Line { parts: whole, question: Question::Cover, rule });
             }
             // A shared subscription asks for the topics behind `$share/group/`.
             RuleState::Denied | RuleState::Banned | RuleState::Guarded => {

@@ -146,6 +146,9 @@ fn a_shared_subscription_cannot_pass_a_denied_filter() {
         ("$share/g/#", 20),
         ("$share/g/light/set", 21),
         ("$share/h/light/set", 0),
+        // What the group gets is delivered under its own topic.
+        ("light/set", 21),
+        ("lock/front", 20),
     ] {
         assert_eq!(run(&automaton, &requested(&filter(request))), RuleId(winner), "{request}");
     }
