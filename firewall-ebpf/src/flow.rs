@@ -23,7 +23,8 @@ use crate::bytes::{Skb, copy, is_present};
 use crate::edge::{self, Use};
 use crate::hook::{Answer, Next, Permit, Stop, stopped};
 use crate::scratch::Scratch;
-use crate::stream::{Round, Segment};
+use crate::stream::Segment;
+use crate::stream::machine::Round;
 use crate::{atomic, essential, observe, stream};
 
 /// Written by the kernel.
@@ -50,6 +51,9 @@ const SHORT_IDLE: u64 = 60 * SECOND;
 /// New connections sweep the table so often, and at most so often when it or a quota is full.
 const SWEEP_AT_REST: u64 = 60 * SECOND;
 const SWEEP_WHEN_FULL: u64 = SECOND;
+
+/// Port of CoAP (RFC 7252, section 12.6).
+const COAP_PORT: u16 = 5683;
 
 /// What a frame whose connection may go on is given.
 const PASS: Next = Next::Pass(Permit::Judged);
@@ -169,20 +173,37 @@ fn edge_key(scratch: &Scratch) -> EdgeKey {
 fn open(scratch: &mut Scratch) -> Result<(), Stop> {
     let key = edge_key(scratch);
     let edge = ask(scratch, key, Use::Take)?;
-    let protocol = match edge {
-        _ if key.proto != proto::TCP => OPAQUE,
-        Some(speaks) if speaks == Protocol::Opaque.bit() => OPAQUE,
-        Some(speaks) if speaks == Protocol::Mqtt.bit() => Protocol::Mqtt as u8,
-        Some(speaks) if speaks == Protocol::Tls.bit() => Protocol::Tls as u8,
-        _ => Flow::UNDECIDED,
-    };
+    let protocol = first_protocol(&key, edge.unwrap_or(0));
     // Data on a SYN (RFC 7413) would be delivered before its sequence is known.
-    if protocol != OPAQUE && scratch.frame.payload_len != 0 {
+    if key.proto == proto::TCP && protocol != OPAQUE && scratch.frame.payload_len != 0 {
         return Err(Reason::Malformed.into());
     }
     essential::take(scratch, Essential::Opening, OPENING)?;
     scratch.flow = fresh(scratch, key, protocol);
     keep(scratch)
+}
+
+/// What a connection speaks, if its edge makes that certain before its first byte.
+#[inline(always)]
+fn first_protocol(key: &EdgeKey, speaks: u16) -> u8 {
+    const OPAQUE_BIT: u16 = Protocol::Opaque.bit();
+    const MQTT: u16 = Protocol::Mqtt.bit();
+    const TLS: u16 = Protocol::Tls.bit();
+    const HTTP: u16 = Protocol::Http.bit();
+    const MODBUS: u16 = Protocol::Modbus.bit();
+    const COAP: u16 = Protocol::Coap.bit();
+    match (key.proto, speaks) {
+        (proto::UDP, COAP) => Protocol::Coap as u8,
+        (proto::UDP, 0) if key.port == COAP_PORT => Flow::UNDECIDED,
+        (proto::UDP, _) if speaks & COAP != 0 => Flow::UNDECIDED,
+        (proto::TCP, OPAQUE_BIT) => OPAQUE,
+        (proto::TCP, MQTT) => Protocol::Mqtt as u8,
+        (proto::TCP, TLS) => Protocol::Tls as u8,
+        (proto::TCP, HTTP) => Protocol::Http as u8,
+        (proto::TCP, MODBUS) => Protocol::Modbus as u8,
+        (proto::TCP, _) => Flow::UNDECIDED,
+        _ => OPAQUE,
+    }
 }
 
 /// Asks the model for an edge; the answer is what an existing one may speak.
@@ -365,7 +386,7 @@ fn forget(key: &FlowKey, flow: &Flow) {
         // SAFETY: an array entry is always mapped.
         atomic::add(unsafe { &raw mut (*usage).flows }, u64::MAX);
     }
-    if flow.protocol != OPAQUE {
+    if key.proto == proto::TCP && flow.protocol != OPAQUE {
         stream::close(key, flow.edge.src);
     }
 }
@@ -462,6 +483,26 @@ pub fn said(skb: &Skb, scratch: &mut Scratch, round: Round) -> Result<Next, Stop
         }
         Err(stop) => Err(broken(scratch, stop)),
     }
+}
+
+/// Whether the frame at hand is a datagram whose words are judged.
+#[inline(always)]
+pub fn says_something(scratch: &Scratch) -> bool {
+    scratch.frame.proto == proto::UDP && scratch.flow.protocol != OPAQUE
+}
+
+/// What the datagrams of the connection at hand speak is known now.
+#[inline(always)]
+pub fn decided(scratch: &Scratch) {
+    let entry = match FLOWS.get_ptr_mut(&scratch.flow_key) {
+        Some(entry) => entry,
+        None => match HALF_OPEN.get_ptr_mut(&scratch.flow_key) {
+            Some(entry) => entry,
+            None => return,
+        },
+    };
+    // SAFETY: the slot stays mapped while the program runs; one byte that only ever leaves `UNDECIDED`.
+    unsafe { (*entry).protocol = scratch.flow.protocol };
 }
 
 /// A connection that is reset is forgotten.

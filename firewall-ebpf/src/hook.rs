@@ -13,9 +13,9 @@ use crate::bytes::{Skb, Xdp};
 use crate::edge::{self, Use};
 use crate::essential::{self, Answer as Essential};
 use crate::scratch::{self, Scratch};
-use crate::stream::Round;
+use crate::stream::machine::Round;
 use crate::who::{self, Holder};
-use crate::{answer, config, flow, observe, stream};
+use crate::{answer, config, datagram, flow, observe, stream};
 
 /// Written by the daemon when it loads the programs.
 #[map]
@@ -96,6 +96,9 @@ pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
 pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = flow::judge(scratch);
+    if matches!(result, Ok(Next::Pass(_))) && flow::says_something(scratch) {
+        return Some(enter_stage(ctx, scratch, stage::COAP));
+    }
     Some(conclude(ctx, scratch, result))
 }
 
@@ -113,6 +116,14 @@ pub fn segment(ctx: &TcContext, hook: u32) -> Option<i32> {
 pub fn said(ctx: &TcContext, hook: u32, round: Round) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = flow::said(&Skb(ctx), scratch, round);
+    Some(conclude(ctx, scratch, result))
+}
+
+/// What is said in a datagram.
+#[inline(always)]
+pub fn datagram(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    let result = datagram::judge(&Skb(ctx), scratch);
     Some(conclude(ctx, scratch, result))
 }
 

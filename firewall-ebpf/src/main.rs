@@ -22,7 +22,9 @@ use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use firewall_common::abi::counter;
 
+use stream::http::Http;
 use stream::machine::round;
+use stream::modbus::Modbus;
 use stream::mqtt::Mqtt;
 use stream::tls::Tls;
 
@@ -34,6 +36,7 @@ mod essential;
 mod who;
 
 // What is asked for, and whether the model has it.
+mod datagram;
 mod edge;
 mod flow;
 mod stream;
@@ -79,6 +82,24 @@ pub fn edgeward_ingress_tls(ctx: TcContext) -> i32 {
     hook::said(&ctx, counter::HOOK_LAN_INGRESS, round::<Tls>).unwrap_or(TC_ACT_SHOT)
 }
 
+/// What is said in HTTP streams from devices.
+#[classifier]
+pub fn edgeward_ingress_http(ctx: TcContext) -> i32 {
+    hook::said(&ctx, counter::HOOK_LAN_INGRESS, round::<Http>).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in Modbus streams from devices.
+#[classifier]
+pub fn edgeward_ingress_modbus(ctx: TcContext) -> i32 {
+    hook::said(&ctx, counter::HOOK_LAN_INGRESS, round::<Modbus>).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in CoAP datagrams from devices.
+#[classifier]
+pub fn edgeward_ingress_coap(ctx: TcContext) -> i32 {
+    hook::datagram(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
 /// Answers to frames from devices.
 #[classifier]
 pub fn edgeward_ingress_answer(ctx: TcContext) -> i32 {
@@ -113,6 +134,24 @@ pub fn edgeward_egress_mqtt(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn edgeward_egress_tls(ctx: TcContext) -> i32 {
     hook::said(&ctx, counter::HOOK_LAN_EGRESS, round::<Tls>).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in HTTP streams to devices.
+#[classifier]
+pub fn edgeward_egress_http(ctx: TcContext) -> i32 {
+    hook::said(&ctx, counter::HOOK_LAN_EGRESS, round::<Http>).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in Modbus streams to devices.
+#[classifier]
+pub fn edgeward_egress_modbus(ctx: TcContext) -> i32 {
+    hook::said(&ctx, counter::HOOK_LAN_EGRESS, round::<Modbus>).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What is said in CoAP datagrams to devices.
+#[classifier]
+pub fn edgeward_egress_coap(ctx: TcContext) -> i32 {
+    hook::datagram(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames to devices.

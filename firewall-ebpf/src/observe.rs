@@ -92,11 +92,15 @@ pub fn speaks(scratch: &mut Scratch, protocol: u8, verdict: Verdict, reason: Rea
 
 /// [`Protocol::as_str`] and its length, for what the kernel recognises.
 #[inline(never)]
-fn name(protocol: u8) -> ([u8; 8], u16) {
+fn name(protocol: u8) -> ([u8; 16], u16) {
     match Protocol::from_code(protocol) {
-        Some(Protocol::Mqtt) => (*b"mqtt\0\0\0\0", 4),
-        Some(Protocol::Tls) => (*b"tls\0\0\0\0\0", 3),
-        _ => (*b"opaque\0\0", 6),
+        Some(Protocol::Mqtt) => (*b"mqtt\0\0\0\0\0\0\0\0\0\0\0\0", 4),
+        Some(Protocol::Tls) => (*b"tls\0\0\0\0\0\0\0\0\0\0\0\0\0", 3),
+        Some(Protocol::Http) => (*b"http\0\0\0\0\0\0\0\0\0\0\0\0", 4),
+        Some(Protocol::Modbus) => (*b"modbus\0\0\0\0\0\0\0\0\0\0", 6),
+        Some(Protocol::Coap) => (*b"coap\0\0\0\0\0\0\0\0\0\0\0\0", 4),
+        Some(Protocol::Websocket) => (*b"websocket\0\0\0\0\0\0\0", 9),
+        _ => (*b"opaque\0\0\0\0\0\0\0\0\0\0", 6),
     }
 }
 

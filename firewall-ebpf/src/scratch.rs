@@ -6,8 +6,10 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
 use firewall_common::abi::{Bell, Config, Flow, FlowKey, Observed, ObservedKey, PrincipalId, counter};
+use firewall_common::wire::coap::Coap;
 use firewall_common::wire::dns::Dns;
 use firewall_common::wire::frame::Frame;
+use firewall_common::wire::object::Levels;
 use firewall_common::wire::stream::{PATCHES, Said, Streams};
 
 use crate::stream::pieces::Pieces;
@@ -27,6 +29,10 @@ pub struct Scratch {
     pub pieces: Pieces,
     /// A new connection, on its way into its table.
     pub streams: Streams,
+    /// The datagram at hand.
+    pub coap: Coap,
+    /// Levels of the request at hand.
+    pub levels: Levels,
     pub observed: Observed,
     pub bell: Bell,
     pub frame: Frame,
@@ -63,6 +69,8 @@ pub struct Scratch {
     /// Of the other direction: MQTT's protocol level, and whether the client id was its client's before.
     pub version: u8,
     pub known: u8,
+    /// 1: the other direction of HTTP has asked for an upgrade, or agreed to it.
+    pub upgrade: u8,
     /// Reason of the first object that does not pass, or 0.
     pub stop: u8,
     /// [`Answer`](crate::hook::Answer) that a stopped frame gets, as a number.

@@ -11,10 +11,7 @@
 //!
 //! The direction's lock is held from the first program to the end of the second.
 
-use core::ffi::c_void;
-
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use firewall_common::abi::{self, Flow, FlowKey, PrincipalId, Protocol, capacity, stage};
@@ -28,24 +25,29 @@ use crate::hook::{Answer, Stop};
 use crate::scratch::Scratch;
 use crate::{atomic, observe};
 
-mod judge;
+pub mod http;
+pub mod judge;
 pub mod machine;
+pub mod modbus;
 pub mod mqtt;
 mod neutral;
 pub mod pieces;
+pub mod request;
 pub mod tls;
+
+use machine::Round;
 
 /// Written by the kernel.
 #[map]
 static STREAMS: HashMap<FlowKey, Streams> = HashMap::with_max_entries(capacity::STREAMS, 0);
 
-/// Rounds of the loop over one segment: 64 KiB of headers take half of them, the rest is for objects. What is left over
-/// is too much work for one segment ([`Reason::WorkCap`]).
-const ROUNDS: u32 = 8_192;
 /// Rounds that one direction may take in a second: a megabyte that is not payload.
 const ROUNDS_PER_SECOND: u32 = 65_536;
 /// Segments in a row that repeat what was judged with other bytes, or in pieces that cannot be compared.
 const STRIKES: u32 = 16;
+
+/// Port of Modbus/TCP (IANA).
+const MODBUS_PORT: u16 = 502;
 
 /// Instead of a stage: there is nothing to judge.
 const NO_STAGE: u32 = u32::MAX;
@@ -155,7 +157,7 @@ fn is_veiled(streams: *mut Streams, scratch: &Scratch) -> bool {
     unsafe {
         let next = core::ptr::read_volatile(&raw const (*client).next);
         let acked = core::ptr::read_volatile(&raw const (*client).acked);
-        (*client).belongs_to(scratch.flow.id) && (*client).said.tls.is_done() && acked == next
+        (*client).belongs_to(scratch.flow.id) && (*client).said.machine.tls().is_done() && acked == next
     }
 }
 
@@ -246,6 +248,8 @@ fn stage_of(skb: &Skb, scratch: &mut Scratch) -> Result<u32, Reason> {
     match Protocol::from_code(protocol) {
         Some(Protocol::Mqtt) => Ok(stage::MQTT),
         Some(Protocol::Tls) => Ok(stage::TLS),
+        Some(Protocol::Http) => Ok(stage::HTTP),
+        Some(Protocol::Modbus) => Ok(stage::MODBUS),
         _ => judge::recognise(scratch, Protocol::Opaque as u8).map(|()| NO_STAGE),
     }
 }
@@ -256,9 +260,13 @@ fn first_guess(skb: &Skb, scratch: &Scratch) -> u8 {
     let guess = match skb.load::<1>(scratch.at) {
         // A server that speaks first speaks nothing that is known here.
         _ if scratch.client == 0 => Protocol::Opaque,
+        // Any byte may begin a message of Modbus.
+        _ if scratch.flow.edge.port == MODBUS_PORT => Protocol::Modbus,
         // CONNECT; a record with a handshake.
         Some([0x10]) => Protocol::Mqtt,
         Some([0x16]) => Protocol::Tls,
+        // A method.
+        Some([b'A'..=b'Z']) => Protocol::Http,
         _ => Protocol::Opaque,
     };
     guess as u8
@@ -274,9 +282,6 @@ pub fn abandon(scratch: &Scratch) {
     }
 }
 
-/// A step of a loop over the bytes at hand.
-pub type Round = unsafe extern "C" fn(u32, *mut c_void) -> i64;
-
 /// Takes the new bytes of the segment through a machine; the direction is locked since [`segment`].
 #[inline(always)]
 pub fn walk(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow, round: Round) -> Result<(), Stop> {
@@ -289,6 +294,8 @@ pub fn walk(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow, round: Round) ->
     // SAFETY: as above; one byte each, written once before the server has anything to say.
     unsafe {
         scratch.version = (*other).said.mqtt.version();
+        let http = (*other).said.machine.http();
+        scratch.upgrade = (http.has_asked() || http.has_agreed()) as u8;
         scratch.known = (*other).said.known;
     }
     // SAFETY: the lock is held.
@@ -306,14 +313,10 @@ fn through(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream, round: Round) 
     if !stream.belongs_to(scratch.flow.id) {
         return Err(Stop { reason: Reason::Midstream, answer: Answer::ResetBoth });
     }
-    scratch.stop = 0;
     scratch.patched = 0;
     scratch.by_alias = 0;
-    // The pointer is handed over, not looked up again: so the compiler knows that the loop changes what is behind it.
-    let mut walk = Walk { skb: skb.raw().cast(), scratch: &raw mut *scratch };
-    // SAFETY: the callback has the signature that the helper calls.
-    let rounds = unsafe { bpf_loop(ROUNDS, round as *mut c_void, (&raw mut walk).cast(), 0) };
-    if scratch.stop == 0 && (scratch.at != scratch.end || exhausted(scratch, rounds as u32)) {
+    let rounds = machine::run(skb, scratch, round);
+    if scratch.stop == 0 && (scratch.at != scratch.end || exhausted(scratch, rounds)) {
         scratch.stop = Reason::WorkCap as u8;
     }
     if scratch.stop != 0 && !tolerate(scratch) {
@@ -359,10 +362,4 @@ fn tolerate(scratch: &mut Scratch) -> bool {
         return true;
     }
     false
-}
-
-/// What a round of a loop needs; lives on the stack of the program.
-struct Walk {
-    skb: *const c_void,
-    scratch: *mut Scratch,
 }

@@ -21,7 +21,7 @@ use crate::wire::{Event, Note, Sender};
 /// Longest line of a head: request line or header field.
 const LINE_CAP: u16 = 8 * 1024;
 /// Longest head, and the trailers of its body.
-const HEAD_CAP: u32 = 64 * 1024;
+const HEAD_CAP: u16 = 64_000;
 /// Most digits of a Content-Length.
 const LENGTH_DIGITS: u8 = 15;
 
@@ -29,9 +29,21 @@ const LENGTH_DIGITS: u8 = 15;
 mod body;
 mod target;
 
-/// What the server's direction knows of an upgrade.
-const ASKED: u8 = 1;
-const AGREED: u8 = 2;
+/// What a direction remembers.
+mod flag {
+    /// Its protocol is certain.
+    pub(super) const RECOGNISED: u8 = 1;
+    /// A request came before this one.
+    pub(super) const LATER: u8 = 2;
+    /// This request is one of HTTP/1.1.
+    pub(super) const MINOR: u8 = 4;
+    /// The lines are trailers of a chunked body.
+    pub(super) const TRAILERS: u8 = 8;
+    /// Of the server's direction: its client has asked for an upgrade.
+    pub(super) const ASKED: u8 = 16;
+    /// Of the server's direction: it has agreed to the upgrade.
+    pub(super) const AGREED: u8 = 32;
+}
 
 /// Where in a request the next byte belongs. What is counted as a head stands before `BODY`.
 mod phase {
@@ -114,28 +126,20 @@ pub struct Http {
     /// Bytes of the body or chunk that have not come yet; the status code in the server's direction.
     body: u64,
     /// Bytes of the head and of the line so far.
-    head: u32,
+    head: u16,
     line: u16,
     phase: u8,
     method: u8,
-    /// 1: HTTP/1.1.
-    minor: u8,
     /// The field of the line at hand, and bits of those that were there.
     field: u8,
     fields: u8,
-    /// 1 while the lines are trailers of a chunked body.
-    trailers: u8,
     /// Digits of the number at hand; the high one of an escape; bytes of the status line.
     digits: u8,
     path: Path,
     host: Host,
     utf8: Utf8,
-    recognised: u8,
-    /// 1 behind the first request.
-    later: u8,
-    /// Of the server's direction: [`ASKED`], [`AGREED`] or neither.
-    upgrades: u8,
-    pad: [u8; 3],
+    flags: u8,
+    pad: u8,
 }
 
 impl Http {
@@ -147,18 +151,14 @@ impl Http {
         line: 0,
         phase: phase::START,
         method: 0,
-        minor: 0,
         field: 0,
         fields: 0,
-        trailers: 0,
         digits: 0,
         path: Path::EMPTY,
         host: Host::EMPTY,
         utf8: Utf8::NEW,
-        recognised: 0,
-        later: 0,
-        upgrades: 0,
-        pad: [0; 3],
+        flags: 0,
+        pad: 0,
     };
 
     /// Verb, host and levels of the path of the request at hand, whose object is this.
@@ -185,7 +185,7 @@ impl Http {
     /// Whether the protocol is certain: a method with its space was read, or a version in an answer.
     #[inline(always)]
     pub const fn is_recognised(&self) -> bool {
-        self.recognised != 0
+        self.has(flag::RECOGNISED)
     }
 
     /// Whether the next byte begins a request.
@@ -203,15 +203,13 @@ impl Http {
     /// Of the server's direction: it has agreed to an upgrade.
     #[inline(always)]
     pub const fn has_agreed(&self) -> bool {
-        self.upgrades == AGREED
+        self.has(flag::AGREED)
     }
 
     /// Tells the server's direction that the client has asked for an upgrade ([`Event::Becomes`]).
     #[inline(always)]
     pub fn expect_upgrade(&mut self) {
-        if self.upgrades == 0 {
-            self.upgrades = ASKED;
-        }
+        self.flags |= flag::ASKED;
     }
 
     /// Tells the client's direction that the server has agreed to the upgrade. Before that the client may not go on: a
@@ -262,10 +260,10 @@ impl Http {
         if self.phase >= phase::BODY {
             return self.chunk(byte);
         }
-        self.head += 1;
-        if self.line > LINE_CAP || self.head > HEAD_CAP {
+        if self.line > LINE_CAP || self.head >= HEAD_CAP {
             return Event::Wrong(Reason::Malformed);
         }
+        self.head += 1;
         match self.phase {
             phase::START => self.method(object, byte),
             phase::TARGET..=phase::STAR => more(self.target(object, byte, key)),
@@ -283,11 +281,16 @@ impl Http {
     }
 
     #[inline(always)]
+    const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    #[inline(always)]
     fn next_request(&mut self) {
         self.text = [0; 3];
         self.head = 0;
         self.line = 0;
-        self.later = 1;
+        self.flags |= flag::LATER;
         self.phase = phase::START;
     }
 
@@ -305,7 +308,7 @@ impl Http {
         let first = self.phase == phase::LINE_START;
         if first && byte == b'\r' {
             self.phase = phase::HEAD_LF;
-            return if self.trailers != 0 { Event::More } else { self.head() };
+            return if self.has(flag::TRAILERS) { Event::More } else { self.head() };
         }
         if is_token(byte) {
             self.text = shift(self.text, byte.to_ascii_lowercase());
@@ -330,7 +333,7 @@ impl Http {
             field::OTHER
         };
         // Each of them once, and none behind the body (RFC 9110, section 6.5.1).
-        if self.field & self.fields != 0 || self.field != 0 && self.trailers != 0 {
+        if self.field & self.fields != 0 || self.field != 0 && self.has(flag::TRAILERS) {
             return Event::Wrong(Reason::Malformed);
         }
         if self.field == field::HOST {
@@ -412,18 +415,19 @@ impl Http {
     fn head(&self) -> Event {
         let has = |field| self.fields & field != 0;
         let body = has(field::CODING) || self.body != 0;
+        let minor = self.has(flag::MINOR);
         // Exactly one host (RFC 9112, section 3.2); one way to say where the body ends, and the newer one not in the
         // older version (section 6.1).
-        if self.minor == 1 && !has(field::HOST)
-            || has(field::CODING) && (has(field::LENGTH) || self.minor == 0)
+        if minor && !has(field::HOST)
+            || has(field::CODING) && (has(field::LENGTH) || !minor)
             // Some servers read the body of such a request as the next one (RFC 9110, section 9.3.1).
             || body && self.method != method::SET
-            || has(field::UPGRADE) && (self.method != method::GET || self.minor == 0)
+            || has(field::UPGRADE) && (self.method != method::GET || !minor)
         {
             return Event::Wrong(Reason::Malformed);
         }
         // Only the first answer is read, so only there it is seen that the server agrees.
-        if has(field::UPGRADE) && self.later != 0 {
+        if has(field::UPGRADE) && self.has(flag::LATER) {
             return Event::Wrong(Reason::ProtoChanged);
         }
         Event::Request
@@ -432,7 +436,7 @@ impl Http {
     /// What follows the head, or the trailers.
     #[inline(always)]
     fn head_end(&mut self) -> Event {
-        if self.trailers != 0 {
+        if self.has(flag::TRAILERS) {
             self.next_request();
         } else if self.fields & field::UPGRADE != 0 {
             self.phase = phase::UPGRADE;
@@ -460,7 +464,9 @@ impl Http {
             }
             7 | 8 => {
                 let fits = if at == 7 { byte == b'0' || byte == b'1' } else { byte == b' ' };
-                self.recognised = (at == 8 && fits) as u8;
+                if at == 8 && fits {
+                    self.flags |= flag::RECOGNISED;
+                }
                 return if fits { Event::More } else { Event::Wrong(Reason::ProtoChanged) };
             }
             _ if !byte.is_ascii_digit() => return Event::Wrong(Reason::Malformed),
@@ -471,8 +477,8 @@ impl Http {
         }
         self.phase = phase::OPAQUE;
         match self.body {
-            101 if self.upgrades != 0 => {
-                self.upgrades = AGREED;
+            101 if self.has(flag::ASKED) => {
+                self.flags |= flag::AGREED;
                 Event::Becomes(Protocol::Websocket)
             }
             101 => Event::Wrong(Reason::ProtoChanged),

@@ -442,8 +442,8 @@ impl Modbus {
         area
     }
 
-    /// Makes the object: `1/holding/100-109`.
-    #[inline(always)]
+    /// Makes the object: `1/holding/100-109`. On a stack frame of its own in the kernel, where that is short of room.
+    #[inline(never)]
     fn request(&mut self, object: &mut Object, area: Area, key: &HashKey) -> Result<(), Reason> {
         object.clear();
         let mut fits = push(object, digits(0, self.unit as u16), key);

@@ -21,10 +21,12 @@ const HOST: usize = 1;
 pub(super) fn levels(object: &Object, verb: u64, levels: &mut Levels, key: &HashKey) {
     let (text, length) = object.buffer();
     levels.clear();
-    // The host stands behind the path; until then its place is that of no host.
-    let mut fits = levels.push(verb) && levels.push(Hasher::ZERO.finish());
+    // There is room: a path has at most [`PATH_LEVELS`].
+    let _ = levels.push(verb);
+    // The host stands behind the path. Until then its place holds the last separator: in memory, where the verifier of
+    // the kernel programs does not follow it.
+    let _ = levels.push(b'/' as u64);
     let mut hasher = Hasher::ZERO;
-    let mut in_path = true;
     // Behind the first slash.
     let mut at = 1;
     while at < OBJECT_CAP && at < length as usize {
@@ -32,23 +34,23 @@ pub(super) fn levels(object: &Object, verb: u64, levels: &mut Levels, key: &Hash
         if byte == b' ' || byte == b'/' {
             // `/` alone has no level.
             if at > 1 {
-                fits &= levels.push(hasher.finish());
+                let _ = levels.push(hasher.finish());
             }
-            in_path &= byte == b'/';
+            levels.set(HOST, byte as u64);
             hasher = Hasher::ZERO;
         } else {
             hasher = hasher.push(byte, key);
         }
         at += 1;
     }
-    if !in_path {
-        levels.set(HOST, hasher.finish());
-    } else if length > 1 {
-        fits &= levels.push(hasher.finish());
+    let last = hasher.finish();
+    if levels.get(HOST) == b' ' as u64 {
+        levels.set(HOST, last);
+        return;
     }
-    if !fits {
-        // More than the codec lets through; no rule has no level.
-        levels.clear();
+    levels.set(HOST, Hasher::ZERO.finish());
+    if length > 1 {
+        let _ = levels.push(last);
     }
 }
 

@@ -4,8 +4,10 @@
 //! remembered by a keyed hash until its receiver has acknowledged it, and only the same bytes pass again. Positions are
 //! sequence numbers, compared as such (RFC 9293, section 3.4).
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, transmute_mut, transmute_ref};
 
+use super::http::Http;
+use super::modbus::Modbus;
 use super::mqtt::Mqtt;
 use super::object::Object;
 use super::tls::Tls;
@@ -37,7 +39,7 @@ pub struct Said {
     pub pad: [u8; 5],
     pub object: Object,
     pub mqtt: Mqtt,
-    pub tls: Tls,
+    pub machine: Machine,
 }
 
 impl Said {
@@ -53,8 +55,57 @@ impl Said {
         pad: [0; 5],
         object: Object::EMPTY,
         mqtt: Mqtt::NEW,
-        tls: Tls::NEW,
+        machine: Machine::NEW,
     };
+}
+
+/// Words of the largest machine.
+const MACHINE: usize = size_of::<Http>() / 8;
+
+/// The machine of what the connection speaks, where that is not MQTT. They share one place: a connection speaks one
+/// protocol from its first byte on. A machine that has read nothing is all zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct Machine([u64; MACHINE]);
+
+macro_rules! machines {
+    ($($(#[$doc:meta])* $machine:ident: $shared:ident, $unique:ident;)*) => {
+        impl Machine {
+            /// Nothing was read.
+            pub const NEW: Self = Self([0; MACHINE]);
+
+            $(
+                $(#[$doc])*
+                #[inline(always)]
+                pub const fn $shared(&self) -> &$machine {
+                    // The machine, and the words behind it that it does not need.
+                    #[derive(FromBytes, Immutable, KnownLayout)]
+                    #[repr(C)]
+                    struct Place($machine, [u64; MACHINE - size_of::<$machine>() / 8]);
+                    let place: &Place = transmute_ref!(&self.0);
+                    &place.0
+                }
+
+                $(#[$doc])*
+                #[inline(always)]
+                pub fn $unique(&mut self) -> &mut $machine {
+                    #[derive(FromBytes, IntoBytes, KnownLayout)]
+                    #[repr(C)]
+                    struct Place($machine, [u64; MACHINE - size_of::<$machine>() / 8]);
+                    let place: &mut Place = transmute_mut!(&mut self.0);
+                    &mut place.0
+                }
+            )*
+        }
+    };
+}
+machines! {
+    /// Where the connection speaks TLS.
+    Tls: tls, tls_mut;
+    /// Where it speaks HTTP.
+    Http: http, http_mut;
+    /// Where it speaks Modbus.
+    Modbus: modbus, modbus_mut;
 }
 
 /// What passed and was not acknowledged, oldest first.
@@ -256,6 +307,12 @@ mod tests {
                 prop_assert!(queue.iter().zip(0..).all(|(piece, index)| records.get(index) == *piece));
             }
         }
+    }
+
+    #[test]
+    fn a_machine_that_has_read_nothing_is_all_zeros() {
+        let machine = Machine::NEW;
+        assert_eq!((machine.tls(), machine.http(), machine.modbus()), (&Tls::NEW, &Http::NEW, &Modbus::NEW));
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub fn level(scratch: &mut Scratch, kind: Kind) {
 
 /// The start state for objects of this kind.
 #[inline(always)]
-fn start(scratch: &Scratch, kind: Kind) -> u32 {
+pub fn start(scratch: &Scratch, kind: Kind) -> u32 {
     let Some(Edge { publish, subscribe, connect, .. }) = transport(scratch) else { return 0 };
     match kind {
         Kind::MqttUser => user(connect),
@@ -103,7 +103,7 @@ fn user(connect: u32) -> u32 {
 }
 
 #[inline(always)]
-fn next_state(scratch: &mut Scratch, state: u32, level: u64, dollar: bool) -> u32 {
+pub fn next_state(scratch: &mut Scratch, state: u32, level: u64, dollar: bool) -> u32 {
     scratch.literal = 0;
     if state == 0 {
         return 0;
@@ -123,15 +123,21 @@ fn next_state(scratch: &mut Scratch, state: u32, level: u64, dollar: bool) -> u3
     }
 }
 
+/// The rule that decides if the levels end in this state.
+#[inline(always)]
+pub fn accept(state: u32) -> RuleId {
+    // SAFETY: the value is copied at once.
+    match unsafe { STATES.get(state) } {
+        Some(state) => state.accept,
+        None => RuleId(0),
+    }
+}
+
 /// Judges an object whose last level is at hand.
 #[inline(always)]
 pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
     level(scratch, kind);
-    // SAFETY: the value is copied at once.
-    let accept = match unsafe { STATES.get(scratch.said.automaton) } {
-        Some(state) => state.accept,
-        None => RuleId(0),
-    };
+    let accept = accept(scratch.said.automaton);
     scratch.said.rule = accept.0;
     if kind == Kind::MqttConnect {
         certain(scratch, Protocol::Mqtt)?;
@@ -143,7 +149,7 @@ pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
 
 /// Asks the model for an operation within the stream.
 #[inline(never)]
-fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> Result<(), Reason> {
+pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> Result<(), Reason> {
     let (src, dst) = (scratch.flow.edge.src, scratch.flow.edge.dst);
     let rule = edge::rule(id);
     let state = edge::state(rule, Use::Take, scratch.now);

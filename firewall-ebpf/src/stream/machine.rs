@@ -2,13 +2,36 @@
 
 use core::ffi::c_void;
 
+use aya_ebpf::helpers::generated::bpf_loop;
 use firewall_common::abi::Protocol;
 use firewall_common::reason::Reason;
 use firewall_common::wire::{Event, Note, Sender};
 
-use super::Walk;
-use crate::bytes::{copy, opaque};
+use crate::bytes::{Skb, copy, opaque};
 use crate::scratch::{Scratch, WINDOW};
+
+/// Rounds of the loop over one frame: 64 KiB of headers take half of them, the rest is for objects. What is left over
+/// is too much work for one frame ([`Reason::WorkCap`]).
+const ROUNDS: u32 = 8_192;
+/// A step of the loop.
+pub type Round = unsafe extern "C" fn(u32, *mut c_void) -> i64;
+
+/// What a round needs; lives on the stack of the program.
+struct Walk {
+    skb: *const c_void,
+    scratch: *mut Scratch,
+}
+
+/// Takes the bytes from `scratch.at` to `scratch.end` through a machine; returns how many rounds that took. Why it ended
+/// early is in `scratch.stop`.
+#[inline(always)]
+pub fn run(skb: &Skb, scratch: &mut Scratch, round: Round) -> u32 {
+    scratch.stop = 0;
+    // The pointer is handed over, not looked up again: so the compiler knows that the loop changes what is behind it.
+    let mut walk = Walk { skb: skb.raw().cast(), scratch: &raw mut *scratch };
+    // SAFETY: the callback has the signature that the helper calls.
+    unsafe { bpf_loop(ROUNDS, round as *mut c_void, (&raw mut walk).cast(), 0) as u32 }
+}
 
 /// A protocol as the loop sees it.
 pub trait Machine {
@@ -25,7 +48,7 @@ pub trait Machine {
 /// Judges up to [`WINDOW`] bytes of the segment, or skips a payload; 1 ends the loop.
 #[inline(never)]
 pub unsafe extern "C" fn round<M: Machine>(_index: u32, walk: *mut c_void) -> i64 {
-    // SAFETY: the helper passes what `through` gave it.
+    // SAFETY: the helper passes what `run` gave it.
     let walk = unsafe { &*walk.cast::<Walk>() };
     // SAFETY: as above; the caller does not touch it during the loop.
     let scratch = unsafe { &mut *walk.scratch };

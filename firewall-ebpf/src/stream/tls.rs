@@ -14,13 +14,13 @@ pub struct Tls;
 impl Machine for Tls {
     #[inline(always)]
     fn skip(scratch: &mut Scratch, available: u32) -> u32 {
-        scratch.said.tls.skip(available)
+        scratch.said.machine.tls_mut().skip(available)
     }
 
     #[inline(always)]
     fn step(scratch: &mut Scratch, byte: u8, sender: Sender) -> Event {
         let said = &mut scratch.said;
-        said.tls.step(&mut said.object, byte, sender, &scratch.config.key.0)
+        said.machine.tls_mut().step(&mut said.object, byte, sender, &scratch.config.key.0)
     }
 
     #[inline(always)]

@@ -21,6 +21,7 @@ mod gate;
 mod edges;
 mod flows;
 mod repeats;
+mod requests;
 mod streams;
 
 // What it costs.

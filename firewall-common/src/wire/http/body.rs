@@ -1,6 +1,6 @@
 //! A body in chunks (RFC 9112, section 7.1).
 
-use super::{Http, hex, phase};
+use super::{Http, flag, hex, phase};
 use crate::reason::Reason;
 use crate::wire::Event;
 use crate::wire::request::more;
@@ -41,7 +41,7 @@ impl Http {
             }
             phase::CHUNK_LF => {
                 if self.body == 0 {
-                    self.trailers = 1;
+                    self.flags |= flag::TRAILERS;
                     self.line_start();
                 } else {
                     self.phase = phase::CHUNK_DATA;

@@ -1,6 +1,6 @@
 //! The request line (RFC 9112, section 3).
 
-use super::{Http, hex, method, pack, phase, same, shift};
+use super::{Http, flag, hex, method, pack, phase, same, shift};
 use crate::hash::HashKey;
 use crate::reason::Reason;
 use crate::wire::Event;
@@ -31,9 +31,8 @@ impl Http {
         } else {
             return Event::Wrong(Reason::ProtoChanged);
         };
-        self.recognised = 1;
+        self.flags = self.flags & flag::LATER | flag::RECOGNISED;
         self.fields = 0;
-        self.trailers = 0;
         self.body = 0;
         self.path = Path::EMPTY;
         self.utf8 = Utf8::NEW;
@@ -124,8 +123,9 @@ impl Http {
             self.text = shift(self.text, byte);
             return more(if byte > b' ' && byte < 0x7f { Ok(()) } else { Err(Reason::Malformed) });
         }
-        self.minor = same(self.text, pack(b"HTTP/1.1")) as u8;
-        if self.minor == 0 && !same(self.text, pack(b"HTTP/1.0")) {
+        if same(self.text, pack(b"HTTP/1.1")) {
+            self.flags |= flag::MINOR;
+        } else if !same(self.text, pack(b"HTTP/1.0")) {
             return Event::Wrong(Reason::Malformed);
         }
         self.phase = phase::LINE_LF;
