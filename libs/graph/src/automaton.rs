@@ -192,6 +192,28 @@ impl Topics {
         }
     }
 
+    /// Puts the client ids of the transport in the place of the level `%c`.
+    ///
+    /// They are those of the model, never what a CONNECT claims. An id that cannot be a level stands for nothing: `+`
+    /// would open what belongs to others. A denial holds for every id.
+    pub(crate) fn fill_client_ids(&mut self) {
+        let ids: Vec<String> = self.connect.iter().filter_map(passing_id).map(str::to_owned).collect();
+        for rules in [&mut self.publish, &mut self.subscribe] {
+            let filled = rules.iter().flat_map(|rule| match rule.pattern.filter() {
+                Some(filter) if filter.names_client() => {
+                    let allows = matches!(rule.state, RuleState::Learned | RuleState::Allowed);
+                    let any = (!allows).then(|| filter.of_any_client());
+                    let each = ids.iter().filter(|_| allows).filter_map(|id| filter.of_client(id));
+                    each.chain(any)
+                        .map(|filter| TopicRule { pattern: Pattern::Filter(filter), ..rule.clone() })
+                        .collect()
+                }
+                Some(_) | None => vec![rule.clone()],
+            });
+            *rules = filled.collect();
+        }
+    }
+
     /// Lets nothing be learned on paths that match this.
     pub(crate) fn guard(&mut self, patterns: impl Iterator<Item = Pattern>) {
         for pattern in patterns {
@@ -277,6 +299,14 @@ impl Topics {
             }
             (Object::Port { .. } | Object::Speaks { .. } | Object::Ethertype(_), _) => None,
         }
+    }
+}
+
+/// The one client id that a rule lets connect.
+fn passing_id(rule: &TopicRule) -> Option<&str> {
+    match (&rule.pattern, rule.state) {
+        (Pattern::Client(id), RuleState::Learned | RuleState::Allowed) => Some(id),
+        (_, _) => None,
     }
 }
 

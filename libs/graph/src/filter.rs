@@ -20,6 +20,9 @@ pub enum Part<'a> {
 #[serde(try_from = "String", into = "String")]
 pub struct Filter(String);
 
+/// The level that stands for the client id.
+const CLIENT: &str = "%c";
+
 /// Most levels of a filter: each one may cost a state of an automaton.
 pub const LEVELS_CAP: usize = 32;
 
@@ -112,6 +115,28 @@ impl Filter {
     /// Whether it has a wildcard: without one it is a topic.
     pub fn is_wild(&self) -> bool {
         self.parts().any(|part| !matches!(part, Part::Literal(_)))
+    }
+
+    /// Whether a level is `%c`, which stands for the client id of the connection.
+    pub(crate) fn names_client(&self) -> bool {
+        self.0.split('/').any(|level| level == CLIENT)
+    }
+
+    /// The filter with this client id in the place of `%c`; none if the id cannot be a level.
+    pub(crate) fn of_client(&self, id: &str) -> Option<Self> {
+        if id.is_empty() || id.starts_with('$') || id.contains(['/', '+', '#', '\0']) || id == CLIENT {
+            return None;
+        }
+        let levels: Vec<&str> =
+            self.0.split('/').map(|level| if level == CLIENT { id } else { level }).collect();
+        Self::try_from(levels.join("/")).ok()
+    }
+
+    /// The filter with any level in the place of `%c`.
+    pub(crate) fn of_any_client(&self) -> Self {
+        let levels: Vec<&str> =
+            self.0.split('/').map(|level| if level == CLIENT { "+" } else { level }).collect();
+        Self(levels.join("/"))
     }
 
     /// The filter behind `$share/group/`, if it is a shared subscription.

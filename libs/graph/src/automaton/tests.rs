@@ -155,6 +155,39 @@ fn a_shared_subscription_cannot_pass_a_denied_filter() {
 }
 
 #[test]
+fn a_client_id_of_the_model_stands_for_itself() {
+    let client =
+        |id: &str, state| TopicRule { pattern: Pattern::Client(id.to_owned()), rule: RuleId(9), state };
+    let connect = vec![
+        client("washer", RuleState::Learned),
+        client("lock", RuleState::Denied),
+        client("+", RuleState::Allowed),
+        client("a/b", RuleState::Allowed),
+        TopicRule { pattern: Pattern::AnyClient, rule: RuleId(8), state: RuleState::Allowed },
+    ];
+    let publish = rules(vec![
+        (filter("dev/%c/state"), RuleState::Allowed),
+        (filter("dev/%c/secret"), RuleState::Denied),
+    ]);
+    let subscribe = rules(vec![(filter("dev/%c/#"), RuleState::Allowed)]);
+    let mut topics = Topics { connect, publish, subscribe, ..Topics::default() };
+    topics.fill_client_ids();
+    let compiled = topics.compile(1).unwrap();
+    for (topic, winner) in [
+        ("dev/washer/state", 20),
+        ("dev/lock/state", 0),
+        ("dev/%c/state", 0),
+        ("dev/b/state", 0),
+        ("dev/b/secret", 21),
+    ] {
+        assert_eq!(run(&compiled.publish, &levels(topic)), RuleId(winner), "{topic}");
+    }
+    for (request, winner) in [("dev/washer/set", 20), ("dev/+/set", 0), ("dev/lock/#", 0)] {
+        assert_eq!(run(&compiled.subscribe, &requested(&filter(request))), RuleId(winner), "{request}");
+    }
+}
+
+#[test]
 fn a_guard_stops_what_was_learned_but_not_what_a_person_allowed() {
     let guarded = |state| {
         let rules = rules(vec![(filter("lock/+/set"), state), (filter("lock/front/#"), RuleState::Guarded)]);

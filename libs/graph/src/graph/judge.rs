@@ -91,6 +91,7 @@ impl Graph {
             let Some(standing) = self.standing(edge, now) else { continue };
             topics.add(&edge.path.operation, edge.id.rule(), standing.state, standing.is_brief());
         }
+        topics.fill_client_ids();
         if !(speaks_mqtt && topics.speaks_mqtt()) {
             return topics;
         }

@@ -270,6 +270,7 @@ impl Graph {
             Answer::Deny => RuleState::Denied,
         };
         topics.add(&path.operation, id.rule(), state, lifetime != Lifetime::Always);
+        topics.fill_client_ids();
         if topics.fit() {
             return Ok(());
         }
