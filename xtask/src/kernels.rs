@@ -285,20 +285,26 @@ impl Archive {
     }
 }
 
-/// Builds the verdict tests as a static program.
-pub(crate) fn build_tests(archive: &Archive, arch: &Arch) -> Result<PathBuf> {
-    build_static(
-        archive,
-        arch,
-        &["test", "--package", "edgeward", "--test", "verdicts", "--no-run"],
-        "verdicts",
-    )
+/// What a program finds on the machine where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Libraries {
+    /// None: it brings everything.
+    Own,
+    /// The C library, at least as new as ours: who asks for users and groups cannot bring it along.
+    System,
 }
 
-/// Lets cargo build something as a static program, and returns where the program of this name is.
-pub(crate) fn build_static(
+/// Builds the verdict tests as a static program.
+pub(crate) fn build_tests(archive: &Archive, arch: &Arch) -> Result<PathBuf> {
+    let arguments = ["test", "--package", "edgeward", "--test", "verdicts", "--no-run"];
+    build_program(archive, arch, Libraries::Own, &arguments, "verdicts")
+}
+
+/// Lets cargo build something for a processor, and returns where the program of this name is.
+pub(crate) fn build_program(
     archive: &Archive,
     arch: &Arch,
+    libraries: Libraries,
     arguments: &[&str],
     program: &str,
 ) -> Result<PathBuf> {
@@ -314,7 +320,11 @@ pub(crate) fn build_static(
     }
 
     eprintln!("kernels: {program} for {}", arch.target);
-    let mut flags = "-C target-feature=+crt-static -C strip=symbols".to_owned();
+    let mut flags = match libraries {
+        Libraries::Own => "-C target-feature=+crt-static -C strip=symbols",
+        Libraries::System => "-C strip=symbols",
+    }
+    .to_owned();
     let mut cargo = shell::cargo();
     if let Library::Sysroot(sysroot) = library(archive, arch)? {
         flags = format!("{flags} --sysroot={}", sysroot.display());

@@ -3,14 +3,15 @@
 //! ```text
 //! ssh HOST uname -m                     which processor it has
 //! ssh HOST mktemp -d                    a folder of our own
-//! scp verdicts edgeward edgeward-bench  static programs, built here
+//! scp verdicts edgeward edgeward-bench  programs that were built here
 //! ssh HOST sudo -n …/verdicts …         the programs, frame by frame
 //! ssh HOST sudo -n …/edgeward-bench     the path, in namespaces on that machine
 //! ssh HOST rm -r …                      the folder goes
 //! ```
 //!
 //! The machine needs a kernel from 6.1 on, root by `sudo` without a password, mosquitto, nftables, iproute2, util-linux
-//! and bpftool. Nothing is installed there, and its own interfaces are not touched.
+//! and bpftool, and a C library at least as new as the one here. Nothing is installed there, and its own interfaces are
+//! not touched.
 
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use super::{figures_in, goals, joined, output};
 use crate::{
     build,
-    kernels::{self, ARM, Arch, Archive, X86},
+    kernels::{self, ARM, Arch, Archive, Libraries, X86},
     privilege::Privilege,
     setup, shell,
 };
@@ -81,12 +82,8 @@ fn build_for(arch: &Arch, privilege: Privilege) -> Result<[PathBuf; 3]> {
     let _alone = kernels::lock()?;
     let archive = Archive::open()?;
     let program = |package, name| {
-        kernels::build_static(
-            &archive,
-            arch,
-            &["build", "--release", "--package", package, "--bin", name],
-            name,
-        )
+        let arguments = ["build", "--release", "--package", package, "--bin", name];
+        kernels::build_program(&archive, arch, Libraries::System, &arguments, name)
     };
     Ok([
         kernels::build_tests(&archive, arch)?,
