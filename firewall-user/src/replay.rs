@@ -23,6 +23,9 @@ mod table;
 pub mod record;
 pub mod summary;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use firewall_common::{
