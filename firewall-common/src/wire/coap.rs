@@ -39,6 +39,9 @@ mod phase {
     pub(super) const PAYLOAD: u8 = 17;
     /// Behind an empty message.
     pub(super) const EMPTY: u8 = 18;
+    /// Between two bytes: the length of an option is next, or all of its head is known.
+    pub(super) const DELTA_KNOWN: u8 = 19;
+    pub(super) const BEGIN: u8 = 20;
 }
 
 /// Option numbers (RFC 7252, section 12.2). Odd ones are critical: who does not know one must not go on.
@@ -166,28 +169,34 @@ impl Coap {
         if self.skip(1) != 0 {
             return Event::More;
         }
-        let result = match self.phase {
-            phase::FIRST => self.first(byte),
-            phase::CODE => self.code(object, byte, sender),
-            phase::ID_HIGH => {
-                self.phase = phase::ID_LOW;
-                Ok(())
-            }
-            phase::ID_LOW => {
-                self.identified();
-                Ok(())
-            }
-            phase::OPTION => self.option(object, byte, key),
-            phase::DELTA..=phase::LENGTH_LOW => self.extended(object, byte, key),
-            phase::PATH | phase::HOST | phase::UINT => self.value(object, byte, key),
-            phase::MARKER => {
-                self.phase = phase::PAYLOAD;
-                Ok(())
-            }
+        more(self.read(object, byte, sender, key))
+    }
+
+    #[inline(always)]
+    fn read(&mut self, object: &mut Object, byte: u8, sender: Sender, key: &HashKey) -> Result<(), Reason> {
+        match self.phase {
+            phase::FIRST => self.first(byte)?,
+            phase::CODE => self.code(object, byte, sender)?,
+            phase::ID_HIGH => self.phase = phase::ID_LOW,
+            phase::ID_LOW => self.identified(),
+            phase::OPTION => self.option(byte)?,
+            phase::DELTA..=phase::LENGTH_LOW => self.extended(byte),
+            phase::PATH | phase::HOST | phase::UINT => self.value(object, byte, key)?,
+            phase::MARKER => self.phase = phase::PAYLOAD,
             // An empty message has nothing behind its identifier (RFC 7252, section 4.1).
-            _ => Err(Reason::Malformed),
-        };
-        more(result)
+            _ => return Err(Reason::Malformed),
+        }
+        // What follows without a byte of its own.
+        if self.phase == phase::DELTA_KNOWN {
+            self.after_delta()?;
+        }
+        if self.phase == phase::BEGIN {
+            self.begin(object, key)?;
+        }
+        if self.phase >= phase::PATH && self.phase <= phase::SKIP && self.length == 0 {
+            self.end()?;
+        }
+        Ok(())
     }
 
     /// The datagram has ended.
@@ -257,64 +266,62 @@ impl Coap {
 
     /// First byte of an option, or the marker of the payload (RFC 7252, section 3.1).
     #[inline(always)]
-    fn option(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> Result<(), Reason> {
+    fn option(&mut self, byte: u8) -> Result<(), Reason> {
         if byte == 0xff {
             self.phase = phase::MARKER;
             return Ok(());
         }
         self.delta = (byte >> 4) as u32;
         self.length = (byte & 0x0f) as u32;
-        match self.delta {
-            15 => Err(Reason::Malformed),
-            14 => {
-                self.phase = phase::DELTA_HIGH;
-                Ok(())
-            }
-            13 => {
-                self.phase = phase::DELTA;
-                Ok(())
-            }
-            _ => self.after_delta(object, key),
-        }
+        self.phase = match self.delta {
+            15 => return Err(Reason::Malformed),
+            14 => phase::DELTA_HIGH,
+            13 => phase::DELTA,
+            _ => phase::DELTA_KNOWN,
+        };
+        Ok(())
     }
 
     /// A byte of an extended delta or length.
     #[inline(always)]
-    fn extended(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> Result<(), Reason> {
+    fn extended(&mut self, byte: u8) {
         let byte = byte as u32;
-        match self.phase {
-            phase::DELTA => self.delta = 13 + byte,
+        self.phase = match self.phase {
+            phase::DELTA => {
+                self.delta = 13 + byte;
+                phase::DELTA_KNOWN
+            }
             phase::DELTA_HIGH => {
                 self.delta = 269 + (byte << 8);
-                self.phase = phase::DELTA_LOW;
-                return Ok(());
+                phase::DELTA_LOW
             }
-            phase::DELTA_LOW => self.delta += byte,
-            phase::LENGTH_HIGH => {
-                self.length = 269 + (byte << 8);
-                self.phase = phase::LENGTH_LOW;
-                return Ok(());
+            phase::DELTA_LOW => {
+                self.delta += byte;
+                phase::DELTA_KNOWN
             }
             phase::LENGTH => {
                 self.length = 13 + byte;
-                return self.begin(object, key);
+                phase::BEGIN
+            }
+            phase::LENGTH_HIGH => {
+                self.length = 269 + (byte << 8);
+                phase::LENGTH_LOW
             }
             _ => {
                 self.length += byte;
-                return self.begin(object, key);
+                phase::BEGIN
             }
-        }
-        self.after_delta(object, key)
+        };
     }
 
     #[inline(always)]
-    fn after_delta(&mut self, object: &mut Object, key: &HashKey) -> Result<(), Reason> {
-        match self.length {
+    fn after_delta(&mut self) -> Result<(), Reason> {
+        self.phase = match self.length {
             15 => return Err(Reason::Malformed),
-            14 => self.phase = phase::LENGTH_HIGH,
-            13 => self.phase = phase::LENGTH,
-            _ => return self.begin(object, key),
-        }
+            14 => phase::LENGTH_HIGH,
+            13 => phase::LENGTH,
+            _ => phase::BEGIN,
+        };
         Ok(())
     }
 
@@ -349,7 +356,7 @@ impl Coap {
         if self.phase == phase::PATH {
             self.path.slash(object, key)?;
         }
-        if self.length == 0 { self.end() } else { Ok(()) }
+        Ok(())
     }
 
     /// A byte of an option that matters.
@@ -375,7 +382,7 @@ impl Coap {
             _ => self.value = self.value << 8 | byte as u32,
         }
         self.length -= 1;
-        if self.length == 0 { self.end() } else { Ok(()) }
+        Ok(())
     }
 
     /// The end of an option.

@@ -245,11 +245,9 @@ impl Http {
     /// Takes one byte.
     #[inline(always)]
     pub fn step(&mut self, object: &mut Object, byte: u8, sender: Sender, key: &HashKey) -> Event {
-        if self.skip(1) != 0 {
-            return Event::More;
-        }
         match sender {
             Sender::Client => self.request(object, byte, key),
+            Sender::Server if self.phase == phase::OPAQUE => Event::More,
             Sender::Server => self.status(byte),
         }
     }

@@ -19,7 +19,7 @@ impl Http {
         self.phase = phase::CHUNK_SIZE;
     }
 
-    /// A byte around the chunks of a body (RFC 9112, section 7.1).
+    /// A byte behind the head: of a body, or around the chunks of one (RFC 9112, section 7.1).
     #[inline(always)]
     pub(super) fn chunk(&mut self, byte: u8) -> Event {
         let wanted = match self.phase {
@@ -57,7 +57,8 @@ impl Http {
                 byte == b'\n'
             }
             // The server has not agreed to the upgrade.
-            _ => false,
+            phase::UPGRADE => false,
+            _ => self.skip(1) != 0,
         };
         if wanted { Event::More } else { Event::Wrong(Reason::Malformed) }
     }
