@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     Effort,
     course::{self, Course, Lane},
+    kernel,
     ours::Ours,
     pairs::interleave,
 };
@@ -180,5 +181,5 @@ fn cpu_time() -> Result<f64> {
             total += ns / 1e9;
         }
     }
-    Ok(total)
+    if kernel::counts_interrupts_apart()? { Ok(total + kernel::interrupt_time()?) } else { Ok(total) }
 }

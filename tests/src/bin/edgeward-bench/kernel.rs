@@ -133,6 +133,27 @@ pub(crate) fn resident(process: Process) -> Result<u64> {
     Ok(kib * 1024)
 }
 
+/// Whether the work of a virtual cable, which is done in interrupts, is in no process's time.
+pub(crate) fn counts_interrupts_apart() -> Result<bool> {
+    let name = nix::sys::utsname::uname().context("cannot read the kernel's name")?;
+    let boot = format!("/boot/config-{}", name.release().to_string_lossy());
+    let mut grep = Command::new("zgrep");
+    grep.args(["-qs", "^CONFIG_IRQ_TIME_ACCOUNTING=y", "/proc/config.gz", &boot]);
+    Ok(grep.status().context("cannot look into the kernel's configuration")?.success())
+}
+
+/// Seconds that all CPUs have spent in interrupts (proc(5), `/proc/stat`).
+pub(crate) fn interrupt_time() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/stat").context("cannot read the time of the CPUs")?;
+    let all = stat.lines().next().context("the first line is that of all CPUs")?;
+    // cpu user nice system idle iowait irq softirq …
+    let ticks = all.split_whitespace().skip(6).take(2).map(str::parse::<u32>);
+    let ticks = ticks.sum::<Result<u32, _>>().context("times are numbers")?;
+    let per_second =
+        nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.context("ticks have a length")?;
+    Ok(f64::from(ticks) / per_second as f64)
+}
+
 /// Where this was measured.
 pub(crate) fn machine() -> Result<Value> {
     let cpus = fs::read_to_string("/proc/cpuinfo").context("cannot read which CPUs there are")?;
