@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde::Deserialize;
@@ -11,6 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::message::{Message, join};
 
+/// How long one capture may take on a busy machine; every one here is small.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Protocols of which each datagram stands alone.
 const DATAGRAMS: [&str; 6] = ["dns", "ntp", "ssdp", "coap", "quic", "dtls"];
 
@@ -87,6 +90,7 @@ pub(crate) fn records(capture: &Path) -> Vec<Value> {
 }
 
 fn replay(capture: &Path, mut take: impl FnMut(&str)) {
+    let begun = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_edgeward"))
         .args(["replay", "--json"])
         .arg(capture)
@@ -99,6 +103,7 @@ fn replay(capture: &Path, mut take: impl FnMut(&str)) {
     }
     let status = child.wait().expect("a child can be waited for");
     assert!(status.success(), "{}: {status}", capture.display());
+    assert!(begun.elapsed() < PATIENCE, "{}: took {:?}", capture.display(), begun.elapsed());
 }
 
 /// A message of which more parts may follow.
