@@ -254,10 +254,10 @@ impl Http {
 
     #[inline(always)]
     fn request(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> Event {
-        self.line = self.line.saturating_add(1);
         if self.phase >= phase::BODY {
             return self.chunk(byte);
         }
+        self.line += 1;
         if self.line > LINE_CAP || self.head >= HEAD_CAP {
             return Event::Wrong(Reason::Malformed);
         }
@@ -373,7 +373,7 @@ impl Http {
                 let first = self.host.is_empty();
                 match self.host.push(byte) {
                     Part::Name(byte) => {
-                        let fits = (!first || object.push_text(b' ', key)) && object.push_text(byte, key);
+                        let fits = (!first || object.append(b' ', key)) && object.append(byte, key);
                         if fits { Ok(()) } else { Err(Reason::ObjectCap) }
                     }
                     Part::Port => Ok(()),

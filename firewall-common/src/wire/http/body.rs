@@ -33,6 +33,7 @@ impl Http {
                 self.digits != 0 && (byte == b';' || byte == b'\r')
             }
             phase::CHUNK_EXTENSION => {
+                self.line += 1;
                 if byte == b'\r' {
                     self.phase = phase::CHUNK_LF;
                 }
