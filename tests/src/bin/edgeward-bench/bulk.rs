@@ -101,8 +101,10 @@ fn answer(stream: TcpStream) -> Result<()> {
 
 /// CPU time per gigabyte, beside the bare lane.
 pub(crate) fn compare(course: &Course, ours: &Ours, effort: &Effort) -> Result<Value> {
-    let opaque = |lane| move || cpu_of(effort.bulk_bytes, || send_opaque(course, lane, effort.bulk_bytes));
-    let http = |lane| move || cpu_of(effort.bulk_bytes, || fetch(course, lane, effort.bulk_bytes));
+    let apart = kernel::counts_interrupts_apart()?;
+    let opaque =
+        |lane| move || cpu_of(effort.bulk_bytes, apart, || send_opaque(course, lane, effort.bulk_bytes));
+    let http = |lane| move || cpu_of(effort.bulk_bytes, apart, || fetch(course, lane, effort.bulk_bytes));
     let mut result = json!({
         "aa": interleave(effort.bulk_pairs, opaque(Lane::Bare), opaque(Lane::Twin))?.ratio_json(),
         "opaque": interleave(effort.bulk_pairs, opaque(Lane::Bare), opaque(Lane::Ours))?.ratio_json(),
@@ -162,13 +164,13 @@ fn fetch(course: &Course, lane: Lane, bytes: usize) -> Result<()> {
 
 /// Seconds of CPU time per gigabyte: of both ends, in whose name a virtual cable does its work, and of the kernel's
 /// threads that take over from them.
-fn cpu_of(bytes: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let before = cpu_time()?;
+fn cpu_of(bytes: usize, apart: bool, work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let before = cpu_time(apart)?;
     work()?;
-    Ok((cpu_time()? - before) / (bytes as f64 / 1e9))
+    Ok((cpu_time(apart)? - before) / (bytes as f64 / 1e9))
 }
 
-fn cpu_time() -> Result<f64> {
+fn cpu_time(apart: bool) -> Result<f64> {
     let own = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).context("cannot read the CPU time")?;
     let mut total = own.tv_sec() as f64 + own.tv_nsec() as f64 / 1e9;
     for entry in fs::read_dir("/proc").context("cannot list processes")? {
@@ -181,5 +183,5 @@ fn cpu_time() -> Result<f64> {
             total += ns / 1e9;
         }
     }
-    if kernel::counts_interrupts_apart()? { Ok(total + kernel::interrupt_time()?) } else { Ok(total) }
+    if apart { Ok(total + kernel::interrupt_time()?) } else { Ok(total) }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    process::Command,
+    process::{Command, Stdio},
     time::Instant,
 };
 
@@ -139,6 +139,7 @@ pub(crate) fn counts_interrupts_apart() -> Result<bool> {
     let boot = format!("/boot/config-{}", name.release().to_string_lossy());
     let mut grep = Command::new("zgrep");
     grep.args(["-qs", "^CONFIG_IRQ_TIME_ACCOUNTING=y", "/proc/config.gz", &boot]);
+    grep.stderr(Stdio::null());
     Ok(grep.status().context("cannot look into the kernel's configuration")?.success())
 }
 
