@@ -18,7 +18,7 @@ use crate::{
         Side::{Client, Server},
     },
     frame::{self, ACK},
-    site::{Fate, Host, Judged, Site, site, tcp_edge, transport_edge},
+    site::{Fate, Host, Judged, Site, site, transport_edge},
 };
 
 const HTTP_PORT: u16 = 8080;
