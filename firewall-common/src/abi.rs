@@ -628,7 +628,7 @@ wire_type! {
         /// The edge, from the initiator to the responder.
         pub edge: EdgeKey,
         /// Next sequence number expected from the low end, from the high end (TCP). Of an essential over UDP: questions
-        /// that wait for an answer, and whether the answers are counted as what the other end says in its own words.
+        /// that wait for an answer, and how many bytes of an answer repeat its question; 0: the answers are not counted.
         pub next: [u32; 2],
         /// Boot-time seconds of creation.
         pub created: u32,

@@ -79,7 +79,9 @@ pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
     if let Some(entry) = HALF_OPEN.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: as above.
         scratch.flow = unsafe { *entry };
-        if !expired(&scratch.flow, scratch.frame.proto, scratch.now) {
+        // What was not judged as an essential is no part of one.
+        let beside = scratch.flow.essential != 0 && scratch.dir == scratch.flow.initiator;
+        if !expired(&scratch.flow, scratch.frame.proto, scratch.now) && !beside {
             return if is_tcp { handshake(scratch, opens) } else { exchange(scratch).map(|()| PASS) };
         }
     }
@@ -303,19 +305,18 @@ fn handshake(scratch: &mut Scratch, opens: bool) -> Result<Next, Stop> {
     Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse })
 }
 
-/// A further frame of a datagram flow that was not answered before.
+/// A further frame of a datagram flow that was not answered before, or the answer to an essential.
 #[inline(always)]
 fn exchange(scratch: &mut Scratch) -> Result<(), Stop> {
-    still_allowed(scratch)?;
     scratch.flow.seen[usize::from(scratch.dir & 1)] = scratch.now;
-    let by_initiator = scratch.dir == scratch.flow.initiator;
-    if scratch.flow.essential != 0 && !by_initiator {
+    if scratch.flow.essential != 0 {
         let answered = essential::answered(scratch);
         // It stays here: a question and its answer need no room that others wait for.
         keep(scratch)?;
         return answered.map_err(Stop::from);
     }
-    if by_initiator {
+    still_allowed(scratch)?;
+    if scratch.dir == scratch.flow.initiator {
         return keep(scratch);
     }
     scratch.flow.state = FlowState::Answered as u8;
@@ -325,9 +326,6 @@ fn exchange(scratch: &mut Scratch) -> Result<(), Stop> {
 /// Asks for the edge of a half-open connection again.
 #[inline(always)]
 fn still_allowed(scratch: &mut Scratch) -> Result<(), Stop> {
-    if scratch.flow.essential != 0 {
-        return Ok(());
-    }
     ask(scratch, scratch.flow.edge, Use::Taken).map(|_| ())
 }
 
