@@ -81,7 +81,7 @@ fn measure(args: &Args, privilege: Privilege) -> Result<Value> {
         install_peers(privilege, &mut missing);
     }
     let profile = if args.debug { Profile::Debug } else { Profile::Release };
-    build::everything(profile)?;
+    build::programs(profile, &["edgeward", "edgeward-bench"])?;
     let tests = verdict_tests()?;
     eprintln!("bench: a frame through the programs");
     let mut figures = privilege.command("env");

@@ -56,12 +56,20 @@ impl Profile {
 }
 
 pub(crate) fn everything(profile: Profile) -> Result<()> {
+    programs(profile, &[])
+}
+
+/// Builds these programs of the workspace, or all, and what they embed.
+pub(crate) fn programs(profile: Profile, names: &[&str]) -> Result<()> {
     kernel()?;
     page()?;
     let mut cargo = shell::cargo();
     name_object(cargo.arg("build"));
     if profile == Profile::Release {
         cargo.arg("--release");
+    }
+    for name in names {
+        cargo.args(["--bin", name]);
     }
     shell::run(&mut cargo)
 }
