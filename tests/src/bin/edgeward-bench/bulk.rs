@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::time::{ClockId, clock_gettime};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     Effort,
@@ -100,7 +100,12 @@ fn answer(stream: TcpStream) -> Result<()> {
 }
 
 /// CPU time per gigabyte, beside the bare lane.
-pub(crate) fn compare(course: &Course, ours: &Ours, effort: &Effort) -> Result<Value> {
+pub(crate) fn compare(
+    course: &Course,
+    ours: &Ours,
+    effort: &Effort,
+    missing: &mut Map<String, Value>,
+) -> Result<Value> {
     let apart = kernel::counts_interrupts_apart()?;
     let opaque =
         |lane| move || cpu_of(effort.bulk_bytes, apart, || send_opaque(course, lane, effort.bulk_bytes));
@@ -115,7 +120,9 @@ pub(crate) fn compare(course: &Course, ours: &Ours, effort: &Effort) -> Result<V
         ours.allow_http().and_then(|()| interleave(effort.bulk_pairs, http(Lane::Bare), http(Lane::Ours)));
     match measured {
         Ok(pairs) => result["http"] = pairs.ratio_json(),
-        Err(error) => result["http_missing"] = json!(format!("{error:#}")),
+        Err(error) => {
+            missing.insert("http".to_owned(), json!(format!("{error:#}")));
+        }
     }
     for kind in ["aa", "opaque", "http"] {
         if let Some(object) = result[kind].as_object_mut() {

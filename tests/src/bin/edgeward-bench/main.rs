@@ -168,7 +168,7 @@ fn measure(
     let (forward_twin, forward_ours, forward_nft) =
         (forward(Lane::Twin)?, forward(Lane::Ours)?, forward(Lane::Nft)?);
     eprintln!("bench: bulk");
-    let cpu = bulk::compare(course, ours, effort)?;
+    let cpu = bulk::compare(course, ours, effort, &mut missing)?;
     bytes["run_rss"] = json!(kernel::resident(ours.daemon())?);
     bytes["web_rss"] = json!(ours.resident_page()?);
     Ok(json!({

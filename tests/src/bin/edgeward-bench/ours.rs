@@ -178,7 +178,7 @@ impl Ours {
         let topic_rule = self.held.topic;
         let twenty = self.held.services;
         Ok(json!({
-            "edge": edge,
+            "edge": edge.round(),
             "topic_rule": topic_rule.round(),
             "services_20": twenty.round(),
             // Each with a connection, and inspected: with a topic rule and both directions of its stream.
