@@ -86,6 +86,11 @@ impl PrincipalId {
 #[repr(transparent)]
 pub struct RuleId(pub u32);
 
+impl RuleId {
+    /// The rule that lets nothing be learned: always in `RULES`.
+    pub const GUARD: Self = Self(1);
+}
+
 /// An IPv4 (mapped as `::ffff:a.b.c.d`) or IPv6 address, network order.
 #[derive(
     Clone,

@@ -413,7 +413,7 @@ impl Coap {
         self.path.finish(object)?;
         let mut at = 0;
         while at < HOST_CAP && at < self.host_len as usize {
-            let fits = (at != 0 || object.push_text(b' ', key)) && object.push_text(self.host[at], key);
+            let fits = (at != 0 || object.append(b' ', key)) && object.append(self.host[at], key);
             if !fits {
                 return Err(Reason::ObjectCap);
             }

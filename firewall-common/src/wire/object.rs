@@ -67,6 +67,14 @@ impl Object {
         true
     }
 
+    /// [`Object::push_text`] as a call of its own: among much else, the verifier of Linux 6.1 loses the bound of a length
+    /// that has to leave its register.
+    #[inline(never)]
+    #[must_use]
+    pub fn append(&mut self, byte: u8, key: &HashKey) -> bool {
+        self.push_text(byte, key)
+    }
+
     /// Adds a byte to the current level alone: what is judged but not part of the text.
     #[inline(always)]
     pub fn push_level(&mut self, byte: u8, key: &HashKey) {

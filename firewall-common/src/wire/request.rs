@@ -112,7 +112,7 @@ impl Path {
             (Self::DOT | Self::DOTS, b';') => return Err(Reason::Malformed),
             _ => Self::OTHER,
         };
-        if object.push_text(byte, key) { Ok(()) } else { Err(Reason::ObjectCap) }
+        if object.append(byte, key) { Ok(()) } else { Err(Reason::ObjectCap) }
     }
 
     /// A slash: the level before it ends, unless this is the first one.
@@ -125,7 +125,7 @@ impl Path {
             }
             self.level(object)?;
         }
-        if object.push_text(b'/', key) { Ok(()) } else { Err(Reason::ObjectCap) }
+        if object.append(b'/', key) { Ok(()) } else { Err(Reason::ObjectCap) }
     }
 
     /// The end of the path: `/` has no level, `/a/` has two.

@@ -21,6 +21,7 @@ pub fn judge(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
 }
 
 /// Judges a request about a row of addresses: one rule must be about the first and the last, and so about all between.
+/// Otherwise it is asked about, also while its source learns.
 #[inline(never)]
 pub fn row(scratch: &mut Scratch, kind: Kind, first: u16, last: u16) -> Result<(), Reason> {
     let prefix = walk(scratch, kind);
@@ -30,7 +31,7 @@ pub fn row(scratch: &mut Scratch, kind: Kind, first: u16, last: u16) -> Result<(
         return decide(scratch, kind, rule);
     }
     let rule = judge::accept(last);
-    let rule = if is_denied(scratch, rule) { rule } else { RuleId(0) };
+    let rule = if is_denied(scratch, rule) { rule } else { RuleId::GUARD };
     decide(scratch, kind, rule)
 }
 
@@ -40,8 +41,8 @@ fn decide(scratch: &mut Scratch, kind: Kind, rule: RuleId) -> Result<(), Reason>
     judge::operation(scratch, kind, hash, rule)
 }
 
-/// The state behind the levels at hand.
-#[inline(always)]
+/// The state behind the levels at hand. Its stack is not that of what follows.
+#[inline(never)]
 fn walk(scratch: &mut Scratch, kind: Kind) -> u32 {
     let mut state = judge::start(scratch, kind);
     let mut at = 0;

@@ -16,7 +16,7 @@ pub struct EdgeId(pub u32);
 
 impl EdgeId {
     /// Shared by all guarded filters: never an edge.
-    pub const GUARD: RuleId = RuleId(1);
+    pub const GUARD: RuleId = RuleId::GUARD;
     /// The first edge.
     pub const FIRST: u32 = 16;
 

@@ -188,7 +188,7 @@ fn lengths_nest_exactly() {
 
 #[test]
 fn a_name_has_one_spelling() {
-    for name in ["a..b", ".a", "a.", "a b", "a/b", "ä", "a\0", "*.a", "[::1]"] {
+    for name in ["a..b", ".a", "a.", "a b", "a/b", "ä", "a\0", "[::1]"] {
         wrong(&plain(&[server_name(name)]), Reason::Malformed);
     }
     let longest = format!("{}.b", "a".repeat(251));
