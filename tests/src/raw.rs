@@ -6,7 +6,7 @@
 use std::{
     fs::File,
     io::{ErrorKind, Read, Write},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr, TcpStream},
     os::fd::AsRawFd,
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
@@ -100,7 +100,6 @@ pub struct RawTcp {
 impl RawTcp {
     /// Prepares a connection from a device to the broker, without sending anything.
     pub fn new(site: &Site, device: Device, version: IpVersion) -> Result<Self> {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
         let namespace = site.namespace(device);
         keep_from_kernel(&namespace)?;
         let socket = namespace.enter(|| packet_socket("eth0"))?;
@@ -109,17 +108,23 @@ impl RawTcp {
             Topology::Bridged => Device::Hub.mac(),
         };
         let (src, dst) = match version {
-            IpVersion::V4 => (site.address(device).into(), site.address(Device::Hub).into()),
+            IpVersion::V4 => (IpAddr::from(site.address(device)), IpAddr::from(site.address(Device::Hub))),
             IpVersion::V6 => (site.address_v6(device).into(), site.address_v6(Device::Hub).into()),
         };
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let start = 0x1000_0000 + u32::from(number) * 0x1_0000;
+        // As every device does, it first asks for the hardware address of its next hop.
+        let broker = SocketAddr::from((dst, service::BROKER_PORT));
+        namespace.enter(|| {
+            TcpStream::connect_timeout(&broker, PATIENCE).context("the broker cannot be reached")?;
+            Ok(())
+        })?;
+        let port = free_port();
+        let start = u32::from(port) << 16;
         Ok(Self {
             socket,
             macs: [mac(&next_hop)?, mac(&device.mac())?],
             src,
             dst,
-            port: PORTS.start + number % (PORTS.end - PORTS.start),
+            port,
             next: start,
             acknowledged: start,
             expected: 0,
@@ -189,9 +194,15 @@ impl RawTcp {
     }
 
     fn send_frame(&mut self, frame: &[u8]) -> Result<()> {
-        let written = self.socket.write(frame).context("cannot send a frame")?;
-        ensure!(written == frame.len(), "a frame was cut");
-        Ok(())
+        match self.socket.write(frame) {
+            // What gets lost at our own end of the cable is lost as well.
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(()),
+            Err(error) => Err(error).context("cannot send a frame"),
+            Ok(written) => {
+                ensure!(written == frame.len(), "a frame was cut");
+                Ok(())
+            }
+        }
     }
 
     /// The bytes of a segment, with the right checksum.
@@ -388,6 +399,12 @@ impl RawTcp {
         let header = usize::from(segment.get(12)? >> 4) * 4;
         Some((long(4)?, long(8)?, *segment.get(13)?, segment.get(header..)?))
     }
+}
+
+/// A port of ours that no connection has had lately.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start)
 }
 
 /// Keeps the answers to clients in user space from the kernel of their namespace, which would reset them.

@@ -2,39 +2,37 @@
 
 use std::{
     net::Ipv4Addr,
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, RawFd},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use smoltcp::{
     iface::{Config, Interface, SocketHandle, SocketSet},
-    phy::{self, Medium, RawSocket},
+    phy::{self, Checksum, DeviceCapabilities, FaultInjector, Medium, RawSocket},
     socket::tcp::{Socket, SocketBuffer},
     time::Instant as Moment,
     wire::{EthernetAddress, IpCidr},
 };
 
 use crate::{
-    raw::keep_from_kernel,
+    raw::{free_port, keep_from_kernel},
     service,
     site::{Device, Site},
 };
 
-/// The port on our side; it belongs to clients in user space.
-const PORT: u16 = 42_999;
 /// What a small device has to spare.
 const BUFFER: usize = 16 << 10;
 
 /// Opens a connection from a device to the broker, sends all bytes and waits until the other side has them all.
 ///
-/// `hello` goes first, and its answer of `answer` bytes is awaited.
+/// `hello` goes first, and its answer of `answer` bytes is awaited. Of a hundred frames `loss` get lost at the device.
 pub fn send(
     site: &Site,
     device: Device,
-    hello: &[u8],
-    answer: usize,
+    (hello, answer): (&[u8], usize),
     bytes: &[u8],
+    loss: u8,
     within: Duration,
 ) -> Result<()> {
     let namespace = site.namespace(device);
@@ -42,15 +40,38 @@ pub fn send(
     let (address, gateway, hub) = (site.address(device), site.gateway(device), site.address(Device::Hub));
     let mac = device.mac();
     namespace.enter(move || {
-        let mut client = Client::open(&mac, address, gateway, hub, Instant::now() + within)?;
+        let mut client = Client::open(&mac, address, gateway, hub, loss, Instant::now() + within)?;
         client.write(hello).context("the first words")?;
         client.read(answer)?;
         client.write(bytes)
     })
 }
 
+/// The device's end of its cable. What comes over a virtual cable has a checksum that nobody has completed.
+struct Cable(RawSocket);
+
+impl phy::Device for Cable {
+    type RxToken<'a> = <RawSocket as phy::Device>::RxToken<'a>;
+    type TxToken<'a> = <RawSocket as phy::Device>::TxToken<'a>;
+
+    fn receive(&mut self, now: Moment) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+        self.0.receive(now)
+    }
+
+    fn transmit(&mut self, now: Moment) -> Option<Self::TxToken<'_>> {
+        self.0.transmit(now)
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = self.0.capabilities();
+        capabilities.checksum.tcp = Checksum::Tx;
+        capabilities
+    }
+}
+
 struct Client {
-    device: RawSocket,
+    device: FaultInjector<Cable>,
+    socket: RawFd,
     interface: Interface,
     sockets: SocketSet<'static>,
     tcp: SocketHandle,
@@ -63,13 +84,18 @@ impl Client {
         address: Ipv4Addr,
         gateway: Ipv4Addr,
         hub: Ipv4Addr,
+        loss: u8,
         deadline: Instant,
     ) -> Result<Self> {
-        let mut device = RawSocket::new("eth0", Medium::Ethernet).context("cannot open the cable")?;
+        let device = RawSocket::new("eth0", Medium::Ethernet).context("cannot open the cable")?;
+        let socket = device.as_raw_fd();
+        let port = free_port();
+        let mut device = FaultInjector::new(Cable(device), u32::from(port));
+        device.set_drop_chance(loss);
         let mac: EthernetAddress =
             mac.parse().map_err(|()| anyhow::anyhow!("not a hardware address: {mac}"))?;
         let mut config = Config::new(mac.into());
-        config.random_seed = u64::from(std::process::id());
+        config.random_seed = u64::from(port);
         let mut interface = Interface::new(config, &mut device, Moment::now());
         interface.update_ip_addrs(|addresses| {
             // There is room for more than one.
@@ -79,11 +105,11 @@ impl Client {
         let mut sockets = SocketSet::new(Vec::new());
         let buffer = || SocketBuffer::new(vec![0; BUFFER]);
         let tcp = sockets.add(Socket::new(buffer(), buffer()));
-        let socket = sockets.get_mut::<Socket>(tcp);
-        socket
-            .connect(interface.context(), (hub, service::BROKER_PORT), PORT)
+        sockets
+            .get_mut::<Socket>(tcp)
+            .connect(interface.context(), (hub, service::BROKER_PORT), port)
             .map_err(|error| anyhow::anyhow!("cannot connect: {error}"))?;
-        let mut client = Self { device, interface, sockets, tcp, deadline };
+        let mut client = Self { device, socket, interface, sockets, tcp, deadline };
         client.poll_until("the handshake", |socket| socket.may_send())?;
         Ok(client)
     }
@@ -125,7 +151,7 @@ impl Client {
             }
             let pause = self.interface.poll_delay(Moment::now(), &self.sockets);
             let pause = pause.unwrap_or_default().min(smoltcp::time::Duration::from_millis(10));
-            phy::wait(self.device.as_raw_fd(), Some(pause)).context("cannot wait for frames")?;
+            phy::wait(self.socket, Some(pause)).context("cannot wait for frames")?;
         }
     }
 }
