@@ -20,6 +20,7 @@ mod gate;
 // What is asked for.
 mod edges;
 mod flows;
+mod agreement;
 mod repeats;
 mod requests;
 mod streams;
