@@ -66,3 +66,22 @@ pub fn stop_losing(device: &Namespace) -> Result<u64> {
     device.nft("delete table netdev loss\n")?;
     Ok(lost)
 }
+
+/// Loses the first packet of a handshake that a device receives ([`Step::Syn`]) or sends ([`Step::SynAck`]).
+pub fn lose_first(device: &Namespace, step: Step) -> Result<()> {
+    let (hook, port, flags) = match step {
+        Step::Syn => ("ingress", "dport", "syn"),
+        Step::SynAck => ("egress", "sport", "syn|ack"),
+    };
+    device.nft(&format!(
+        "table netdev loss {{\n chain lose {{\n  type filter hook {hook} device eth0 priority 0\n  \
+         tcp {port} 1883 tcp flags & (syn|ack) == ({flags}) numgen inc mod 1000000 < 1 counter drop\n }}\n}}\n"
+    ))
+}
+
+/// A packet of the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Syn,
+    SynAck,
+}

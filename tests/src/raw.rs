@@ -30,8 +30,8 @@ use crate::{
     site::{Device, Site, Topology},
 };
 
-/// Ports that belong to clients in user space.
-const PORTS: std::ops::Range<u16> = 42_000..43_000;
+/// Ports that belong to clients in user space; Linux gives its own clients higher ones.
+const PORTS: std::ops::Range<u16> = 21_000..22_000;
 /// How long the other side may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After this long without an answer a segment is sent again.

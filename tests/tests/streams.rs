@@ -292,3 +292,23 @@ async fn probes_of_tcp_are_answered() -> Result<()> {
     ensure!(alive, "the connection did not survive the closed window");
     subscriber.expect(&payloads)
 }
+
+#[tokio::test]
+async fn a_handshake_that_gets_lost_is_repeated() -> Result<()> {
+    if !can_run(&[Need::Root, Need::Daemon]) {
+        return Ok(());
+    }
+    let site = Site::temporary("streams-hello", Topology::Routed)?;
+    let stage = Stage::learned(&site, Settings::default()).await?;
+    stage.stop_washer()?;
+    let hub = site.namespace(Device::Hub);
+    for step in [loss::Step::Syn, loss::Step::SynAck] {
+        loss::lose_first(&hub, step)?;
+        let client = RawClient::open(&site, Device::Washer, CLIENT);
+        let lost = loss::stop_losing(&hub)?;
+        ensure!(lost == 1, "{lost} packets were lost");
+        client
+            .with_context(|| format!("{step:?} was lost; the firewall's log:\n{}", stage.firewall.log()))?;
+    }
+    Ok(())
+}
