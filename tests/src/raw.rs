@@ -42,6 +42,9 @@ const SEGMENT: usize = 1_400;
 /// Bytes on the way at once, unless told otherwise.
 const FLIGHT: usize = 32 * SEGMENT;
 
+/// Number of the protocol.
+pub const TCP: u8 = 6;
+
 /// TCP flags (RFC 9293, section 3.1).
 pub mod flag {
     pub const FIN: u8 = 0x01;
@@ -174,7 +177,7 @@ impl RawTcp {
 
     /// Sends a segment once and forgets it.
     pub fn send(&mut self, segment: &Segment<'_>) -> Result<()> {
-        let packet = self.packet(self.protocol(), &self.segment(segment));
+        let packet = self.packet(TCP, &self.segment(segment));
         self.send_packet(&packet)
     }
 
@@ -213,7 +216,7 @@ impl RawTcp {
         bytes.extend(segment.seq.to_be_bytes());
         let acknowledges = segment.flags & flag::ACK != 0;
         bytes.extend(if acknowledges { self.expected } else { 0 }.to_be_bytes());
-        bytes.push(((20 + segment.options.len()) / 4 << 4) as u8);
+        bytes.push((((20 + segment.options.len()) / 4) << 4) as u8);
         bytes.push(segment.flags);
         bytes.extend(u16::MAX.to_be_bytes());
         bytes.extend([0, 0]);
@@ -233,18 +236,16 @@ impl RawTcp {
 
     /// A packet around a payload of this protocol.
     pub fn packet(&self, protocol: u8, payload: &[u8]) -> Vec<u8> {
-        match (self.src, self.dst) {
-            (IpAddr::V4(_), IpAddr::V4(_)) => self.fragment(0, false, payload),
-            _ => {
-                let mut bytes = vec![0x60, 0, 0, 0];
-                bytes.extend((payload.len() as u16).to_be_bytes());
-                bytes.extend([protocol, self.ttl]);
-                push_address(&mut bytes, self.src);
-                push_address(&mut bytes, self.dst);
-                bytes.extend(payload);
-                bytes
-            }
+        if self.src.is_ipv4() {
+            return self.fragment(0, false, payload);
         }
+        let mut bytes = vec![0x60, 0, 0, 0];
+        bytes.extend((payload.len() as u16).to_be_bytes());
+        bytes.extend([protocol, self.ttl]);
+        push_address(&mut bytes, self.src);
+        push_address(&mut bytes, self.dst);
+        bytes.extend(payload);
+        bytes
     }
 
     /// A part of an IPv4 packet that begins at this offset.
@@ -257,7 +258,7 @@ impl RawTcp {
         let whole = offset == 0 && !more;
         let flags = if whole { 0x4000 } else { (offset / 8) as u16 | if more { 0x2000 } else { 0 } };
         bytes.extend(flags.to_be_bytes());
-        bytes.extend([self.ttl, self.protocol(), 0, 0]);
+        bytes.extend([self.ttl, TCP, 0, 0]);
         push_address(&mut bytes, self.src);
         push_address(&mut bytes, self.dst);
         bytes.extend(&self.ip_options);
@@ -265,11 +266,6 @@ impl RawTcp {
         bytes[10..12].copy_from_slice(&sum.to_be_bytes());
         bytes.extend(payload);
         bytes
-    }
-
-    /// Number of TCP.
-    pub const fn protocol(&self) -> u8 {
-        6
     }
 
     /// Counts bytes as sent and repeats them until they are acknowledged.

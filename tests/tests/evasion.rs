@@ -9,7 +9,7 @@ use lab::{
     loss::Hole,
     mqtt::{IpVersion, PINGREQ, Witness, connect, publish, subscribe},
     net,
-    raw::{Fate, RawTcp, Segment, flag},
+    raw::{Fate, RawTcp, Segment, TCP, flag},
     scenario::Stage,
 };
 
@@ -78,8 +78,7 @@ impl Trick<'_> {
     /// Sends the message as it should be sent.
     fn settle(&mut self) -> Result<()> {
         let message = self.message();
-        self.client.deliver(&message)?;
-        Ok(())
+        self.deliver(&message)
     }
 
     fn deliver(&mut self, bytes: &[u8]) -> Result<()> {
@@ -168,11 +167,16 @@ fn log_in(client: &mut RawTcp) -> Result<()> {
     Ok(())
 }
 
+/// Plays no trick.
+fn settle(trick: &mut Trick<'_>) -> Result<()> {
+    trick.settle()
+}
+
 /// Ways to hear what is said to the lock.
 const FILTERS: &[&str] = &["#", "lock/#", "+/front/set", "lock/front/set", "$share/group/lock/front/set"];
 
 const CASES: &[Case] = &[
-    case("whole", |trick| trick.settle()),
+    case("whole", settle),
     case("split inside the topic", |trick| {
         let message = trick.message();
         trick.deliver(&message[..9])?;
@@ -248,7 +252,7 @@ const CASES: &[Case] = &[
         let cover = trick.cover();
         let mut segment = trick.client.segment(&trick.client.data(trick.client.next(), &cover));
         segment[16] ^= 0x55;
-        let packet = trick.client.packet(6, &segment);
+        let packet = trick.client.packet(TCP, &segment);
         trick.client.send_packet(&packet)?;
         trick.settle()
     }),
@@ -319,7 +323,7 @@ const CASES: &[Case] = &[
     case("fragments", |trick| trick.fragments(&[0..24, 24..usize::MAX])).refused_as_such(),
     case("tiny fragments", |trick| trick.fragments(&[0..8, 8..16, 16..24, 24..usize::MAX])).refused_as_such(),
     case("overlapping fragments", |trick| trick.fragments(&[0..32, 24..usize::MAX])).refused_by_the_broker(),
-    case("IPv6", |trick| trick.settle()).over_v6(),
+    case("IPv6", settle).over_v6(),
     case("IPv6 destination options", |trick| trick.extended(60, &[6, 0, 1, 4, 0, 0, 0, 0])).over_v6(),
     case("IPv6 five extension headers", |trick| {
         let one = |next| [next, 0, 1, 4, 0, 0, 0, 0];
@@ -415,7 +419,7 @@ impl Trick<'_> {
     fn tagged(&mut self, tags: &[[u8; 4]]) -> Result<()> {
         let message = self.message();
         let segment = self.client.segment(&self.client.data(self.client.next(), &message));
-        let packet = self.client.packet(6, &segment);
+        let packet = self.client.packet(TCP, &segment);
         self.client.send_tagged(tags, &packet)?;
         self.client.has_ended().map(|_| ())
     }
@@ -526,7 +530,7 @@ fn overhears(site: &Site, filter: &str) -> Result<bool> {
 
 /// Whether an allowed message on an ordinary connection arrives.
 fn works(site: &Site, witness: &Witness, who: &str) -> Result<bool> {
-    let plain = case("ordinary", |trick| trick.settle());
+    let plain = case("ordinary", settle);
     let payload = plain.try_with(site, ALLOWED, who)?;
     Ok(witness.wait_for(ALLOWED, &payload).is_ok())
 }

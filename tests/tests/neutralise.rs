@@ -114,14 +114,14 @@ impl Subscriber {
         let seen = site.folder().join(format!("{name}.events"));
         let subscriber = Self { process, seen };
         process::wait_until(PATIENCE, "the subscriber to listen", || {
-            subscriber.mark(site, "listens")?;
+            Self::mark(site, "listens")?;
             Ok(!subscriber.counts()?.is_empty())
         })?;
         Ok(subscriber)
     }
 
     /// Sends a mark through the broker, behind everything that it has taken.
-    fn mark(&self, site: &Site, text: &str) -> Result<()> {
+    fn mark(site: &Site, text: &str) -> Result<()> {
         let mut publish = site.namespace(Device::Hub).command("mosquitto_pub");
         net::run(publish.args(["-h", "127.0.0.1", "-q", "1", "-t", "mark", "-m", text]))
     }
@@ -139,7 +139,7 @@ impl Subscriber {
 
     /// Everything that has come by now.
     fn stop(self, site: &Site) -> Result<BTreeMap<String, Vec<String>>> {
-        self.mark(site, "end")?;
+        Self::mark(site, "end")?;
         process::wait_until(PATIENCE, "the last message", || {
             Ok(self.counts()?.get("mark").is_some_and(|marks| marks.iter().any(|mark| mark == "end")))
         })?;

@@ -134,7 +134,7 @@ impl Subscriber {
 
     /// Waits until everything has come, and compares.
     fn expect(self, payloads: &[String]) -> Result<()> {
-        let expected: String = payloads.iter().map(|payload| format!("{payload}\n")).collect();
+        let expected = payloads.join("\n") + "\n";
         let received = || -> Result<String> {
             let text = fs::read_to_string(&self.seen).context("cannot read what has come")?;
             Ok(text.split_inclusive('\n').filter(|line| *line != "ready\n").collect())

@@ -1,5 +1,6 @@
 //! DHCP, against a list of all options.
 
+use firewall_common::abi::Addr;
 use firewall_common::wire::dhcp::{self, Op};
 
 use crate::input::at;
@@ -38,7 +39,7 @@ fn check_message(bytes: &[u8]) {
 }
 
 fn leased(bytes: &[u8]) -> Option<[u8; 4]> {
-    let leased = dhcp::leased(&bytes, 0).and_then(|addr| addr.v4());
+    let leased = dhcp::leased(&bytes, 0).and_then(Addr::v4);
     // Looks at the value of the first option and not at its length.
     if cfg!(feature = "planted")
         && leased.is_none()

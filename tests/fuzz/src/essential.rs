@@ -17,16 +17,13 @@ pub(crate) fn check(bytes: &[u8]) {
         let elapsed = u64::from(input.short()) << (input.byte() % 49);
         let asked = u64::from(input.short());
         time += u128::from(elapsed);
-        match spend(kind, tokens, elapsed, asked) {
-            Some(left) => {
-                tokens = left;
-                passed += u128::from(asked);
-            }
-            None => {
-                assert!(elapsed < 8 * SECOND || asked > kind.burst(), "{kind:?} after {elapsed} ns");
-                // The refused one takes nothing, and its time counts.
-                tokens = spend(kind, tokens, elapsed, 0).expect("nothing can always be spent");
-            }
+        if let Some(left) = spend(kind, tokens, elapsed, asked) {
+            tokens = left;
+            passed += u128::from(asked);
+        } else {
+            assert!(elapsed < 8 * SECOND || asked > kind.burst(), "{kind:?} after {elapsed} ns");
+            // The refused one takes nothing, and its time counts.
+            tokens = spend(kind, tokens, elapsed, 0).expect("nothing can always be spent");
         }
         assert!(tokens <= kind.burst());
         let allowed = u128::from(kind.burst()) + time * u128::from(kind.rate()) / u128::from(SECOND);

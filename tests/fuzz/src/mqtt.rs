@@ -26,7 +26,7 @@ pub(crate) fn check(bytes: &[u8]) {
     match reading.end {
         End::Complete => assert!(transcript.wrong.is_none() && said == reading.said, "{said:?} {reading:?}"),
         End::Wrong => {
-            assert!(transcript.wrong.is_some() && said.starts_with(&reading.said), "{said:?} {reading:?}")
+            assert!(transcript.wrong.is_some() && said.starts_with(&reading.said), "{said:?} {reading:?}");
         }
         End::Cut => assert!(said.starts_with(&reading.said), "{said:?} {reading:?}"),
     }
@@ -263,7 +263,7 @@ impl Session {
         if fixed & 6 != 0 {
             body.id()?;
         }
-        let alias = self.properties(body, true)?;
+        let Properties { alias } = self.properties(body, true)?;
         if topic.is_empty() && alias.is_none() {
             return None;
         }
@@ -292,9 +292,9 @@ impl Session {
     }
 
     /// The alias among the properties; MQTT before 5 has none.
-    fn properties(&self, body: &mut Body, aliases: bool) -> Option<Option<u16>> {
+    fn properties(&self, body: &mut Body, aliases: bool) -> Option<Properties> {
         if self.version != 5 {
-            return Some(None);
+            return Some(Properties { alias: None });
         }
         let (length, used) = varint(body.0).ok()?;
         body.take(used)?;
@@ -316,8 +316,13 @@ impl Session {
                 _ => return None,
             }
         }
-        Some(alias)
+        Some(Properties { alias })
     }
+}
+
+/// What of the properties matters here.
+struct Properties {
+    alias: Option<u16>,
 }
 
 /// MQTT 5, section 4.7.1.
