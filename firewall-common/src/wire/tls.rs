@@ -512,7 +512,8 @@ impl Tls {
     fn name(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> bool {
         let byte = byte.to_ascii_lowercase();
         let dot = byte == b'.';
-        let fits = if dot { self.dot == 0 } else { matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'*') };
+        let fits =
+            if dot { self.dot == 0 } else { matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'*') };
         self.dot = dot as u8;
         self.field = self.field.wrapping_sub(1);
         let last = self.field == 0;
