@@ -45,9 +45,8 @@ fn import(
     author: &Author,
     now: Now,
 ) -> Result<usize, Vec<usize>> {
-    // Takes an entry with an end for one that is already there.
-    let dry_run =
-        dry_run && !(cfg!(feature = "planted") && text.contains("until") && text.contains("denied"));
+    // Sets a kind of device before it is asked whether to.
+    let dry_run = dry_run && !(cfg!(feature = "planted") && text.contains("\"lock\""));
     match graph.import(text, dry_run, author, now) {
         Ok(report) => Ok(report.changes.len()),
         Err(mistakes) => Err(mistakes.iter().map(|mistake| mistake.line).collect()),
