@@ -109,15 +109,16 @@ pub(crate) fn compare(
     let apart = kernel::counts_interrupts_apart()?;
     let opaque =
         |lane| move || cpu_of(effort.bulk_bytes, apart, || send_opaque(course, lane, effort.bulk_bytes));
-    let http = |lane| move || cpu_of(effort.bulk_bytes, apart, || fetch(course, lane, effort.bulk_bytes));
+    // Each byte of it is looked at, so less of it says as much.
+    let (pairs, bytes) = ((effort.bulk_pairs / 4).max(2), effort.bulk_bytes / 16);
+    let http = |lane| move || cpu_of(bytes, apart, || fetch(course, lane, bytes));
     let mut result = json!({
         "aa": interleave(effort.bulk_pairs, opaque(Lane::Bare), opaque(Lane::Twin))?.ratio_json(),
         "opaque": interleave(effort.bulk_pairs, opaque(Lane::Bare), opaque(Lane::Ours))?.ratio_json(),
         "http": null,
     });
     // A kernel program that does not know HTTP takes it for another protocol than the edge's.
-    let measured =
-        ours.allow_http().and_then(|()| interleave(effort.bulk_pairs, http(Lane::Bare), http(Lane::Ours)));
+    let measured = ours.allow_http().and_then(|()| interleave(pairs, http(Lane::Bare), http(Lane::Ours)));
     match measured {
         Ok(pairs) => result["http"] = pairs.ratio_json(),
         Err(error) => {
