@@ -75,39 +75,37 @@ const fn pack<const N: usize>(text: [u8; N]) -> u64 {
     packed
 }
 
+/// In [`Modbus::area`]: the area is a function, whose code is beside it.
+const FUNCTION: u8 = 6;
+
 impl Area {
+    /// As two numbers: the verifier of the kernel refuses a code that is there only in one case.
     #[inline(always)]
-    const fn name(self) -> u64 {
+    const fn to_code(self) -> (u8, u8) {
         match self {
-            Self::Coils => pack(*b"coils"),
-            Self::Inputs => pack(*b"inputs"),
-            Self::Input => pack(*b"input"),
-            Self::Holding => pack(*b"holding"),
-            Self::Files => pack(*b"files"),
-            Self::Fifo => pack(*b"fifo"),
-            Self::Function(code) => digits(pack(*b"fn"), code as u16),
+            Self::Coils => (0, 0),
+            Self::Inputs => (1, 0),
+            Self::Input => (2, 0),
+            Self::Holding => (3, 0),
+            Self::Files => (4, 0),
+            Self::Fifo => (5, 0),
+            Self::Function(code) => (FUNCTION, code),
         }
     }
 }
 
-/// `word` and the decimal digits of a value behind it.
+/// The name of an area, given as the number of [`Area::to_code`].
 #[inline(always)]
-const fn digits(mut word: u64, value: u16) -> u64 {
-    // In 32 bits: a kernel program has no cheap division of less.
-    let value = value as u32;
-    if value >= 10_000 {
-        word = word << 8 | (b'0' as u32 + value / 10_000) as u64;
+const fn name(area: u8) -> u64 {
+    match area {
+        0 => pack(*b"coils"),
+        1 => pack(*b"inputs"),
+        2 => pack(*b"input"),
+        3 => pack(*b"holding"),
+        4 => pack(*b"files"),
+        5 => pack(*b"fifo"),
+        _ => pack(*b"fn"),
     }
-    if value >= 1_000 {
-        word = word << 8 | (b'0' as u32 + value / 1_000 % 10) as u64;
-    }
-    if value >= 100 {
-        word = word << 8 | (b'0' as u32 + value / 100 % 10) as u64;
-    }
-    if value >= 10 {
-        word = word << 8 | (b'0' as u32 + value / 10 % 10) as u64;
-    }
-    word << 8 | (b'0' as u32 + value % 10) as u64
 }
 
 /// One direction of a connection.
@@ -131,7 +129,9 @@ pub struct Modbus {
     /// 1: the request at hand writes.
     writes: u8,
     recognised: u8,
-    pad: [u8; 2],
+    /// Area of the request at hand, as [`Area::to_code`].
+    area: u8,
+    code: u8,
 }
 
 impl Modbus {
@@ -149,7 +149,8 @@ impl Modbus {
         function: 0,
         writes: 0,
         recognised: 0,
-        pad: [0; 2],
+        area: 0,
+        code: 0,
     };
 
     /// Verb, unit and area of the request at hand. The levels of its first or last address follow.
@@ -219,9 +220,19 @@ impl Modbus {
         skipped as u32
     }
 
-    /// Takes one byte.
+    /// Takes one byte. With [`Event::Request`] the object is complete.
     #[inline(always)]
     pub fn step(&mut self, object: &mut Object, byte: u8, sender: Sender, key: &HashKey) -> Event {
+        let event = self.take(byte, sender);
+        match event {
+            Event::Request if !self.describe(object, key) => Event::Wrong(Reason::ObjectCap),
+            _ => event,
+        }
+    }
+
+    /// Takes one byte without making an object: the kernel programs call [`Modbus::describe`] once for a window of bytes.
+    #[inline(always)]
+    pub fn take(&mut self, byte: u8, sender: Sender) -> Event {
         if self.skip(1) != 0 {
             return Event::More;
         }
@@ -236,10 +247,10 @@ impl Modbus {
         let event = match result {
             Err(reason) => return Event::Wrong(reason),
             Ok(None) => Event::More,
-            Ok(Some(area)) => match self.request(object, area, key) {
-                Ok(()) => Event::Request,
-                Err(reason) => return Event::Wrong(reason),
-            },
+            Ok(Some(area)) => {
+                (self.area, self.code) = area.to_code();
+                Event::Request
+            }
         };
         self.end_of_message();
         event
@@ -442,25 +453,29 @@ impl Modbus {
         area
     }
 
-    /// Makes the object: `1/holding/100-109`. On a stack frame of its own in the kernel, where that is short of room.
+    /// Makes the object of the request that the last byte completed: `1/holding/100-109`. False if it has no room.
     #[inline(never)]
-    fn request(&mut self, object: &mut Object, area: Area, key: &HashKey) -> Result<(), Reason> {
+    pub fn describe(&mut self, object: &mut Object, key: &HashKey) -> bool {
         object.clear();
-        let mut fits = push(object, digits(0, self.unit as u16), key);
+        let mut fits = number(object, self.unit as u32, key);
         let unit = object.level();
-        fits &= separate(object, b'/', key) && push(object, area.name(), key);
+        fits &= separate(object, b'/', key) && word_of(object, name(self.area), key);
+        if self.area == FUNCTION {
+            fits &= number(object, self.code as u32, key);
+        }
         self.about = [unit, object.level()];
         fits &= separate(object, b'/', key)
-            && push(object, digits(0, self.start), key)
+            && number(object, self.start as u32, key)
             && separate(object, b'-', key)
-            && push(object, digits(0, self.end), key);
-        if fits { Ok(()) } else { Err(Reason::ObjectCap) }
+            && number(object, self.end as u32, key);
+        fits
     }
 }
 
-/// Adds the characters of a number made by [`pack`].
-#[inline(always)]
-fn push(object: &mut Object, mut text: u64, key: &HashKey) -> bool {
+/// Adds the characters of a number made by [`pack`]. Neither this nor [`number`] is in line, where the verifier would
+/// follow each length that the object can have.
+#[inline(never)]
+fn word_of(object: &mut Object, mut text: u64, key: &HashKey) -> bool {
     let mut fits = true;
     let mut left = 8;
     while left != 0 {
@@ -468,16 +483,35 @@ fn push(object: &mut Object, mut text: u64, key: &HashKey) -> bool {
         text <<= 8;
         left -= 1;
         if byte != 0 {
-            fits &= object.push(byte, key);
+            fits &= object.append_to_level(byte, key);
         }
     }
     fits
 }
 
+/// Adds a number below 100,000 in decimal digits.
+#[inline(never)]
+fn number(object: &mut Object, value: u32, key: &HashKey) -> bool {
+    let mut fits = true;
+    if value >= 10_000 {
+        fits &= object.append_to_level(b'0' + (value / 10_000 % 10) as u8, key);
+    }
+    if value >= 1_000 {
+        fits &= object.append_to_level(b'0' + (value / 1_000 % 10) as u8, key);
+    }
+    if value >= 100 {
+        fits &= object.append_to_level(b'0' + (value / 100 % 10) as u8, key);
+    }
+    if value >= 10 {
+        fits &= object.append_to_level(b'0' + (value / 10 % 10) as u8, key);
+    }
+    fits & object.append_to_level(b'0' + (value % 10) as u8, key)
+}
+
 #[inline(always)]
 fn separate(object: &mut Object, byte: u8, key: &HashKey) -> bool {
     object.next_level();
-    object.push_text(byte, key)
+    object.append(byte, key)
 }
 
 #[cfg(test)]

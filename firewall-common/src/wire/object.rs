@@ -75,6 +75,13 @@ impl Object {
         self.push_text(byte, key)
     }
 
+    /// [`Object::push`] as a call of its own, as [`Object::append`].
+    #[inline(never)]
+    #[must_use]
+    pub fn append_to_level(&mut self, byte: u8, key: &HashKey) -> bool {
+        self.push(byte, key)
+    }
+
     /// Adds a byte to the current level alone: what is judged but not part of the text.
     #[inline(always)]
     pub fn push_level(&mut self, byte: u8, key: &HashKey) {

@@ -19,8 +19,7 @@ impl Machine for Modbus {
 
     #[inline(always)]
     fn step(scratch: &mut Scratch, byte: u8, sender: Sender) -> Event {
-        let said = &mut scratch.said;
-        said.machine.modbus_mut().step(&mut said.object, byte, sender, &scratch.config.key.0)
+        scratch.said.machine.modbus_mut().take(byte, sender)
     }
 
     #[inline(always)]
@@ -28,6 +27,10 @@ impl Machine for Modbus {
         match event {
             Event::Request => {
                 judge::certain(scratch, Protocol::Modbus)?;
+                let said = &mut scratch.said;
+                if !said.machine.modbus_mut().describe(&mut said.object, &scratch.config.key.0) {
+                    return Err(Reason::ObjectCap);
+                }
                 let modbus = scratch.said.machine.modbus();
                 modbus.levels(&mut scratch.levels, &scratch.config.key.0);
                 let (kind, first, last) = (modbus.kind(), modbus.start(), modbus.end());
