@@ -384,7 +384,7 @@ fn forget(key: &FlowKey, flow: &Flow) {
         // SAFETY: an array entry is always mapped.
         atomic::add(unsafe { &raw mut (*usage).flows }, u64::MAX);
     }
-    if key.proto == proto::TCP && flow.protocol != OPAQUE {
+    if key.proto == proto::TCP {
         stream::close(key, flow.edge.src);
     }
 }
@@ -454,16 +454,30 @@ pub fn segment(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
             Ok(PASS)
         }
         Ok(Segment::Opaque) => {
-            // SAFETY: as in `established`; one byte that only ever leaves `UNDECIDED`.
-            unsafe { (*entry).protocol = OPAQUE };
-            stream::close(&scratch.flow_key, scratch.flow.edge.src);
-            // SAFETY: as above.
+            veil(scratch, entry);
+            // SAFETY: as in `established`.
             closing(scratch, unsafe { &mut *entry });
             Ok(PASS)
         }
         Ok(Segment::New(stage)) => Ok(Next::Said(stage)),
+        Err(_) if is_opaque(entry) => Ok(PASS),
         Err(stop) => Err(broken(scratch, stop)),
     }
+}
+
+/// Nothing more of the connection is looked into, so the room for its streams is free.
+#[inline(always)]
+fn veil(scratch: &Scratch, entry: *mut Flow) {
+    // SAFETY: as in `established`; one byte.
+    unsafe { core::ptr::write_volatile(&raw mut (*entry).protocol, OPAQUE) };
+    stream::close(&scratch.flow_key, scratch.flow.edge.src);
+}
+
+/// Whether another CPU has found meanwhile that nothing of the connection is looked into.
+#[inline(always)]
+fn is_opaque(entry: *mut Flow) -> bool {
+    // SAFETY: as above.
+    unsafe { core::ptr::read_volatile(&raw const (*entry).protocol) == OPAQUE }
 }
 
 /// Judges what the frame says within its connection.
@@ -473,7 +487,14 @@ pub fn said(skb: &Skb, scratch: &mut Scratch, round: Round) -> Result<Next, Stop
         stream::abandon(scratch);
         return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
     };
-    match stream::walk(skb, scratch, entry, round) {
+    let result = stream::walk(skb, scratch, entry, round);
+    if is_opaque(entry) {
+        veil(scratch, entry);
+        // SAFETY: as in `established`.
+        closing(scratch, unsafe { &mut *entry });
+        return Ok(PASS);
+    }
+    match result {
         Ok(()) => {
             // SAFETY: as in `established`.
             closing(scratch, unsafe { &mut *entry });
@@ -545,6 +566,12 @@ fn resolve(scratch: &mut Scratch, entry: *mut Flow) {
             atomic::add(unsafe { &raw mut (*old).flows }, u64::MAX);
             // SAFETY: as above.
             atomic::add(unsafe { &raw mut (*new).flows }, 1);
+            if scratch.frame.proto == proto::TCP && live.protocol != OPAQUE {
+                // SAFETY: as above.
+                atomic::add(unsafe { &raw mut (*old).streams }, u64::MAX);
+                // SAFETY: as above.
+                atomic::add(unsafe { &raw mut (*new).streams }, 1);
+            }
         }
         scratch.flow.edge.src = src;
         live.edge.src = src;

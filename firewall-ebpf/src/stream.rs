@@ -78,15 +78,20 @@ pub fn open(scratch: &mut Scratch) -> Result<(), Reason> {
     from_high.begin(scratch.flow.id, high);
     match STREAMS.insert(&scratch.flow_key, &scratch.streams, BPF_NOEXIST as u64) {
         Ok(()) => Ok(()),
-        // The caller forgets the connection, which closes what was opened here.
-        Err(_) => Err(Reason::TableFull),
+        Err(_) => {
+            // SAFETY: as above.
+            atomic::add(unsafe { &raw mut (*usage).streams }, u64::MAX);
+            Err(Reason::TableFull)
+        }
     }
 }
 
-/// Gives the room of both directions back.
+/// Gives the room of both directions back, if the connection has any.
 #[inline(never)]
 pub fn close(flow: &FlowKey, src: PrincipalId) {
-    let _ = STREAMS.remove(flow);
+    if STREAMS.remove(flow).is_err() {
+        return;
+    }
     if let Some(usage) = observe::usage(src) {
         // SAFETY: an array entry is always mapped.
         atomic::add(unsafe { &raw mut (*usage).streams }, u64::MAX);

@@ -465,3 +465,21 @@ fn a_shared_subscription_needs_a_rule_of_its_own_and_falls_under_every_denial() 
         assert_eq!(rig.says(&mut site, &subscribe(&[filter])), DENIED, "{filter}");
     }
 }
+
+#[test]
+fn what_is_not_looked_into_takes_no_room() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Learning), site.settled(Mode::Learning));
+    // More than one source may have inspected at a time.
+    for words in [&b"SSH-2.0-x\r\n"[..], &[0x10, 0xff], &[0x16, 9], &[0]] {
+        for _ in 0..90 {
+            let mut connection = Connection::open(&mut site, device, server, 2222);
+            assert_eq!(connection.say(&mut site, words), Fate::Forwarded, "{words:?}");
+            assert_eq!(connection.answer(&mut site, b"anything"), Fate::Forwarded, "{words:?}");
+        }
+    }
+    // A server that speaks first.
+    let mut connection = Connection::open(&mut site, device, server, 2222);
+    assert_eq!(connection.answer(&mut site, b"220 ready\r\n"), Fate::Forwarded);
+    assert_eq!(connection.say(&mut site, &connect(V3_1_1, "washer")), Fate::Forwarded);
+}
