@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long the firewall may take to load its programs.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_mins(2);
 
 /// Which hook does the firewall's first step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

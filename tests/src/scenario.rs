@@ -31,7 +31,7 @@ const PASSES: Duration = Duration::from_secs(10);
 /// How long a door must stay shut, or a battery unreached, while the client tries, before someone decides.
 const HOLDS: Duration = Duration::from_millis(100);
 /// How long the normal traffic may take to become a model.
-const LEARNING: Duration = Duration::from_secs(30);
+const LEARNING: Duration = Duration::from_secs(90);
 /// Devices that come later than this are new.
 const FIRST_RUN: Duration = Duration::from_secs(8);
 
