@@ -41,8 +41,8 @@ use machine::Round;
 #[map]
 static STREAMS: HashMap<FlowKey, Streams> = HashMap::with_max_entries(capacity::STREAMS, 0);
 
-/// Rounds that one direction may take in a second: a megabyte that is not payload.
-const ROUNDS_PER_SECOND: u32 = 65_536;
+/// Rounds that one direction may take in a second: four megabytes that are not payload, some 20,000 messages.
+const ROUNDS_PER_SECOND: u32 = 262_144;
 /// Segments in a row that repeat what was judged with other bytes, or in pieces that cannot be compared.
 const STRIKES: u32 = 16;
 

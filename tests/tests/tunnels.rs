@@ -231,8 +231,10 @@ impl Sender {
 
     /// Sends until the time is over or enough has come across by every way.
     fn send(&self, across: &Across, tunnel: &str, is_enough: impl Fn(&Across) -> bool) {
-        let end = Instant::now() + ATTACK;
         let mut buffer = [0; 2_048];
+        // Answers of before were not got by this.
+        while self.dns.recv(&mut buffer).is_ok() {}
+        let end = Instant::now() + ATTACK;
         let mut number = 0_u64;
         while Instant::now() < end && !is_enough(across) {
             number += 1;
