@@ -18,9 +18,9 @@ mod essentials;
 mod gate;
 
 // What is asked for.
+mod agreement;
 mod edges;
 mod flows;
-mod agreement;
 mod repeats;
 mod requests;
 mod streams;

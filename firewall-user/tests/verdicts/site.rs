@@ -358,14 +358,8 @@ impl Site {
     }
 
     pub(crate) fn put_edge(&mut self, key: EdgeKey, rule: Rule) -> EdgeKey {
-        let edge = Edge {
-            rule,
-            publish: 0,
-            subscribe: 0,
-            connect: 0,
-            speaks: Protocol::Opaque.bit(),
-            _pad: [0; 2],
-        };
+        let edge =
+            Edge { rule, publish: 0, subscribe: 0, connect: 0, speaks: Protocol::Opaque.bit(), _pad: [0; 2] };
         self.maps.edges.put(&key, &edge).expect("room for an edge");
         key
     }
