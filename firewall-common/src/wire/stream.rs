@@ -272,7 +272,7 @@ pub struct Streams(pub [Stream; 2]);
 /// Whether a position is before another one.
 #[inline(always)]
 pub const fn is_before(a: u32, b: u32) -> bool {
-    (a.wrapping_sub(b) as i32) < 0
+    a.wrapping_sub(b).cast_signed() < 0
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ fn connected(site: &mut Site) -> Connection {
     rig.connected(site, V3_1_1)
 }
 
+/// How far these bytes move a stream on.
+fn distance(bytes: &[u8]) -> i32 {
+    i32::try_from(bytes.len()).expect("a segment is short")
+}
+
 /// Lets client bytes arrive at a distance from what comes next.
 fn at(connection: &Connection, site: &mut Site, distance: i32, flags: u8, bytes: &[u8]) -> Fate {
     let mut segment = connection.segment(Client, flags);
@@ -39,7 +44,7 @@ fn the_same_bytes_pass_again_and_others_do_not() {
     let Some(mut site) = site() else { return };
     let mut connection = connected(&mut site);
     let (good, other) = (publish(ALLOWED, b"21"), publish(ALLOWED, b"22"));
-    let back = -(good.len() as i32);
+    let back = -(distance(&good));
     assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
     for _ in 0..3 {
         assert_eq!(at(&connection, &mut site, back, ACK, &good), Fate::Forwarded);
@@ -62,7 +67,7 @@ fn new_bytes_behind_old_ones_are_judged_and_not_without_them() {
     let Some(mut site) = site() else { return };
     let mut connection = connected(&mut site);
     let good = publish(ALLOWED, b"21");
-    let back = -(good.len() as i32);
+    let back = -(distance(&good));
     assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
     let changed = [&publish(ALLOWED, b"99")[..], &good].concat();
     assert_eq!(at(&connection, &mut site, back, ACK, &changed), ORDER);
@@ -89,7 +94,7 @@ fn a_part_that_cannot_be_compared_does_not_pass_and_ends_at_last_in_a_reset() {
     let Some(mut site) = site() else { return };
     let mut connection = connected(&mut site);
     let good = publish(ALLOWED, b"21");
-    let length = good.len() as i32;
+    let length = distance(&good);
     assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
     assert_eq!(at(&connection, &mut site, 3 - length, ACK, &good[3..]), ORDER, "its end");
     assert_eq!(at(&connection, &mut site, -length, ACK, &good[..5]), ORDER, "its beginning");
@@ -103,7 +108,7 @@ fn what_its_receiver_has_is_not_compared() {
     let Some(mut site) = site() else { return };
     let mut connection = connected(&mut site);
     let good = publish(ALLOWED, b"21");
-    let back = -(good.len() as i32);
+    let back = -(distance(&good));
     assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
     let other = publish(ALLOWED, b"22");
     assert_eq!(at(&connection, &mut site, back, ACK, &other), ORDER);
@@ -125,7 +130,7 @@ fn an_acknowledgement_of_what_was_never_sent_opens_nothing() {
     ahead.ack = ahead.ack.wrapping_add(1);
     assert_eq!(connection.deliver(&mut site, Server, ahead, &[]).fate, Fate::Forwarded);
     let other = publish(ALLOWED, b"22");
-    assert_eq!(at(&connection, &mut site, -(good.len() as i32), ACK, &other), ORDER);
+    assert_eq!(at(&connection, &mut site, -(distance(&good)), ACK, &other), ORDER);
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn a_segment_that_was_put_together_is_kept_in_its_pieces() {
     let fate = connection.say(&mut site, &long);
     site.gso_size = 0;
     assert_eq!(fate, Fate::Forwarded);
-    let length = long.len() as i32;
+    let length = distance(&long);
     assert_eq!(at(&connection, &mut site, 1_000 - length, ACK, &long[1_000..2_000]), Fate::Forwarded);
     assert_eq!(at(&connection, &mut site, 2_000 - length, ACK, &long[2_000..]), Fate::Forwarded);
     let mut changed = long[1_000..2_000].to_vec();
@@ -170,7 +175,7 @@ fn a_full_table_drops_what_is_new_and_keeps_what_it_holds() {
         assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
     }
     assert_eq!(connection.say(&mut site, &good), Fate::Dropped(Reason::StreamFull));
-    let back = good.len() as i32 * -128;
+    let back = distance(&good) * -128;
     assert_eq!(at(&connection, &mut site, back, ACK, &good), Fate::Forwarded, "the oldest message");
     assert!(connection.send(&mut site, Server, ACK, &[]).is_delivered());
     assert_eq!(connection.say(&mut site, &good), Fate::Forwarded);
@@ -194,7 +199,7 @@ fn nothing_follows_the_end_of_a_stream() {
     let good = publish(ALLOWED, b"21");
     assert!(connection.send(&mut site, Client, ACK | FIN, &good).is_delivered());
     connection.client_seq = connection.client_seq.wrapping_add(good.len() as u32 + 1);
-    let back = -(good.len() as i32) - 1;
+    let back = -(distance(&good)) - 1;
     connection.client_seq = connection.client_seq.wrapping_sub(good.len() as u32 + 1);
     assert_eq!(at(&connection, &mut site, back, ACK | FIN, &good), Fate::Forwarded, "once more");
     assert_eq!(at(&connection, &mut site, back, ACK, &good), Fate::Forwarded, "without its end");
