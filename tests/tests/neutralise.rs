@@ -17,7 +17,7 @@ use lab::{
 
 const FORBIDDEN: &str = "lock/front/set";
 const CLIENT: &str = Device::Washer.host_name();
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Where the bridge of the washing machine listens to its own clients.
 const BRIDGE_PORT: &str = "1884";
 
