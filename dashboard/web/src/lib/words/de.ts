@@ -1,0 +1,468 @@
+// German.
+
+import { assertNever } from '../assert';
+import { SIGN_IN, type Action, type Who } from '../reading';
+import {
+  capital,
+  kindText,
+  learningDays,
+  modeText,
+  pathOf,
+  protocolOf,
+  serverName,
+  serverOf,
+  siteModeText,
+  spans,
+  type Words,
+} from './make';
+
+const deDuration = spans([
+  ['Tag', 'Tage'],
+  ['Stunde', 'Stunden'],
+  ['Minute', 'Minuten'],
+  ['Sekunde', 'Sekunden'],
+]);
+
+const deWho = (who: Who): string => {
+  switch (who.is) {
+    case 'box':
+      return 'diese Box';
+    case 'everyone':
+      return 'alle Geräte';
+    case 'server':
+      return serverName(who.name, 'ein Server im Internet', 'der Server');
+    case 'named':
+      return who.name;
+    case 'unnamed':
+      return `„${who.name}“`;
+    case 'unknown':
+      return 'ein Gerät, das wir nicht kennen';
+    default:
+      return assertNever(who);
+  }
+};
+
+/** What stands before the target, and the verb at the end. */
+const deDoes: Record<Action, (target: string, what: string) => string> = {
+  control: (target) => `${target} steuern`,
+  switch: (target) => `${target} schalten`,
+  settings: (target) => `Einstellungen ändern: ${target}`,
+  change: (target, what) => {
+    const path = pathOf(what);
+    return path === undefined ? `Werte ändern: ${target}` : `„${path}“ ändern: ${target}`;
+  },
+  watch: (target) => `zusehen oder mithören: ${target}`,
+  read: (target, what) => {
+    const path = pathOf(what);
+    return path === undefined ? `Daten lesen: ${target}` : `„${path}“ lesen: ${target}`;
+  },
+  send: (target) => `Daten an ${target} senden`,
+  message: (target) => `eine Nachricht an ${target} senden`,
+  listen: (target) => `Nachrichten bei ${target} mithören`,
+  sign_in: (target, what) => `sich bei ${target} als „${what.replace(SIGN_IN, '')}“ anmelden`,
+  connect: (target) => `sich mit ${target} verbinden`,
+  speak: (target, what) => {
+    const protocol = protocolOf(what);
+    return protocol === undefined ? `mit ${target} eine unbekannte Sprache sprechen` : `mit ${target} ${protocol} sprechen`;
+  },
+  ask_for: (target, what) => {
+    const name = serverOf(what);
+    return name === ''
+      ? `sich mit ${target} verbinden, ohne zu sagen, zu wem`
+      : `sich mit ${target} verbinden und „${name}“ verlangen`;
+  },
+  talk: (target) => `mit ${target} sprechen`,
+  ping: (target) => `prüfen, ob ${target} da ist`,
+  frames: (target) => `besondere Netzwerk-Nachrichten an ${target} senden`,
+  update: (target) => `die Software von ${target} ersetzen`,
+  scan: () => 'nach anderen Geräten in Ihrem Zuhause suchen',
+  resolve: (target, what) => `„${what}“ bei ${target} nachschlagen`,
+  delete: (target) => `Daten bei ${target} löschen`,
+  copy: (target) => `seine Daten nach ${target} kopieren`,
+};
+
+export const de: Words = {
+  lang: 'de',
+  title: 'Heim-Firewall',
+  nav: { decide: 'Entscheiden', map: 'Karte', devices: 'Geräte', history: 'Verlauf' },
+  state: { learned: 'Erlaubt', allowed: 'Erlaubt', denied: 'Blockiert', pending: 'Wartet auf Sie' },
+  risk: { high: 'Hohes Risiko', medium: 'Mittleres Risiko', low: 'Geringes Risiko' },
+  consequence: {
+    unlock: 'Könnte Ihre Tür öffnen',
+    alarm: 'Könnte Ihren Alarm ausschalten',
+    gas: 'Könnte Gas oder Feuer steuern',
+    watch: 'Könnte Ihr Zuhause beobachten',
+    software: 'Könnte die Software ersetzen',
+    leaves_home: 'Daten verlassen Ihr Zuhause',
+    important: 'Könnte Schaden anrichten',
+    new_path: 'Ein neuer Weg zwischen Geräten',
+    small: 'Eine kleine Änderung',
+  },
+  who: deWho,
+  whom: deWho,
+  does: (action) => deDoes[action],
+  sentence: ({ source, action, target, via }, what) => {
+    const through = via === undefined ? '' : `über ${deWho(via)} `;
+    return `${capital(deWho(source))} möchte ${through}${deDoes[action](deWho(target), what)}`;
+  },
+  kinds: {
+    unknown: ['Nicht bekannt', 'Unbekannte Geräte'],
+    lock: ['Schloss oder Tür', 'Schlösser'],
+    alarm: ['Alarm', 'Alarme'],
+    camera: ['Kamera', 'Kameras'],
+    gas: ['Gas, Herd oder Heizkessel', 'Herde und Heizkessel'],
+    medical: ['Medizinisches Gerät', 'Medizinische Geräte'],
+    heating: ['Heizung', 'Heizungen'],
+    light: ['Licht', 'Lampen'],
+    plug: ['Steckdose oder Schalter', 'Steckdosen'],
+    blind: ['Rollladen oder Fenster', 'Rollläden'],
+    fan: ['Lüfter oder Klimaanlage', 'Lüfter'],
+    sensor: ['Sensor', 'Sensoren'],
+    meter: ['Zähler', 'Zähler'],
+    battery: ['Batterie', 'Batterien'],
+    inverter: ['Wechselrichter', 'Wechselrichter'],
+    charger: ['Ladegerät', 'Ladegeräte'],
+    washing_machine: ['Waschmaschine', 'Waschmaschinen'],
+    fridge: ['Kühlschrank', 'Kühlschränke'],
+    coffee_machine: ['Kaffeemaschine', 'Kaffeemaschinen'],
+    vacuum: ['Saugroboter', 'Saugroboter'],
+    watering: ['Bewässerung', 'Bewässerungen'],
+    speaker: ['Lautsprecher', 'Lautsprecher'],
+    media: ['Fernseher oder Medien', 'Fernseher'],
+    toy: ['Spielzeug', 'Spielzeuge'],
+    hub: ['Zentrale', 'Zentralen'],
+    router: ['Router', 'Router'],
+    storage: ['Speicher', 'Speicher'],
+    computer: ['Computer', 'Computer'],
+    phone: ['Telefon oder Tablet', 'Telefone'],
+    printer: ['Drucker', 'Drucker'],
+    controller: ['Steuerung', 'Steuerungen'],
+    machine: ['Maschine', 'Maschinen'],
+    other: ['Etwas anderes', 'Solche Geräte'],
+  },
+  violated: (code, edge) => {
+    switch (code) {
+      case 'op.not_in_model':
+        return 'Das hat es noch nie getan.';
+      case 'edge.not_in_model':
+        return 'Diese beiden haben noch nie miteinander gesprochen.';
+      case 'class.forbidden':
+        return 'Bei solchen Geräten wird bei allem Neuen gefragt.';
+      case 'dest.new':
+        return `Ein Server, den es noch nie benutzt hat: ${edge.to.name}.`;
+      case 'principal.new':
+        return 'Dieses Gerät ist neu hier.';
+      case 'guest.inside':
+        return 'Ein Gast darf nur ins Internet.';
+      case 'quarantine':
+        return 'Es ist abgetrennt.';
+      case 'protocol':
+        return 'Diese Verbindung ist bekannt, aber nicht, dass sie so spricht.';
+      case 'client.taken':
+        return 'Es meldet sich mit einem Namen an, der einem anderen Gerät gehört.';
+      case 'name.mismatch':
+        return 'Es nennt einen Server, aber die Adresse wurde nie für diesen Namen vergeben.';
+      default:
+        return 'Das gehört nicht zu seinen Gewohnheiten.';
+    }
+  },
+  unknownTarget: 'Niemand hat bisher gesagt, was für ein Gerät das ist; deshalb wird bei allem Neuen gefragt.',
+  classSentence: (kind, target) => {
+    const plural = kindText(de, kind)?.[1];
+    if (plural === undefined || kind === 'unknown' || kind === 'other') return undefined;
+    switch (target) {
+      case 'lock':
+        return `${plural} steuern normalerweise keine Schlösser.`;
+      case 'alarm':
+        return `${plural} steuern normalerweise keine Alarme.`;
+      case 'camera':
+        return `${plural} benutzen normalerweise keine Kameras.`;
+      case 'gas':
+        return `${plural} steuern normalerweise weder Gas noch Feuer.`;
+      default:
+        return undefined;
+    }
+  },
+  facts: (tries, blocked, first) => {
+    const count = tries === 1 ? '1 Versuch' : `${tries.toLocaleString('de')} Versuche`;
+    return `${count} · ${blocked ? 'vorerst blockiert' : 'nicht blockiert, nur beobachtet'} · zuerst ${first}`;
+  },
+  things: (count) => (count === 1 ? '1 Sache wartet auf Ihre Entscheidung' : `${count} Dinge warten auf Ihre Entscheidung`),
+  mode: {
+    new: 'Neu hier',
+    learning: 'Lernt',
+    ready: 'Bereit',
+    enforcing: 'Geschützt',
+    guest: 'Gast',
+    quarantine: 'Abgetrennt',
+    outside: 'Internet',
+    system: 'Teil der Box',
+  },
+  modeMeans: {
+    new: 'Es darf nur dem Netz beitreten, bis Sie sagen, was es ist.',
+    learning: 'Noch nicht geschützt: Was es tut, wird seine Gewohnheit.',
+    ready: 'Seine Gewohnheiten sind bekannt; der Schutz beginnt bald.',
+    enforcing: 'Nur seine Gewohnheiten und was Sie erlaubt haben kommen durch.',
+    guest: 'Es darf ins Internet und nichts in Ihrem Zuhause erreichen.',
+    quarantine: 'Nichts kommt von ihm oder zu ihm durch.',
+    outside: 'Ein Server im Internet.',
+    system: 'Edgeward selbst.',
+  },
+  learning: (learning, now) => {
+    const days = learningDays(learning, now);
+    const habits = learning.habits === 1 ? '1 Gewohnheit' : `${learning.habits} Gewohnheiten`;
+    if (days !== undefined) return `Tag ${days.day}, mindestens ${days.least} · ${habits} gelernt`;
+    return learning.at_least_seconds > 0
+      ? `Noch mindestens ${deDuration(learning.at_least_seconds)} · ${habits} gelernt`
+      : `${habits} gelernt`;
+  },
+  status: {
+    protecting: (devices) => (devices === 1 ? 'Schützt 1 Gerät' : `Schützt ${devices} Geräte`),
+    learning: (ready, all) => `Lernt. Schützt noch nicht (${ready} von ${all} bereit)`,
+    watching: 'Beobachtet nur. Nichts wird blockiert',
+    paused: (until) => `Pause bis ${until}. Nichts wird blockiert`,
+    fault: 'Der Schutz ist gestört',
+    away: 'Edgeward läuft nicht',
+    starting: 'Verbinde…',
+    noDevices: 'Noch keine Geräte',
+  },
+  card: {
+    keepBlocked: 'Blockiert lassen',
+    block: 'Blockieren',
+    whyAsked: 'Warum werde ich gefragt?',
+    allow: 'Erlauben…',
+    later: 'Später entscheiden',
+    why: 'Warum wurde das gestoppt?',
+    hide: 'Ausblenden',
+    applying: 'Wird angewendet…',
+    failed: 'Nicht gespeichert. Es ist weiterhin blockiert.',
+    retry: 'Noch einmal versuchen',
+    changed: 'Das hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.',
+    gone: 'Nicht mehr nötig',
+    settled: (by, answer, at) => {
+      if (answer === undefined) return 'Nicht mehr nötig';
+      const did = answer === 'allow' ? 'erlaubt' : 'blockiert';
+      return by === undefined ? `Bereits um ${at} ${did}` : `${by} hat das bereits um ${at} ${did}`;
+    },
+    remove: 'Entfernen',
+    show: 'Ändern',
+    laterGroup: (count) => `${count} aufgeschoben, weiterhin blockiert`,
+    asksAgain: 'Es bleibt blockiert. Nach einem Tag werden Sie wieder gefragt.',
+    showAll: (count) => `Alle ${count} zeigen`,
+  },
+  sheet: {
+    title: 'Wie lange erlauben?',
+    once: 'Nur einmal',
+    onceHint: 'Der nächste Versuch innerhalb von 10 Minuten; dann wird wieder gefragt.',
+    hour: '1 Stunde',
+    hourHint: 'Dann ist es wieder blockiert und fragt beim nächsten Versuch.',
+    always: 'Immer',
+    alwaysHint: 'Bis Sie es im Verlauf ändern.',
+    scope: (from, to, what) => `Nur ${from} → ${to}, nur ${what}.`,
+    sure: (source, consequence, target) => {
+      switch (consequence) {
+        case 'unlock':
+          return `${capital(source)} könnte dann ${target} jederzeit öffnen.`;
+        case 'alarm':
+          return `${capital(source)} könnte dann ${target} jederzeit ausschalten.`;
+        case 'watch':
+          return `${capital(source)} könnte dann ${target} jederzeit benutzen.`;
+        case 'gas':
+          return `${capital(source)} könnte dann ${target} jederzeit steuern.`;
+        case 'important':
+        case 'software':
+          return `${capital(source)} könnte das dann jederzeit tun: ${target}.`;
+        case 'leaves_home':
+        case 'new_path':
+        case 'small':
+          return `${capital(source)} könnte das dann jederzeit tun.`;
+        default:
+          return assertNever(consequence);
+      }
+    },
+    sureTitle: 'Wirklich immer?',
+    yesAlways: 'Ja, immer erlauben',
+    cancel: 'Abbrechen',
+  },
+  evidence: {
+    action: 'Was es versucht hat',
+    because: 'Warum es gestoppt wurde',
+    from: 'Von',
+    to: 'An',
+    receivers: 'Wer es bekommen würde',
+    usually: 'Was es sonst tut',
+    seen: 'Was zu sehen war',
+    times: 'Wann',
+    loading: 'Wird nachgesehen…',
+  },
+  done: {
+    blocked: 'Blockiert',
+    allowed: (lifetime) => `Erlaubt: ${lifetime}`,
+    undone: 'Rückgängig gemacht. Dadurch geöffnete Verbindungen sind beendet.',
+    undo: 'Rückgängig',
+    close: 'Schließen',
+  },
+  lifetime: (lifetime) => {
+    if (lifetime === 'once') return 'nur einmal';
+    if (lifetime === 'always') return 'immer';
+    if (lifetime === 'until_restart') return 'bis die Box neu startet';
+    if ('uses' in lifetime) return `${lifetime.uses} Mal`;
+    if ('for' in lifetime) return `für ${deDuration(lifetime.for)}`;
+    return 'bis zu einem Datum';
+  },
+  term: (term) => {
+    const [, qos] = /^QoS at most (\d)$/.exec(term) ?? [];
+    if (qos !== undefined) return `QoS höchstens ${qos}`;
+    if (term === 'not retained') return 'nicht aufbewahrt';
+    return term === 'neutralised' ? 'unschädlich gemacht statt getrennt' : term;
+  },
+  quiet: { title: 'Alles ruhig. Neues bleibt blockiert, bis Sie entscheiden.', last: 'Letzte Entscheidung' },
+  map: {
+    title: 'Wer spricht mit wem',
+    choose: 'Verbindungen zeigen von',
+    may: 'Es darf',
+    isReached: 'Andere dürfen',
+    waiting: 'Wartet auf Sie',
+    blocked: 'Blockiert',
+    none: 'Hier ist nichts.',
+    all: 'Alle',
+    needsYou: 'Wartet auf Sie',
+    connections: 'Verbindungen',
+    columns: { state: 'Zustand', from: 'Von', to: 'An', does: 'Tut', times: 'Mal', last: 'Zuletzt' },
+    internet: 'Internet',
+    noRoom: 'Noch kein Raum',
+    legend: 'Was die Linien bedeuten',
+    search: 'Geräte und Verbindungen suchen',
+    searchShort: 'Suchen',
+    nothingSelected: 'Wählen Sie eine Frage, ein Gerät oder eine Verbindung, um zu sehen, was darüber bekannt ist.',
+    more: (hidden) => `${hidden} weitere in der Tabelle`,
+    pair: (from, to) => `${from} an ${to}`,
+  },
+  devices: {
+    title: 'Geräte',
+    empty: 'Ich sehe noch keine Geräte. Ist die Box zwischen Router und WLAN angeschlossen?',
+    callsItself: (name) => `nennt sich „${name}“`,
+    sameName: (name) => `Vorsicht: Ein anderes Gerät heißt schon „${name}“.`,
+    name: 'Name',
+    room: 'Raum',
+    kind: 'Was ist es?',
+    save: 'Speichern',
+    saved: 'Gespeichert',
+    edit: 'Name und Raum',
+    guessed: 'vermutet, bitte bestätigen',
+    firstSeen: 'Zuerst gesehen',
+    lastSeen: 'Zuletzt gesehen',
+    address: 'Adresse',
+    habits: (count) => (count === 1 ? '1 Gewohnheit' : `${count} Gewohnheiten`),
+    newTitle: 'Neues Gerät',
+    newText: 'Es darf nur dem Netz beitreten, bis Sie entscheiden.',
+    ours: 'Es ist unseres, lerne es kennen',
+    guest: 'Gast: nur Internet',
+    keepOut: 'Nicht hereinlassen',
+    finish: 'Jetzt schützen',
+    relearn: 'Neu lernen',
+    quarantine: 'Abtrennen',
+    release: 'Wieder zulassen',
+    pause: '15 Minuten nicht blockieren',
+    paused: (until) => `Nicht blockiert bis ${until}`,
+    showMap: 'Verbindungen zeigen',
+    stillLearning: (name) => `Lernt noch: ${name}`,
+    enforcesAt: (at) => `Geschützt ab ${at}`,
+    capped: 'Es wollte ungewöhnlich viele andere erreichen, deshalb wurde das Lernen beendet.',
+    protection: 'Schutz',
+    protectNow: 'Jetzt blockieren',
+    stopProtecting: 'Nur beobachten',
+    protectHint: 'Zurzeit kommt alles durch und wird nur aufgezeichnet.',
+    protectOn: 'Was weder Gewohnheit noch von Ihnen erlaubt ist, wird blockiert.',
+    trouble: 'Etwas geht nicht',
+    troubleLook: 'Was wurde zuletzt blockiert?',
+    troubleNone: (minutes) => `In den letzten ${minutes} Minuten wurde nichts blockiert.`,
+    troubleBlocked: (minutes) => `In den letzten ${minutes} Minuten blockiert:`,
+  },
+  history: {
+    title: 'Verlauf',
+    empty: 'Es wurde noch nichts entschieden.',
+    undo: 'Rückgängig',
+    undone: 'Rückgängig gemacht',
+    entry: (decision, from, to, does) => {
+      switch (decision.what) {
+        case 'allow':
+          return `Erlaubt: ${from} darf ${does}`;
+        case 'deny':
+          return `Blockiert: ${from} darf nicht ${does}`;
+        case 'undo':
+          return from === '' ? 'Rückgängig' : `Rückgängig: ${from} → ${to}`;
+        case 'mode':
+          return from === '' ? siteModeText(decision.detail, ['Blockieren begonnen', 'Nur Beobachtung', 'Blockieren bestätigt']) : `${from}: ${modeText(de, decision.detail)}`;
+        case 'pause':
+          return from === '' ? 'Blockieren unterbrochen' : `Blockieren unterbrochen für ${from}`;
+        case 'learn':
+          return from === '' ? 'Lernen geändert' : `${from}: ${modeText(de, decision.detail)}`;
+        case 'principal':
+          return `Geändert: ${from}`;
+        case 'remove':
+          return `Vergessen: ${from} → ${to}`;
+        case 'import':
+          return 'Modell eingelesen';
+        default:
+          return `${decision.what} ${from}`;
+      }
+    },
+    by: (name, at) => `${name} · ${at}`,
+  },
+  bars: {
+    reconnecting: (at) => `Verbinde neu… Was Sie sehen, ist von ${at}.`,
+    daemonAway: (at) =>
+      `Edgeward läuft seit ${at} nicht mehr. Was blockiert ist, bleibt blockiert; neue Fragen sind nicht möglich. Starten Sie es oder die Box neu.`,
+    fault: 'Der Schutz ist nicht vollständig.',
+    confirm: (until) => `Das Blockieren hat begonnen. Geht noch alles? Ohne Antwort endet es um ${until}.`,
+    confirmYes: 'Weiter blockieren',
+    clock: 'Die Uhr der Box ist nicht gestellt. Zeiten können falsch sein.',
+    newBuild: 'Die Seite wurde erneuert.',
+    reload: 'Neu laden',
+    coverage: 'Nicht abgedeckt:',
+    monitor: 'Nur Beobachtung: Nichts wird blockiert.',
+  },
+  pair: {
+    title: 'Dieses Telefon verbinden',
+    loggedOut: 'Dieses Telefon wurde abgemeldet. Verbinden Sie es neu, um weiterzumachen.',
+    intro: 'Nur wer Zugang zur Box hat, kann ein Telefon oder einen Browser verbinden.',
+    code: 'Code von der Box',
+    codeHint: 'Rufen Sie auf der Box „edgeward pair“ auf oder scannen Sie den Code, den sie zeigt.',
+    name: 'Wie soll dieses Telefon heißen?',
+    defaultName: 'Mein Telefon',
+    submit: 'Verbinden',
+    wrong: 'Dieser Code stimmt nicht. Bitte prüfen Sie ihn.',
+    gone: 'Dieser Code wurde benutzt oder ist zu alt. Lassen Sie sich von der Box einen neuen geben.',
+    tooMany: 'Zu viele falsche Codes. Lassen Sie sich von der Box einen neuen geben.',
+    noCode: 'Geben Sie den Code ein, den die Box zeigt.',
+  },
+  menu: {
+    open: 'Menü',
+    logOut: 'Abmelden',
+    keys: 'Tastenkürzel',
+    language: 'Sprache',
+    keysHelp: 'J und K wählen, B lässt blockiert, A erlaubt, U macht rückgängig, / sucht',
+  },
+  problem: (failure) => {
+    if (failure.kind === 'unreachable') return 'Die Box ist nicht erreichbar. Nichts wurde geändert.';
+    switch (failure.problem.code) {
+      case 'unavailable':
+        return 'Edgeward läuft nicht. Was blockiert ist, bleibt blockiert.';
+      case 'not_found':
+        return 'Das gibt es nicht mehr.';
+      case 'forbidden':
+        return 'Das dürfen Sie nicht. Fragen Sie den Eigentümer.';
+      case 'conflict':
+        return 'Es hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.';
+      case 'too_many':
+        return 'Zu viel auf einmal. Bitte warten Sie einen Moment.';
+      default:
+        return failure.problem.title === '' ? 'Das hat nicht geklappt. Bitte noch einmal versuchen.' : failure.problem.title;
+    }
+  },
+  unknownDevice: 'Ein Gerät, das wir nicht kennen',
+  today: (time) => `heute ${time}`,
+  yesterday: (time) => `gestern ${time}`,
+  duration: deDuration,
+};

@@ -1,0 +1,469 @@
+// English.
+
+import { assertNever } from '../assert';
+import { SIGN_IN, type Action, type Who } from '../reading';
+import {
+  capital,
+  kindText,
+  learningDays,
+  modeText,
+  pathOf,
+  protocolOf,
+  serverName,
+  serverOf,
+  siteModeText,
+  spans,
+  type Words,
+} from './make';
+
+const enDuration = spans([
+  ['day', 'days'],
+  ['hour', 'hours'],
+  ['minute', 'minutes'],
+  ['second', 'seconds'],
+]);
+
+const enWho = (who: Who): string => {
+  switch (who.is) {
+    case 'box':
+      return 'this box';
+    case 'everyone':
+      return 'every device';
+    case 'server':
+      return serverName(who.name, 'a server on the Internet', 'the server');
+    case 'named':
+      return who.name;
+    case 'unnamed':
+      return `“${who.name}”`;
+    case 'unknown':
+      return "a device we don't know";
+    default:
+      return assertNever(who);
+  }
+};
+
+/** First words that are ordinary English, so that "Front door lock" becomes "your front door lock" but "Philips" stays. */
+const ORDINARY =
+  /^(alarm|back|basement|bath|bathroom|battery|bed|bedroom|bike|camera|cellar|ceiling|coffee|desk|dining|door|doorbell|floor|front|garage|garden|gate|guest|hall|hallway|heat|heating|home|house|kitchen|lamp|light|living|lock|main|office|outdoor|robot|side|smoke|solar|thermostat|wall|washing|water|window)\b/i;
+
+const enYour = (name: string): string => {
+  if (/^(my|our|your|the) /i.test(name)) return name;
+  return `your ${ORDINARY.test(name) ? name.charAt(0).toLowerCase() + name.slice(1) : name}`;
+};
+
+const enDoes: Record<Action, (target: string, what: string) => string> = {
+  control: (target) => `control ${target}`,
+  switch: (target) => `switch ${target}`,
+  settings: (target) => `change settings of ${target}`,
+  change: (target, what) => {
+    const path = pathOf(what);
+    return path === undefined ? `change values of ${target}` : `change “${path}” at ${target}`;
+  },
+  watch: (target) => `watch or listen to ${target}`,
+  read: (target, what) => {
+    const path = pathOf(what);
+    return path === undefined ? `read from ${target}` : `read “${path}” from ${target}`;
+  },
+  send: (target) => `send data to ${target}`,
+  message: (target) => `send a message to ${target}`,
+  listen: (target) => `listen to messages at ${target}`,
+  sign_in: (target, what) => `sign in at ${target} as “${what.replace(SIGN_IN, '')}”`,
+  connect: (target) => `connect to ${target}`,
+  speak: (target, what) => {
+    const protocol = protocolOf(what);
+    return protocol === undefined ? `speak an unknown language with ${target}` : `speak ${protocol} with ${target}`;
+  },
+  ask_for: (target, what) => {
+    const name = serverOf(what);
+    return name === '' ? `connect to ${target} without saying for whom` : `connect to ${target}, asking for “${name}”`;
+  },
+  talk: (target) => `talk to ${target}`,
+  ping: (target) => `check whether ${target} is there`,
+  frames: (target) => `send special network messages to ${target}`,
+  update: (target) => `replace the software of ${target}`,
+  scan: () => 'look for other devices in your home',
+  resolve: (target, what) => `look up “${what}” at ${target}`,
+  delete: (target) => `delete data at ${target}`,
+  copy: (target) => `copy its data to ${target}`,
+};
+
+export const en: Words = {
+  lang: 'en',
+  title: 'Home firewall',
+  nav: { decide: 'Decide', map: 'Map', devices: 'Devices', history: 'History' },
+  state: { learned: 'Allowed', allowed: 'Allowed', denied: 'Blocked', pending: 'Waiting for you' },
+  risk: { high: 'High risk', medium: 'Medium risk', low: 'Low risk' },
+  consequence: {
+    unlock: 'Could unlock your door',
+    alarm: 'Could switch off your alarm',
+    gas: 'Could control gas or fire',
+    watch: 'Could watch your home',
+    software: 'Could replace its software',
+    leaves_home: 'Data leaves your home',
+    important: 'Could cause harm',
+    new_path: 'A new path between devices',
+    small: 'A small change',
+  },
+  who: enWho,
+  whom: (who) => (who.is === 'named' ? enYour(who.name) : enWho(who)),
+  does: (action) => enDoes[action],
+  sentence: ({ source, action, target, via }, what) => {
+    const through = via === undefined ? '' : `, through ${enWho(via)}`;
+    return `${capital(enWho(source))} wants to ${enDoes[action](en.whom(target), what)}${through}`;
+  },
+  kinds: {
+    unknown: ['Not known', 'Devices we do not know'],
+    lock: ['Lock or door', 'Locks'],
+    alarm: ['Alarm', 'Alarms'],
+    camera: ['Camera', 'Cameras'],
+    gas: ['Gas, stove or boiler', 'Stoves and boilers'],
+    medical: ['Medical device', 'Medical devices'],
+    heating: ['Heating', 'Heaters'],
+    light: ['Light', 'Lights'],
+    plug: ['Plug or switch', 'Plugs'],
+    blind: ['Blind or window', 'Blinds'],
+    fan: ['Fan or air conditioner', 'Fans'],
+    sensor: ['Sensor', 'Sensors'],
+    meter: ['Meter', 'Meters'],
+    battery: ['Battery', 'Batteries'],
+    inverter: ['Solar inverter', 'Inverters'],
+    charger: ['Charger', 'Chargers'],
+    washing_machine: ['Washing machine', 'Washing machines'],
+    fridge: ['Fridge', 'Fridges'],
+    coffee_machine: ['Coffee machine', 'Coffee machines'],
+    vacuum: ['Robot vacuum', 'Robot vacuums'],
+    watering: ['Watering', 'Watering systems'],
+    speaker: ['Speaker', 'Speakers'],
+    media: ['TV or media', 'TVs'],
+    toy: ['Toy', 'Toys'],
+    hub: ['Home hub', 'Hubs'],
+    router: ['Router', 'Routers'],
+    storage: ['Storage', 'Storage devices'],
+    computer: ['Computer', 'Computers'],
+    phone: ['Phone or tablet', 'Phones'],
+    printer: ['Printer', 'Printers'],
+    controller: ['Controller', 'Controllers'],
+    machine: ['Machine', 'Machines'],
+    other: ['Something else', 'Such devices'],
+  },
+  violated: (code, edge) => {
+    switch (code) {
+      case 'op.not_in_model':
+        return 'It has never done this before.';
+      case 'edge.not_in_model':
+        return 'These two have never talked to each other.';
+      case 'class.forbidden':
+        return 'It is asked about every time something new reaches for such a device.';
+      case 'dest.new':
+        return `A server it has never used: ${edge.to.name}.`;
+      case 'principal.new':
+        return 'This device is new here.';
+      case 'guest.inside':
+        return 'A guest may only use the Internet.';
+      case 'quarantine':
+        return 'It is cut off.';
+      case 'client.taken':
+        return 'It signs in with a name that belongs to another device.';
+      case 'protocol':
+        return 'This connection is known, but not that it speaks like this.';
+      case 'name.mismatch':
+        return 'It names a server, but the address was never given for that name.';
+      default:
+        return 'This is not among its habits.';
+    }
+  },
+  unknownTarget: 'Nobody has said yet what kind of device this is, so whatever is new for it is asked about.',
+  classSentence: (kind, target) => {
+    const plural = kindText(en, kind)?.[1];
+    if (plural === undefined || kind === 'unknown' || kind === 'other') return undefined;
+    switch (target) {
+      case 'lock':
+        return `${plural} normally don't control locks.`;
+      case 'alarm':
+        return `${plural} normally don't control alarms.`;
+      case 'camera':
+        return `${plural} normally don't use cameras.`;
+      case 'gas':
+        return `${plural} normally don't control gas or fire.`;
+      default:
+        return undefined;
+    }
+  },
+  facts: (tries, blocked, first) => {
+    const count = tries === 1 ? '1 try' : `${tries.toLocaleString('en')} tries`;
+    return `${count} · ${blocked ? 'blocked for now' : 'not blocked, only watching now'} · first ${first}`;
+  },
+  things: (count) => (count === 1 ? '1 thing needs your decision' : `${count} things need your decision`),
+  mode: {
+    new: 'New here',
+    learning: 'Learning',
+    ready: 'Ready',
+    enforcing: 'Protected',
+    guest: 'Guest',
+    quarantine: 'Cut off',
+    outside: 'Internet',
+    system: 'Part of the box',
+  },
+  modeMeans: {
+    new: 'It may only join the network until you say what it is.',
+    learning: 'Not protected yet: what it does becomes its habits.',
+    ready: 'Its habits are known; protection begins soon.',
+    enforcing: 'Only its habits and what you allowed pass.',
+    guest: 'It may use the Internet and nothing in your home.',
+    quarantine: 'Nothing passes from it or to it.',
+    outside: 'A server on the Internet.',
+    system: 'Edgeward itself.',
+  },
+  learning: (learning, now) => {
+    const days = learningDays(learning, now);
+    const habits = learning.habits === 1 ? '1 habit' : `${learning.habits} habits`;
+    if (days !== undefined) return `Day ${days.day}, at least ${days.least} · ${habits} learned`;
+    return learning.at_least_seconds > 0
+      ? `At least ${enDuration(learning.at_least_seconds)} more · ${habits} learned`
+      : `${capital(habits)} learned`;
+  },
+  status: {
+    protecting: (devices) => (devices === 1 ? 'Protecting 1 device' : `Protecting ${devices} devices`),
+    learning: (ready, all) => `Learning. Not protecting yet (${ready} of ${all} ready)`,
+    watching: 'Watching only. Nothing is blocked',
+    paused: (until) => `Paused until ${until}. Nothing is blocked`,
+    fault: 'Protection has a fault',
+    away: 'Edgeward is not running',
+    starting: 'Connecting…',
+    noDevices: 'No devices yet',
+  },
+  card: {
+    keepBlocked: 'Keep blocked',
+    block: 'Block',
+    whyAsked: 'Why am I asked?',
+    allow: 'Allow…',
+    later: 'Decide later',
+    why: 'Why was this stopped?',
+    hide: 'Hide',
+    applying: 'Applying…',
+    failed: 'Not saved. It is still blocked.',
+    retry: 'Try again',
+    changed: 'This has changed meanwhile. Please look again.',
+    gone: 'No longer needed',
+    settled: (by, answer, at) => {
+      if (answer === undefined) return 'No longer needed';
+      const did = answer === 'allow' ? 'allowed' : 'blocked';
+      return by === undefined ? `Already ${did} at ${at}` : `${by} already ${did} this at ${at}`;
+    },
+    remove: 'Remove',
+    show: 'Change',
+    laterGroup: (count) => (count === 1 ? '1 put off, still blocked' : `${count} put off, still blocked`),
+    asksAgain: 'It stays blocked. You are asked again after a day.',
+    showAll: (count) => `Show all ${count}`,
+  },
+  sheet: {
+    title: 'Allow for how long?',
+    once: 'Just once',
+    onceHint: 'The next try within 10 minutes; then it asks again.',
+    hour: '1 hour',
+    hourHint: 'Then it is blocked again and asks at its next try.',
+    always: 'Always',
+    alwaysHint: 'Until you change it under History.',
+    scope: (from, to, what) => `Only ${from} → ${to}, only ${what}.`,
+    sure: (source, consequence, target) => {
+      switch (consequence) {
+        case 'unlock':
+          return `${capital(source)} could then unlock ${target} at any time.`;
+        case 'alarm':
+          return `${capital(source)} could then switch off ${target} at any time.`;
+        case 'watch':
+          return `${capital(source)} could then use ${target} at any time.`;
+        case 'gas':
+          return `${capital(source)} could then control ${target} at any time.`;
+        case 'important':
+        case 'software':
+          return `${capital(source)} could then do this to ${target} at any time.`;
+        case 'leaves_home':
+        case 'new_path':
+        case 'small':
+          return `${capital(source)} could then do this at any time.`;
+        default:
+          return assertNever(consequence);
+      }
+    },
+    sureTitle: 'Really always?',
+    yesAlways: 'Yes, always allow',
+    cancel: 'Cancel',
+  },
+  evidence: {
+    action: 'What it tried',
+    because: 'Why it was stopped',
+    from: 'From',
+    to: 'To',
+    receivers: 'Who would receive it',
+    usually: 'What it usually does',
+    seen: 'What was seen',
+    times: 'When',
+    loading: 'Looking it up…',
+  },
+  done: {
+    blocked: 'Blocked',
+    allowed: (lifetime) => `Allowed ${lifetime}`,
+    undone: 'Undone. Connections that it had opened have ended.',
+    undo: 'Undo',
+    close: 'Close',
+  },
+  lifetime: (lifetime) => {
+    if (lifetime === 'once') return 'just once';
+    if (lifetime === 'always') return 'always';
+    if (lifetime === 'until_restart') return 'until the box restarts';
+    if ('uses' in lifetime) return `${lifetime.uses} times`;
+    if ('for' in lifetime) return `for ${enDuration(lifetime.for)}`;
+    return 'until a date';
+  },
+  term: (term) => (term === 'neutralised' ? 'made harmless instead of cut off' : term),
+  quiet: { title: 'All quiet. New things stay blocked until you decide.', last: 'Last decision' },
+  map: {
+    title: 'Who talks to whom',
+    choose: 'Show the connections of',
+    may: 'It may',
+    isReached: 'Others may',
+    waiting: 'Waiting for you',
+    blocked: 'Blocked',
+    none: 'Nothing here.',
+    all: 'All',
+    needsYou: 'Needs you',
+    connections: 'Connections',
+    columns: { state: 'State', from: 'From', to: 'To', does: 'Does', times: 'Times', last: 'Last' },
+    internet: 'Internet',
+    noRoom: 'No room yet',
+    legend: 'What the lines mean',
+    search: 'Search devices and connections',
+    searchShort: 'Search',
+    nothingSelected: 'Choose a question, a device or a connection to see what is known about it.',
+    more: (hidden) => `${hidden} more in the table`,
+    pair: (from, to) => `${from} to ${to}`,
+  },
+  devices: {
+    title: 'Devices',
+    empty: "I don't see any devices yet. Is the box connected between router and Wi-Fi?",
+    callsItself: (name) => `calls itself “${name}”`,
+    sameName: (name) => `Careful: another device is called “${name}” already.`,
+    name: 'Name',
+    room: 'Room',
+    kind: 'What is it?',
+    save: 'Save',
+    saved: 'Saved',
+    edit: 'Name and room',
+    guessed: 'a guess, please confirm',
+    firstSeen: 'First seen',
+    lastSeen: 'Last seen',
+    address: 'Address',
+    habits: (count) => (count === 1 ? '1 habit' : `${count} habits`),
+    newTitle: 'New device',
+    newText: 'It may only join the network until you decide.',
+    ours: "It's ours, learn it",
+    guest: 'Guest: Internet only',
+    keepOut: 'Keep out',
+    finish: 'Protect now',
+    relearn: 'Learn again',
+    quarantine: 'Cut off',
+    release: 'Let it back in',
+    pause: 'Pause blocking for 15 minutes',
+    paused: (until) => `Not blocked until ${until}`,
+    showMap: 'Show its connections',
+    stillLearning: (name) => `Still learning: ${name}`,
+    enforcesAt: (at) => `Protected from ${at}`,
+    capped: 'It reached for unusually many others, so learning was stopped.',
+    protection: 'Protection',
+    protectNow: 'Start blocking',
+    stopProtecting: 'Only watch',
+    protectHint: 'At the moment everything passes and is only recorded.',
+    protectOn: 'What is neither a habit nor allowed by you is blocked.',
+    trouble: "Something doesn't work",
+    troubleLook: 'What was blocked lately?',
+    troubleNone: (minutes) => `Nothing was blocked for it in the last ${minutes} minutes.`,
+    troubleBlocked: (minutes) => `Blocked for it in the last ${minutes} minutes:`,
+  },
+  history: {
+    title: 'History',
+    empty: 'Nothing has been decided yet.',
+    undo: 'Undo',
+    undone: 'Undone',
+    entry: (decision, from, to, does) => {
+      switch (decision.what) {
+        case 'allow':
+          return `Allowed: ${from} may ${does}`;
+        case 'deny':
+          return `Blocked: ${from} may not ${does}`;
+        case 'undo':
+          return from === '' ? 'Undone' : `Undone: ${from} → ${to}`;
+        case 'mode':
+          return from === '' ? siteModeText(decision.detail, ['Blocking began', 'Only watching', 'Blocking confirmed']) : `${from}: ${modeText(en, decision.detail)}`;
+        case 'pause':
+          return from === '' ? 'Blocking paused' : `Blocking paused for ${from}`;
+        case 'learn':
+          return from === '' ? 'Learning changed' : `${from}: ${modeText(en, decision.detail)}`;
+        case 'principal':
+          return `Changed: ${from}`;
+        case 'remove':
+          return `Forgotten: ${from} → ${to}`;
+        case 'import':
+          return 'Model imported';
+        default:
+          return `${decision.what} ${from}`;
+      }
+    },
+    by: (name, at) => `${name} · ${at}`,
+  },
+  bars: {
+    reconnecting: (at) => `Reconnecting… What you see is from ${at}.`,
+    daemonAway: (at) =>
+      `Edgeward has not been running since ${at}. What is blocked stays blocked; new questions cannot be asked. Start it again or restart the box.`,
+    fault: 'Protection is not complete.',
+    confirm: (until) => `Blocking has begun. Does everything still work? Without an answer it ends at ${until}.`,
+    confirmYes: 'Keep blocking',
+    clock: 'The clock of the box is not set. Times may be wrong.',
+    newBuild: 'The page was updated.',
+    reload: 'Reload',
+    coverage: 'Not covered:',
+    monitor: 'Only watching: nothing is blocked.',
+  },
+  pair: {
+    title: 'Connect this phone',
+    loggedOut: 'This phone was logged out. Connect it again to go on.',
+    intro: 'Only people with access to the box can connect a phone or browser.',
+    code: 'Code from the box',
+    codeHint: 'Run “edgeward pair” on the box, or scan the code that it shows.',
+    name: 'What shall we call this phone?',
+    defaultName: 'My phone',
+    submit: 'Connect',
+    wrong: 'That code is not right. Please check it.',
+    gone: 'That code was used or is too old. Ask the box for a new one.',
+    tooMany: 'Too many wrong codes. Ask the box for a new one.',
+    noCode: 'Enter the code that the box shows.',
+  },
+  menu: {
+    open: 'Menu',
+    logOut: 'Log out',
+    keys: 'Keyboard shortcuts',
+    language: 'Language',
+    keysHelp: 'J and K choose, B keeps blocked, A allows, U undoes, / searches',
+  },
+  problem: (failure) => {
+    if (failure.kind === 'unreachable') return 'The box cannot be reached. Nothing was changed.';
+    switch (failure.problem.code) {
+      case 'unavailable':
+        return 'Edgeward is not running. What is blocked stays blocked.';
+      case 'not_found':
+        return 'This does not exist any more.';
+      case 'forbidden':
+        return 'You may not do this. Ask the owner.';
+      case 'conflict':
+        return 'It has changed meanwhile. Please look again.';
+      case 'too_many':
+        return 'Too much at once. Please wait a moment.';
+      default:
+        return failure.problem.title === '' ? 'That did not work. Please try again.' : failure.problem.title;
+    }
+  },
+  unknownDevice: "A device we don't know",
+  today: (time) => `today ${time}`,
+  yesterday: (time) => `yesterday ${time}`,
+  duration: enDuration,
+};

@@ -1,0 +1,262 @@
+// What a language has to say, and what the languages share.
+
+import type { Failure } from '../api';
+import { isAddress, SPEAKS, type Action, type Consequence, type Reading, type Who } from '../reading';
+import type { Answer, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk } from '../types';
+
+export type Lang = 'en' | 'de';
+
+/** Text of a kind of device: as a label, and in the plural for "… normally don't …". */
+export type Kinds = Record<Kind, readonly [label: string, plural: string]>;
+
+export interface Words {
+  lang: Lang;
+  title: string;
+  nav: { decide: string; map: string; devices: string; history: string };
+  state: Record<EdgeState, string>;
+  risk: Record<Risk, string>;
+  consequence: Record<Consequence, string>;
+  who(who: Who): string;
+  /** As the object of a sentence. */
+  whom(who: Who): string;
+  does(action: Action): (target: string, what: string) => string;
+  sentence(reading: Reading, what: string): string;
+  kinds: Kinds;
+  violated(code: string | null | undefined, edge: Edge): string;
+  classSentence(kind: string, target: string): string | undefined;
+  /** Why it is asked about something that reaches for a device of unknown kind. */
+  unknownTarget: string;
+  facts(tries: number, blocked: boolean, first: string): string;
+  things(count: number): string;
+  mode: Record<PrincipalMode, string>;
+  modeMeans: Record<PrincipalMode, string>;
+  learning(learning: Learning, now: number): string;
+  status: {
+    protecting(devices: number): string;
+    learning(ready: number, all: number): string;
+    watching: string;
+    paused(until: string): string;
+    fault: string;
+    away: string;
+    starting: string;
+    noDevices: string;
+  };
+  card: {
+    keepBlocked: string;
+    block: string;
+    whyAsked: string;
+    allow: string;
+    later: string;
+    why: string;
+    hide: string;
+    applying: string;
+    failed: string;
+    retry: string;
+    changed: string;
+    gone: string;
+    settled(by: string | undefined, answer: Answer | undefined, at: string): string;
+    remove: string;
+    show: string;
+    laterGroup(count: number): string;
+    asksAgain: string;
+    showAll(count: number): string;
+  };
+  sheet: {
+    title: string;
+    once: string;
+    onceHint: string;
+    hour: string;
+    hourHint: string;
+    always: string;
+    alwaysHint: string;
+    scope(from: string, to: string, what: string): string;
+    sure(source: string, consequence: Consequence, target: string): string;
+    sureTitle: string;
+    yesAlways: string;
+    cancel: string;
+  };
+  evidence: {
+    action: string;
+    because: string;
+    from: string;
+    to: string;
+    receivers: string;
+    usually: string;
+    seen: string;
+    times: string;
+    loading: string;
+  };
+  done: {
+    blocked: string;
+    allowed(lifetime: string): string;
+    undone: string;
+    undo: string;
+    close: string;
+  };
+  lifetime(lifetime: Lifetime): string;
+  /** What a decision says besides: `neutralised`, `not retained`, `QoS at most 1`. */
+  term(term: string): string;
+  quiet: { title: string; last: string };
+  map: {
+    title: string;
+    choose: string;
+    may: string;
+    isReached: string;
+    waiting: string;
+    blocked: string;
+    none: string;
+    all: string;
+    needsYou: string;
+    connections: string;
+    columns: { state: string; from: string; to: string; does: string; times: string; last: string };
+    internet: string;
+    noRoom: string;
+    legend: string;
+    search: string;
+    searchShort: string;
+    nothingSelected: string;
+    more(hidden: number): string;
+    pair(from: string, to: string): string;
+  };
+  devices: {
+    title: string;
+    empty: string;
+    callsItself(name: string): string;
+    sameName(name: string): string;
+    name: string;
+    room: string;
+    kind: string;
+    save: string;
+    saved: string;
+    edit: string;
+    guessed: string;
+    firstSeen: string;
+    lastSeen: string;
+    address: string;
+    habits(count: number): string;
+    newTitle: string;
+    newText: string;
+    ours: string;
+    guest: string;
+    keepOut: string;
+    finish: string;
+    relearn: string;
+    quarantine: string;
+    release: string;
+    pause: string;
+    paused(until: string): string;
+    showMap: string;
+    stillLearning(name: string): string;
+    enforcesAt(at: string): string;
+    capped: string;
+    protection: string;
+    protectNow: string;
+    stopProtecting: string;
+    protectHint: string;
+    protectOn: string;
+    trouble: string;
+    troubleLook: string;
+    troubleNone(minutes: number): string;
+    troubleBlocked(minutes: number): string;
+  };
+  history: {
+    title: string;
+    empty: string;
+    undo: string;
+    undone: string;
+    entry(decision: Decision, from: string, to: string, does: string): string;
+    by(name: string, at: string): string;
+  };
+  bars: {
+    reconnecting(at: string): string;
+    daemonAway(at: string): string;
+    fault: string;
+    confirm(until: string): string;
+    confirmYes: string;
+    clock: string;
+    newBuild: string;
+    reload: string;
+    coverage: string;
+    monitor: string;
+  };
+  pair: {
+    title: string;
+    loggedOut: string;
+    intro: string;
+    code: string;
+    codeHint: string;
+    name: string;
+    defaultName: string;
+    submit: string;
+    wrong: string;
+    gone: string;
+    tooMany: string;
+    noCode: string;
+  };
+  menu: { open: string; logOut: string; keys: string; language: string; keysHelp: string };
+  problem(failure: Failure): string;
+  unknownDevice: string;
+  today(time: string): string;
+  yesterday(time: string): string;
+  duration(seconds: number): string;
+}
+
+export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** A bare address gets a word before it. */
+export const serverName = (name: string | undefined, none: string, word: string): string =>
+  name === undefined ? none : isAddress(name) ? `${word} ${name}` : name;
+
+/** Host and path of a request, as an owner may know them from the address line of a browser; nothing for registers. */
+export function pathOf(object: string): string | undefined {
+  const [, path] = /^(?:http|coap):(?:\d+:)?(.+)$/.exec(object) ?? [];
+  return path?.replace(/^\/\//, '');
+}
+
+/** The name in a TLS connection. */
+export const serverOf = (object: string): string => object.replace(/^tls:(?:\d+:)?/, '');
+
+/** A protocol's usual name; nothing for what cannot be read. */
+export function protocolOf(object: string): string | undefined {
+  const [, protocol] = SPEAKS.exec(object) ?? [];
+  const names: Readonly<Record<string, string>> = { coap: 'CoAP', modbus: 'Modbus', quic: 'QUIC', websocket: 'WebSocket' };
+  return protocol === undefined || protocol === 'opaque' ? undefined : (names[protocol] ?? protocol.toUpperCase());
+}
+
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+
+export function spans(units: readonly (readonly [one: string, many: string])[]): (seconds: number) => string {
+  const sizes = [DAY, HOUR, 60, 1];
+  return (seconds) => {
+    const index = sizes.findIndex((size) => seconds >= size * 2 || size === 1 || seconds === size);
+    const count = Math.max(0, Math.round(seconds / (sizes[index] ?? 1)));
+    const [one, many] = units[index] ?? ['', ''];
+    return `${count} ${count === 1 ? one : many}`;
+  };
+}
+
+/** Day so-and-so of at least so many; shorter learning is told in hours or less. */
+export function learningDays(learning: Learning, now: number): { day: number; least: number } | undefined {
+  const passed = Math.max(0, now - learning.since);
+  const least = passed + learning.at_least_seconds;
+  if (least < DAY) return undefined;
+  return { day: Math.floor(passed / DAY) + 1, least: Math.round(least / DAY) };
+}
+
+/** The ledger says `learning to enforcing: why`; people are told where it led. */
+export function modeText(words: Words, detail: string): string {
+  const to = /^\w+ to (\w+)/.exec(detail)?.[1] ?? detail;
+  return Object.hasOwn(words.mode, to) ? words.mode[to as PrincipalMode] : detail;
+}
+
+export function siteModeText(detail: string, [enforce, monitor, confirmed]: readonly [string, string, string]): string {
+  if (detail.startsWith('site to enforce')) return enforce;
+  if (detail.startsWith('site to monitor')) return monitor;
+  return detail === 'enforce confirmed' ? confirmed : detail;
+}
+
+/** Label and plural of a kind; a newer daemon may know more of them. */
+export function kindText(words: Words, kind: string): Kinds[Kind] | undefined {
+  return Object.hasOwn(words.kinds, kind) ? words.kinds[kind as Kind] : undefined;
+}
