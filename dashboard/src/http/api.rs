@@ -62,6 +62,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/principals/{id}/mode", post(set_mode))
         .route("/api/v1/principals/{id}/pause", post(pause))
         .route("/api/v1/principals/{id}/quarantine", post(quarantine))
+        .route("/api/v1/principals/{id}/relearn", post(relearn))
         .route("/api/v1/trouble", get(trouble))
         .route("/api/v1/learning", get(learning))
         .route("/api/v1/learning/{principal}/finish", post(finish_learning))
@@ -398,6 +399,25 @@ pub(super) async fn pause(
 ) -> Answered<Principal> {
     let request = Request::Pause { principal: Some(id.to_string()), seconds: body.seconds };
     Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+}
+
+/// How long a principal learns.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewLearning {
+    seconds: u32,
+}
+
+/// Lets a principal learn for a while, for an update that is wanted.
+#[utoipa::path(post, path = "/api/v1/principals/{id}/relearn", params(("id" = u32, Path)), request_body = NewLearning,
+    responses((status = 200, body = Principal), (status = 404, body = Problem)))]
+pub(super) async fn relearn(
+    State(shared): Daemon,
+    Extension(who): Who,
+    Id(id): Id<u32>,
+    Body(body): Body<NewLearning>,
+) -> Answered<Principal> {
+    let start = Request::LearnStart { principal: Some(id.to_string()), seconds: Some(body.seconds) };
+    Ok(Json(shared.daemon.ask_for(&who.name, start).await?))
 }
 
 /// Whose trouble, and how far back.

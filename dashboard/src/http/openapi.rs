@@ -31,6 +31,7 @@ use crate::view;
         api::set_mode,
         api::quarantine,
         api::pause,
+        api::relearn,
         api::trouble,
         api::learning,
         api::finish_learning,

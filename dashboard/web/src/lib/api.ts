@@ -80,6 +80,8 @@ export const api = {
   pause: (id: number, seconds: number) =>
     request<Principal>('POST', `/principals/${id}/pause`, { seconds }),
   quarantine: (id: number) => request<Principal>('POST', `/principals/${id}/quarantine`),
+  learn: (id: number, seconds: number) =>
+    request<Principal>('POST', `/principals/${id}/relearn`, { seconds }),
   finishLearning: (id: number) => request<Principal>('POST', `/learning/${id}/finish`),
   trouble: (id: number, minutes: number) =>
     request<Trouble>('GET', `/trouble?principal=${id}&minutes=${minutes}`),

@@ -8,6 +8,7 @@ export type Route =
   | { view: 'map'; principal: number | undefined }
   | { view: 'devices'; principal: number | undefined }
   | { view: 'history' }
+  | { view: 'trouble'; principal: number | undefined }
   | { view: 'pair' };
 
 /** What the panes of a wide screen show together. */
@@ -77,6 +78,8 @@ export function parseHash(hash: string): Route {
     case 'map':
       return { view, principal };
     case 'devices':
+      return { view, principal };
+    case 'trouble':
       return { view, principal };
     case 'history':
     case 'pair':

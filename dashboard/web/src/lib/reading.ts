@@ -90,12 +90,15 @@ const SWITCHED: ReadonlySet<string> = new Set([
 const SET_UP: ReadonlySet<string> = new Set(['camera', 'speaker', 'sensor', 'meter', 'battery', 'inverter', 'fridge']);
 
 /** Who would receive a message and matters most. */
-function receiver(edge: Edge): End | undefined {
+function receiver(edge: Readable): End | undefined {
   const rank = (end: End) => (GUARDED.has(end.kind) ? 0 : WATCHED.has(end.kind) ? 1 : SWITCHED.has(end.kind) ? 2 : 3);
   return [...edge.beneficiaries].sort((a, b) => rank(a) - rank(b) || a.id - b.id)[0];
 }
 
-export function read(edge: Edge, principals: Principals): Reading {
+/** What is needed to read an edge; something that was blocked has no more. */
+export type Readable = Pick<Edge, 'from' | 'to' | 'verb' | 'object' | 'beneficiaries'> & { meaning?: string | null };
+
+export function read(edge: Readable, principals: Principals): Reading {
   const source = whoIs(edge.from, principals);
   const to = whoIs(edge.to, principals);
   const reading = (action: Action, target: Who = to, via?: Who): Reading => ({ source, action, target, via });

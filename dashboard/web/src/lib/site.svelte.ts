@@ -35,6 +35,8 @@ export interface Done {
   answer: Answer | 'undo';
   lifetime: Lifetime;
   decision: number;
+  /** What was decided together with it. */
+  others: readonly { edge: Edge; decision: number }[];
 }
 
 /** Disconnections that are over sooner are not worth a word. */
@@ -128,7 +130,8 @@ export class Site {
       this.#takeEdge(result.value.edge ?? edge, false, true);
       this.#setWaiting(edge.id, false);
       this.#setProgress(edge.id, undefined);
-      this.done = { edge: result.value.edge ?? edge, answer, lifetime, decision: result.value.decision_id };
+      const { decision_id: decision } = result.value;
+      this.done = { edge: result.value.edge ?? edge, answer, lifetime, decision, others: [] };
       void this.#reloadDecisions();
       return true;
     }
@@ -145,13 +148,30 @@ export class Site {
     return false;
   }
 
+  /** Decides about several edges, one after the other; what fails stays where it is. */
+  async decideAll(edges: readonly Edge[], answer: Answer, lifetime: Lifetime): Promise<void> {
+    const made: Done[] = [];
+    for (const edge of edges) {
+      if ((await this.decide(edge, answer, lifetime)) && this.done !== undefined) made.push(this.done);
+    }
+    const last = made.pop();
+    if (last !== undefined) this.done = { ...last, others: made };
+  }
+
+  /** Takes back what was just done, all of it. */
+  async undoDone(): Promise<void> {
+    const { done } = this;
+    if (done === undefined) return;
+    for (const one of [done, ...done.others]) await this.undo(one.decision, one.edge);
+  }
+
   async undo(decision: number, edge: Edge | undefined): Promise<void> {
     this.done = undefined;
     const result = await api.undo(decision);
     if (result.ok) {
       const now = result.value.edge ?? edge;
       if (result.value.edge) this.#takeEdge(result.value.edge, false);
-      if (now) this.done = { edge: now, answer: 'undo', lifetime: 'always', decision: result.value.decision_id };
+      if (now) this.done = { edge: now, answer: 'undo', lifetime: 'always', decision: result.value.decision_id, others: [] };
       await Promise.all([this.#reloadDecisions(), this.#reloadWaiting()]);
     } else {
       this.#fail(result.failure);
@@ -184,6 +204,7 @@ export class Site {
   setMode = (id: number, mode: PrincipalMode) => this.#changePrincipal(api.setMode(id, mode));
   quarantine = (id: number) => this.#changePrincipal(api.quarantine(id));
   pause = (id: number, seconds: number) => this.#changePrincipal(api.pause(id, seconds));
+  learn = (id: number, seconds: number) => this.#changePrincipal(api.learn(id, seconds));
   finishLearning = (id: number) => this.#changePrincipal(api.finishLearning(id));
   setSiteMode = (mode: SiteMode) => this.#changeStatus(api.setSiteMode(mode));
   confirm = () => this.#changeStatus(api.confirm());

@@ -234,6 +234,11 @@ export interface NewDecision {
   rev?: number | null;
 }
 
+/** How long a principal learns. */
+export interface NewLearning {
+  seconds: number;
+}
+
 /** The mode that a principal shall have. */
 export interface NewMode {
   mode: PrincipalMode;

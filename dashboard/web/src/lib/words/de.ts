@@ -188,6 +188,19 @@ export const de: Words = {
     return `${count} · ${blocked ? 'vorerst blockiert' : 'nicht blockiert, nur beobachtet'} · zuerst ${first}`;
   },
   things: (count) => (count === 1 ? '1 Sache wartet auf Ihre Entscheidung' : `${count} Dinge warten auf Ihre Entscheidung`),
+  many: (questions, devices, important) => {
+    const from = devices === 1 ? '1 Gerät' : `${devices} Geräten`;
+    const rest = important === 0 ? 'Keine ist wichtig' : important === 1 ? '1 ist wichtig' : `${important} sind wichtig`;
+    return `${questions} Fragen von ${from}. ${rest}`;
+  },
+  group: {
+    title: (source, count, outside) => `${capital(source)} möchte ${count} ${outside ? 'Server' : 'andere Geräte'} erreichen`,
+    text: 'Es hat innerhalb eines Tages nach allen gefragt. Nehmen Sie heraus, was Sie einzeln entscheiden möchten.',
+    which: 'Was es erreichen möchte',
+    keepBlocked: (count) => `${count} blockiert lassen`,
+    allow: (count) => `${count} erlauben…`,
+    scope: (source, count) => `Nur ${source}, und nur ${count === 1 ? 'dieses eine Ziel' : `diese ${count} Ziele`}.`,
+  },
   mode: {
     new: 'Neu hier',
     learning: 'Lernt',
@@ -249,6 +262,7 @@ export const de: Words = {
     laterGroup: (count) => `${count} aufgeschoben, weiterhin blockiert`,
     asksAgain: 'Es bleibt blockiert. Nach einem Tag werden Sie wieder gefragt.',
     showAll: (count) => `Alle ${count} zeigen`,
+    showImportant: 'Nur Wichtiges zeigen',
   },
   sheet: {
     title: 'Wie lange erlauben?',
@@ -298,6 +312,7 @@ export const de: Words = {
   done: {
     blocked: 'Blockiert',
     allowed: (lifetime) => `Erlaubt: ${lifetime}`,
+    many: (answer, count) => `${answer === 'allow' ? 'Erlaubt' : 'Blockiert'}: ${count} Verbindungen`,
     undone: 'Rückgängig gemacht. Dadurch geöffnete Verbindungen sind beendet.',
     undo: 'Rückgängig',
     close: 'Schließen',
@@ -361,6 +376,8 @@ export const de: Words = {
     keepOut: 'Nicht hereinlassen',
     finish: 'Jetzt schützen',
     relearn: 'Neu lernen',
+    update: 'Es bekommt ein Update: 30 Minuten lernen',
+    updateHint: 'Was es in dieser Zeit tut, wird seine Gewohnheit.',
     quarantine: 'Abtrennen',
     release: 'Wieder zulassen',
     pause: '15 Minuten nicht blockieren',
@@ -374,16 +391,34 @@ export const de: Words = {
     stopProtecting: 'Nur beobachten',
     protectHint: 'Zurzeit kommt alles durch und wird nur aufgezeichnet.',
     protectOn: 'Was weder Gewohnheit noch von Ihnen erlaubt ist, wird blockiert.',
-    trouble: 'Etwas geht nicht',
-    troubleLook: 'Was wurde zuletzt blockiert?',
-    troubleNone: (minutes) => `In den letzten ${minutes} Minuten wurde nichts blockiert.`,
-    troubleBlocked: (minutes) => `In den letzten ${minutes} Minuten blockiert:`,
+  },
+  trouble: {
+    title: 'Etwas geht nicht',
+    open: 'Etwas geht nicht?',
+    which: 'Welches Gerät geht nicht?',
+    look: 'Was wurde zuletzt blockiert?',
+    again: 'Noch einmal nachsehen',
+    none: (minutes) => `In den letzten ${minutes} Minuten wurde bei diesem Gerät nichts blockiert.`,
+    noneHint: 'Benutzen Sie das Gerät noch einmal und sehen Sie dann nach. Ist wieder nichts blockiert, liegt es nicht an der Firewall.',
+    blocked: (minutes) => `Das wurde in den letzten ${minutes} Minuten blockiert:`,
+    seen: (count, last) => `${count.toLocaleString('de')}× · zuletzt ${last}`,
+    tryIt: 'Für 1 Stunde erlauben und ausprobieren',
+    tryNow: 'Für 1 Stunde erlaubt. Benutzen Sie das Gerät jetzt.',
+    keepIt: 'Geht es? Behalten?',
+    keep: 'Ja, behalten',
+    noHelp: 'Nein, wieder blockieren',
+    kept: 'Behalten. Unter Verlauf können Sie es ändern.',
+    pause: '15 Minuten nicht blockieren',
+    pauseHint: 'Wenn Sie es nicht finden: 15 Minuten lang wird bei diesem Gerät nichts blockiert. Was blockiert worden wäre, steht dann hier.',
+    paused: (until) => `Bei diesem Gerät wird bis ${until} nichts blockiert. Benutzen Sie es jetzt und sehen Sie dann nach.`,
+    notAsked: 'Darüber wird nicht einzeln entschieden; es hängt davon ab, wie das Gerät behandelt wird.',
   },
   history: {
     title: 'Verlauf',
     empty: 'Es wurde noch nichts entschieden.',
     undo: 'Rückgängig',
     undone: 'Rückgängig gemacht',
+    change: 'Ändern',
     entry: (decision, from, to, does) => {
       switch (decision.what) {
         case 'allow':

@@ -194,6 +194,19 @@ export const en: Words = {
     return `${count} · ${blocked ? 'blocked for now' : 'not blocked, only watching now'} · first ${first}`;
   },
   things: (count) => (count === 1 ? '1 thing needs your decision' : `${count} things need your decision`),
+  many: (questions, devices, important) => {
+    const from = devices === 1 ? '1 device' : `${devices} devices`;
+    const rest = important === 0 ? 'None is important' : important === 1 ? '1 is important' : `${important} are important`;
+    return `${questions} questions from ${from}. ${rest}`;
+  },
+  group: {
+    title: (source, count, outside) => `${capital(source)} wants to reach ${count} ${outside ? 'servers' : 'other devices'}`,
+    text: 'It asked for all of them within a day. Take out what you want to decide by itself.',
+    which: 'What it wants to reach',
+    keepBlocked: (count) => (count === 1 ? 'Keep 1 blocked' : `Keep ${count} blocked`),
+    allow: (count) => `Allow ${count}…`,
+    scope: (source, count) => `Only ${source}, and only ${count === 1 ? 'this one' : `these ${count}`}.`,
+  },
   mode: {
     new: 'New here',
     learning: 'Learning',
@@ -255,6 +268,7 @@ export const en: Words = {
     laterGroup: (count) => (count === 1 ? '1 put off, still blocked' : `${count} put off, still blocked`),
     asksAgain: 'It stays blocked. You are asked again after a day.',
     showAll: (count) => `Show all ${count}`,
+    showImportant: 'Show only what is important',
   },
   sheet: {
     title: 'Allow for how long?',
@@ -304,6 +318,7 @@ export const en: Words = {
   done: {
     blocked: 'Blocked',
     allowed: (lifetime) => `Allowed ${lifetime}`,
+    many: (answer, count) => `${answer === 'allow' ? 'Allowed' : 'Blocked'}: ${count} connections`,
     undone: 'Undone. Connections that it had opened have ended.',
     undo: 'Undo',
     close: 'Close',
@@ -362,6 +377,8 @@ export const en: Words = {
     keepOut: 'Keep out',
     finish: 'Protect now',
     relearn: 'Learn again',
+    update: 'It gets an update: learn for 30 minutes',
+    updateHint: 'What it does in that time becomes its habits.',
     quarantine: 'Cut off',
     release: 'Let it back in',
     pause: 'Pause blocking for 15 minutes',
@@ -375,16 +392,34 @@ export const en: Words = {
     stopProtecting: 'Only watch',
     protectHint: 'At the moment everything passes and is only recorded.',
     protectOn: 'What is neither a habit nor allowed by you is blocked.',
-    trouble: "Something doesn't work",
-    troubleLook: 'What was blocked lately?',
-    troubleNone: (minutes) => `Nothing was blocked for it in the last ${minutes} minutes.`,
-    troubleBlocked: (minutes) => `Blocked for it in the last ${minutes} minutes:`,
+  },
+  trouble: {
+    title: "Something doesn't work",
+    open: "Something doesn't work?",
+    which: 'Which device does not work?',
+    look: 'What was blocked lately?',
+    again: 'Look again',
+    none: (minutes) => `Nothing was blocked for it in the last ${minutes} minutes.`,
+    noneHint: 'Use the device once more, then look again. If nothing is blocked then, the firewall is not the reason.',
+    blocked: (minutes) => `This was blocked in the last ${minutes} minutes:`,
+    seen: (count, last) => `${count.toLocaleString('en')}× · last ${last}`,
+    tryIt: 'Allow for 1 hour and try',
+    tryNow: 'Allowed for 1 hour. Use the device now.',
+    keepIt: 'Does it work? Keep it?',
+    keep: 'Yes, keep it',
+    noHelp: 'No, block it again',
+    kept: 'Kept. You can change it under History.',
+    pause: 'Pause blocking for 15 minutes',
+    pauseHint: 'If you cannot find it: for 15 minutes nothing of this device is blocked. What would have been is listed here.',
+    paused: (until) => `Nothing of this device is blocked until ${until}. Use it now, then look again.`,
+    notAsked: 'This is not decided one by one; it depends on how the device is treated.',
   },
   history: {
     title: 'History',
     empty: 'Nothing has been decided yet.',
     undo: 'Undo',
     undone: 'Undone',
+    change: 'Change',
     entry: (decision, from, to, does) => {
       switch (decision.what) {
         case 'allow':

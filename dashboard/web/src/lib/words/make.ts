@@ -28,6 +28,16 @@ export interface Words {
   unknownTarget: string;
   facts(tries: number, blocked: boolean, first: string): string;
   things(count: number): string;
+  /** What stands instead of a list that is too long to be read. */
+  many(questions: number, devices: number, important: number): string;
+  group: {
+    title(source: string, count: number, outside: boolean): string;
+    text: string;
+    which: string;
+    keepBlocked(count: number): string;
+    allow(count: number): string;
+    scope(source: string, count: number): string;
+  };
   mode: Record<PrincipalMode, string>;
   modeMeans: Record<PrincipalMode, string>;
   learning(learning: Learning, now: number): string;
@@ -60,6 +70,7 @@ export interface Words {
     laterGroup(count: number): string;
     asksAgain: string;
     showAll(count: number): string;
+    showImportant: string;
   };
   sheet: {
     title: string;
@@ -89,6 +100,7 @@ export interface Words {
   done: {
     blocked: string;
     allowed(lifetime: string): string;
+    many(answer: Answer, count: number): string;
     undone: string;
     undo: string;
     close: string;
@@ -141,6 +153,8 @@ export interface Words {
     keepOut: string;
     finish: string;
     relearn: string;
+    update: string;
+    updateHint: string;
     quarantine: string;
     release: string;
     pause: string;
@@ -154,16 +168,34 @@ export interface Words {
     stopProtecting: string;
     protectHint: string;
     protectOn: string;
-    trouble: string;
-    troubleLook: string;
-    troubleNone(minutes: number): string;
-    troubleBlocked(minutes: number): string;
+  };
+  trouble: {
+    title: string;
+    open: string;
+    which: string;
+    look: string;
+    again: string;
+    none(minutes: number): string;
+    noneHint: string;
+    blocked(minutes: number): string;
+    seen(count: number, last: string): string;
+    tryIt: string;
+    tryNow: string;
+    keepIt: string;
+    keep: string;
+    noHelp: string;
+    kept: string;
+    pause: string;
+    pauseHint: string;
+    paused(until: string): string;
+    notAsked: string;
   };
   history: {
     title: string;
     empty: string;
     undo: string;
     undone: string;
+    change: string;
     entry(decision: Decision, from: string, to: string, does: string): string;
     by(name: string, at: string): string;
   };
