@@ -122,6 +122,11 @@ impl Tables {
                 self.hosts.remove(&bytes(&key));
                 self.maps.hosts.remove(&key)?;
             }
+            // The kernel programs do not bind names yet: outside hosts are found by address.
+            Command::PutName { .. }
+            | Command::RemoveName { .. }
+            | Command::PutNamed { .. }
+            | Command::RemoveNamed { .. } => {}
             Command::PutEdge { key, rule, speaks } => self.put_edge(key, rule, speaks)?,
             Command::RemoveEdge { key } => {
                 self.maps.edges.remove(&key)?;

@@ -11,6 +11,7 @@ use firewall_common::reason::{Reason, Verdict};
 
 use crate::automaton::TopicRule;
 use crate::edge::EdgeId;
+use crate::host::HostName;
 use crate::ledger::Entry;
 use crate::operation::Verb;
 use crate::record::{Record, RecordKey};
@@ -47,6 +48,28 @@ pub enum Command {
     },
     RemoveHost {
         addr: Addr,
+    },
+    /// What an address means for one device, at least until this point of the boot-time clock. The kernel finds it by
+    /// itself for answers that come while it holds the name; this is for those that came before.
+    PutName {
+        device: PrincipalId,
+        addr: Addr,
+        id: PrincipalId,
+        until: u64,
+    },
+    /// The address stands for no principal any more; the device may know its name all the same.
+    RemoveName {
+        device: PrincipalId,
+        addr: Addr,
+    },
+    /// Who stands for a name, or for all names of a domain that have no principal of their own.
+    PutNamed {
+        name: HostName,
+        id: PrincipalId,
+    },
+    /// Whatever any device has bound to the principal of this name is bound to nobody: its number will be another's.
+    RemoveNamed {
+        name: HostName,
     },
     /// `EDGES`; the start states are those of the last [`Command::PutTopics`] with this key, or 0.
     PutEdge {

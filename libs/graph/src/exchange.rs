@@ -1,6 +1,6 @@
 //! The model as text: TOML in stable order, to look at, keep, compare and bring back.
 //!
-//! Devices are named by the owner's name, or else by MAC; outside hosts by address. What ends at a restart or after a
+//! Devices are named by the owner's name, or else by MAC; outside hosts by host name or address. What ends at a restart or after a
 //! use is not part of the text.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,8 @@ use toml::Spanned;
 use crate::decision::{Answer, Author, Lifetime, Terms};
 use crate::edge::{Edge, Path, Ruling, State};
 use crate::graph::people::Said;
-use crate::graph::{Graph, ImportReport, Mistake, Patch};
+use crate::graph::{Graph, ImportReport, Mistake, NewHost, Patch};
+use crate::host::{HostName, PREFIX};
 use crate::operation::Operation;
 use crate::principal::{
     DESCRIPTION_CAP, Kind, NAME_CAP, Principal, Source, harmless, parse_address, show_address, show_mac,
@@ -33,6 +34,8 @@ struct PrincipalEntry {
     vlan: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +99,8 @@ struct Read {
 
 /// What an entry asks for, once it is understood.
 enum Change {
+    /// An outside host that nothing has led to yet, with the number that it gets.
+    Host(PrincipalId, HostName),
     Patch(PrincipalId, Patch),
     Learn(Path),
     Decide(Path, Said),
@@ -107,7 +112,10 @@ impl Graph {
         let own = self.principals().filter(|principal| !principal.is_builtin());
         let mut principal: Vec<PrincipalEntry> = own.filter_map(describe).collect();
         principal.sort_by(|left, right| {
-            (&left.mac, left.vlan, &left.address).cmp(&(&right.mac, right.vlan, &right.address))
+            let key = |entry: &PrincipalEntry| {
+                (entry.mac.clone(), entry.vlan, entry.address.clone(), entry.host.clone())
+            };
+            key(left).cmp(&key(right))
         });
         let mut edge: Vec<EdgeEntry> = self.edges().filter_map(|edge| self.entry(edge)).collect();
         edge.sort();
@@ -132,8 +140,13 @@ impl Graph {
     ) -> Result<ImportReport, Vec<Mistake>> {
         let changes = self.understand(text, now)?;
         let mut report = ImportReport::default();
+        let hosts = changes.iter().filter_map(|(_, change)| match change {
+            Change::Host(id, name) => Some((*id, name.clone())),
+            Change::Patch(..) | Change::Learn(_) | Change::Decide(..) => None,
+        });
+        let hosts: BTreeMap<PrincipalId, HostName> = hosts.collect();
         for (line, change) in &changes {
-            if let Some(words) = self.tell_change(change) {
+            if let Some(words) = self.tell_change(change, &hosts) {
                 report.changes.push(words);
                 if !dry_run {
                     self.apply(change, author, now).map_err(|message| {
@@ -165,7 +178,10 @@ impl Graph {
             mistakes
                 .push(Mistake { line, message: format!("this version reads models of version {VERSION}") });
         }
-        let mut names = BTreeMap::new();
+        let hosts = self.new_hosts(&read);
+        changes.extend(hosts.iter().map(|(name, id)| (1, Change::Host(*id, name.clone()))));
+        let mut names: BTreeMap<String, PrincipalId> =
+            hosts.into_iter().map(|(name, id)| (format!("{PREFIX}{name}"), id)).collect();
         let mut ids = BTreeSet::new();
         for entry in read.principal {
             let line = line_of(text, entry.span().start);
@@ -185,6 +201,20 @@ impl Graph {
         if mistakes.is_empty() { Ok(changes) } else { Err(mistakes) }
     }
 
+    /// Host names that have no principal yet, with numbers that are free. Names that are none stay, and are mistakes.
+    fn new_hosts(&self, read: &Read) -> BTreeMap<HostName, PrincipalId> {
+        let text = |value: &Spanned<toml::Value>, key: &str| {
+            value.get_ref().get(key).and_then(toml::Value::as_str).map(str::to_owned)
+        };
+        let ends = read.edge.iter().flat_map(|entry| [text(entry, "from"), text(entry, "to")]);
+        let named = ends.flatten().filter_map(|end| end.strip_prefix(PREFIX).map(str::to_owned));
+        let hosts = read.principal.iter().filter_map(|entry| text(entry, "host"));
+        let names: BTreeSet<HostName> =
+            named.chain(hosts).filter_map(|name| HostName::parse_pattern(&name).ok()).collect();
+        let unknown = names.into_iter().filter(|name| self.find(&format!("{PREFIX}{name}")).is_err());
+        unknown.zip(self.free_numbers()).collect()
+    }
+
     fn principal_change(
         &self,
         value: toml::Value,
@@ -193,12 +223,15 @@ impl Graph {
     ) -> Result<Change, String> {
         let entry: PrincipalEntry =
             value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-        let id = match (&entry.mac, &entry.address) {
-            (Some(mac), None) => self.find_mac(mac, entry.vlan.unwrap_or(0)),
-            (None, Some(address)) if parse_address(address).is_some() => {
-                self.find(address).map_err(|refused| refused.to_string())
-            }
-            _ => Err("a principal needs a `mac`, or for an outside host an `address`".to_owned()),
+        let found = |text: &str| match names.get(&text.to_lowercase()) {
+            Some(id) => Ok(*id),
+            None => self.find(text).map_err(|refused| refused.to_string()),
+        };
+        let id = match (&entry.mac, &entry.address, &entry.host) {
+            (Some(mac), None, None) => self.find_mac(mac, entry.vlan.unwrap_or(0)),
+            (None, Some(address), None) if parse_address(address).is_some() => found(address),
+            (None, None, Some(host)) => found(&format!("{PREFIX}{host}")),
+            _ => Err("a principal needs a `mac`, or for an outside host an `address` or a `host`".to_owned()),
         }?;
         if !ids.insert(id) {
             return Err("the same principal stands twice".to_owned());
@@ -265,11 +298,15 @@ impl Graph {
     }
 
     /// What a change would change, in words; `None` if everything is so already.
-    fn tell_change(&self, change: &Change) -> Option<String> {
-        let title = |id: &PrincipalId| self.principal(*id).map_or_else(String::new, Principal::title);
+    fn tell_change(&self, change: &Change, hosts: &BTreeMap<PrincipalId, HostName>) -> Option<String> {
+        let title = |id: &PrincipalId| match hosts.get(id) {
+            Some(name) => name.to_string(),
+            None => self.principal(*id).map_or_else(String::new, Principal::title),
+        };
         match change {
+            Change::Host(_, name) => Some(format!("{name} becomes a host")),
             Change::Patch(id, patch) => {
-                let now = self.principal(*id)?;
+                let known = self.principal(*id);
                 let mut words = String::new();
                 let mut tell = |field: &str, value: &Option<String>, known: Option<&str>| {
                     // An empty text removes.
@@ -278,10 +315,10 @@ impl Graph {
                         let _ = write!(words, " {field} {value}");
                     }
                 };
-                tell("name", &patch.name, now.name.as_deref());
-                tell("kind", &patch.kind, Some(now.kind.as_str()));
-                tell("room", &patch.room, now.room.as_deref());
-                tell("description", &patch.description, now.description.as_deref());
+                tell("name", &patch.name, known.and_then(|known| known.name.as_deref()));
+                tell("kind", &patch.kind, known.map(|known| known.kind.as_str()));
+                tell("room", &patch.room, known.and_then(|known| known.room.as_deref()));
+                tell("description", &patch.description, known.and_then(|known| known.description.as_deref()));
                 (!words.is_empty()).then(|| format!("set{words} of {}", title(id)))
             }
             Change::Learn(path) | Change::Decide(path, ..) => {
@@ -290,7 +327,7 @@ impl Graph {
                         Answer::Allow => ("allowed", Some(said)),
                         Answer::Deny => ("denied", Some(said)),
                     },
-                    Change::Learn(_) | Change::Patch(..) => ("learned", None),
+                    Change::Learn(_) | Change::Patch(..) | Change::Host(..) => ("learned", None),
                 };
                 let known = self.edge_with(path);
                 let same = known.is_some_and(|edge| {
@@ -317,6 +354,13 @@ impl Graph {
     fn apply(&mut self, change: &Change, author: &Author, now: Now) -> Result<(), String> {
         let refused = |refused: crate::decision::Refused| refused.to_string();
         match change {
+            Change::Host(_, name) if !self.has_room_outside() => {
+                Err(format!("there is no room for one more outside host, {name}"))
+            }
+            Change::Host(id, name) => {
+                self.add_outside_as(*id, NewHost::Name(name.clone()), now);
+                Ok(())
+            }
             Change::Patch(id, patch) => {
                 self.set_principal(*id, patch, author, now).map(|_| ()).map_err(refused)
             }
@@ -361,6 +405,7 @@ impl Graph {
         let candidates = [
             principal.name.clone(),
             principal.places.first().map(|place| show_mac(place.mac)),
+            principal.host.as_ref().map(|host| format!("{PREFIX}{host}")),
             principal.addresses.first().filter(|_| principal.is_outside()).map(|addr| show_address(*addr)),
             Some(id.0.to_string()),
         ];
@@ -376,8 +421,10 @@ fn describe(principal: &Principal) -> Option<PrincipalEntry> {
     let said = name.is_some() || kind.is_some() || room.is_some() || description.is_some();
     let mac = place.map(|place| show_mac(place.mac));
     let vlan = place.map(|place| place.vlan).filter(|vlan| *vlan != 0);
-    let address = principal.addresses.first().filter(|_| place.is_none()).map(|addr| show_address(*addr));
-    said.then_some(PrincipalEntry { mac, vlan, address, name, kind, room, description })
+    let host = principal.host.as_ref().map(HostName::to_string);
+    let by_address = place.is_none() && host.is_none();
+    let address = principal.addresses.first().filter(|_| by_address).map(|addr| show_address(*addr));
+    said.then_some(PrincipalEntry { mac, vlan, address, host, name, kind, room, description })
 }
 
 fn terms(action: Option<&str>, retain: Option<&str>, max_qos: Option<u8>) -> Result<Terms, String> {

@@ -8,6 +8,7 @@ use firewall_common::precedence::Mode;
 use crate::command::{Alarm, Command};
 use crate::decision::{Decision, DecisionId, Refused, Terms};
 use crate::edge::{Edge, EdgeId, State};
+use crate::host::{HostName, PREFIX};
 use crate::ledger::Head;
 use crate::principal::{Principal, parse_address, parse_mac};
 use crate::record::Site;
@@ -17,6 +18,7 @@ use crate::time::{Deadline, Left, Now};
 // What comes in.
 mod facts;
 mod modes;
+mod names;
 pub(crate) mod people;
 mod principals;
 mod restore;
@@ -31,6 +33,8 @@ mod room;
 mod stopped;
 
 pub(crate) use judge::may_speak;
+pub use names::RESOLVED_CAP;
+pub(crate) use room::NewHost;
 
 // What goes out.
 mod index;
@@ -121,6 +125,8 @@ pub struct Graph {
     index: index::Index,
     /// Prefixes of the protected links.
     networks: Vec<Network>,
+    /// What devices have resolved.
+    names: names::Names,
     /// What the kernel was told.
     told: kernel::Told,
     /// What was stopped and is no edge.
@@ -165,6 +171,7 @@ impl Graph {
             decisions: BTreeMap::new(),
             index: index::Index::default(),
             networks: Vec::new(),
+            names: names::Names::default(),
             told: kernel::Told::default(),
             stopped: stopped::Stopped::default(),
             saved: BTreeMap::new(),
@@ -248,7 +255,8 @@ impl Graph {
         matches!(window.left(now), Left::At(_))
     }
 
-    /// The principal that a person means: by number, owner's name, MAC or address; never by what it calls itself.
+    /// The principal that a person means: by number, owner's name, MAC, address, or host name behind `name:`; never by
+    /// what it calls itself.
     pub fn find(&self, text: &str) -> Result<PrincipalId, Refused> {
         let text = text.trim();
         if let Some(mac) = parse_mac(text) {
@@ -270,6 +278,9 @@ impl Graph {
                 .copied()
                 .ok_or_else(|| Refused::NotFound(format!("Nobody with the address {text} has been seen")));
         }
+        if let Some(name) = text.strip_prefix(PREFIX) {
+            return self.find_host(name);
+        }
         if let Ok(number) = text.parse() {
             let id = PrincipalId(number);
             let known = self.principals.contains_key(&id);
@@ -285,6 +296,12 @@ impl Graph {
         if let Some(principal) = self.principals.values().find(named) {
             return Ok(principal.id);
         }
+        // Only behind the names that the owner gave, and never one that could be such a name.
+        if text.contains('.')
+            && let Ok(id) = self.find_host(text)
+        {
+            return Ok(id);
+        }
         let hinted: Vec<PrincipalId> = self
             .principals
             .values()
@@ -299,6 +316,13 @@ impl Graph {
                 numbers(&hinted)
             )
         }))
+    }
+
+    fn find_host(&self, text: &str) -> Result<PrincipalId, Refused> {
+        let name =
+            HostName::parse_pattern(text).map_err(|error| Refused::Invalid(format!("{text}: {error}")))?;
+        let id = self.index.named.get(&name);
+        id.copied().ok_or_else(|| Refused::NotFound(format!("No host with the name {name} has been seen")))
     }
 
     pub(crate) fn find_mac(&self, mac: &str, vlan: u16) -> Result<PrincipalId, String> {

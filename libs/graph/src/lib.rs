@@ -19,6 +19,7 @@
 // The vertices and what lies between them.
 pub mod edge;
 pub mod filter;
+pub mod host;
 pub mod operation;
 pub mod principal;
 

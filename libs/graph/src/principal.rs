@@ -9,6 +9,7 @@ use firewall_common::abi::{Addr, PrincipalId};
 use firewall_common::precedence::{End, Mode};
 use serde::{Deserialize, Serialize};
 
+use crate::host::HostName;
 use crate::learning::Learning;
 use crate::time::{Deadline, Left, Now};
 
@@ -40,6 +41,9 @@ pub struct Principal {
     pub since: i64,
     /// End of a pause: until then everything is judged and nothing dropped.
     pub pause: Option<Deadline>,
+    /// For outside hosts that are known by name: it, or the domain of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
     /// Where it lives; empty for outside hosts.
     pub places: Vec<Place>,
     /// For devices: the addresses it was last seen with. For outside hosts: the addresses that mean this principal.
@@ -68,6 +72,7 @@ impl Principal {
             mode,
             since: now.unix,
             pause: None,
+            host: None,
             places: Vec::new(),
             addresses: Vec::new(),
             first_seen: now.unix,
@@ -103,8 +108,11 @@ impl Principal {
         End { mode: self.mode, dangerous: self.kind.is_dangerous() }
     }
 
-    /// The name to show: the owner's, or else what it calls itself, its address or its MAC.
+    /// The name to show: the owner's, or else what it calls itself, its host name, its address or its MAC.
     pub fn title(&self) -> String {
+        if let (None, Some(host)) = (&self.name, &self.host) {
+            return host.to_string();
+        }
         match (&self.name, &self.hint, self.addresses.first(), self.places.first()) {
             (Some(name), _, _, _) => name.clone(),
             (None, Some(hint), _, _) => hint.0.clone(),

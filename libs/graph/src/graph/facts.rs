@@ -4,10 +4,12 @@ use firewall_common::abi::{Addr, Kind, OBJECT_CAP, PrincipalId};
 use firewall_common::precedence::{Mode, Outcome, RuleState};
 use firewall_common::reason::Reason;
 
+use super::room::NewHost;
 use super::stopped::Seen;
 use super::{Fact, Graph, Network, same_name};
 use crate::command::{Alarm, Event, Observation};
 use crate::edge::{Edge, EdgeId, Path, State};
+use crate::host::HostName;
 use crate::learning::Learning;
 use crate::operation::{Layer, Object, Operation, Plane};
 use crate::principal::{ADDRESSES_CAP, Hint, Place, Principal};
@@ -20,7 +22,7 @@ const SEEN_EVERY: i64 = 3_600;
 enum Target {
     Known(PrincipalId),
     /// A host beyond the uplink that has no principal yet.
-    NewHost(Addr),
+    New(NewHost),
     /// An address of this site that nobody holds.
     Nobody,
 }
@@ -219,20 +221,21 @@ impl Graph {
     }
 
     fn observe(&mut self, fact: &Fact, src: PrincipalId, operation: Operation, now: Now) {
-        let target = match self.target(fact) {
+        let target = match self.target(fact, src, now) {
             Target::Known(id) if self.principals.contains_key(&id) => Target::Known(id),
             Target::Known(_) | Target::Nobody => Target::Nobody,
-            Target::NewHost(addr) => Target::NewHost(addr),
+            Target::New(host) => Target::New(host),
         };
+        self.use_name(src, fact.key.addr, now);
         let reason = Reason::from_code(fact.value.reason);
         let is_known = about_the_model(reason)
             || (reason == Some(Reason::ProtoChanged) && operation.layer() == Layer::Protocol);
         let (dst, new_host) = match target {
             Target::Known(id) => (id, None),
-            Target::NewHost(addr) if is_known && operation.layer() != Layer::Protocol => {
-                (PrincipalId::UNKNOWN, Some(addr))
+            Target::New(host) if is_known && operation.layer() != Layer::Protocol => {
+                (PrincipalId::UNKNOWN, Some(host))
             }
-            Target::NewHost(_) | Target::Nobody => {
+            Target::New(_) | Target::Nobody => {
                 let object = operation.object_text();
                 return self.note(fact, src, PrincipalId::UNKNOWN, Some(&operation), object, now);
             }
@@ -261,8 +264,8 @@ impl Graph {
         }
         match judged.row.outcome {
             Outcome::Learn if reason == Some(Reason::Learned) || is_joined(&path.operation, reason) => {
-                if let Some(addr) = new_host {
-                    let Some(host) = self.new_host(src, addr, now) else { return };
+                if let Some(host) = new_host {
+                    let Some(host) = self.new_host(src, host, now) else { return };
                     path.dst = host;
                 }
                 self.learn(path, fact, now);
@@ -274,11 +277,11 @@ impl Graph {
                 self.note(fact, src, dst, Some(&path.operation), object, now);
             }
             Outcome::Stop(_) => {
-                if let Some(addr) = new_host {
+                if let Some(host) = new_host {
                     if self.pending_from(src) >= self.settings.pending_per_source {
                         return self.overflow(src, 1, now);
                     }
-                    let Some(host) = self.new_host(src, addr, now) else { return };
+                    let Some(host) = self.new_host(src, host, now) else { return };
                     path.dst = host;
                 }
                 self.pend(path, fact, now);
@@ -286,19 +289,37 @@ impl Graph {
         }
     }
 
-    fn target(&self, fact: &Fact) -> Target {
-        let addr = fact.key.addr;
-        if fact.key.edge.dst != PrincipalId::UNKNOWN {
-            return Target::Known(fact.key.edge.dst);
+    fn target(&self, fact: &Fact, src: PrincipalId, now: Now) -> Target {
+        let (addr, dst) = (fact.key.addr, fact.key.edge.dst);
+        if dst != PrincipalId::UNKNOWN {
+            // A domain that another source has learned is not this one's: it is the name that counts.
+            let name = self.is_foreign_pattern(src, dst).then(|| self.name_below(src, dst, addr, now));
+            return match name.flatten() {
+                Some(name) => self.target_named(src, name),
+                None => Target::Known(dst),
+            };
         }
         // Both ends outside, or an address that the kernel did not tell.
         if fact.key.edge.src == PrincipalId::UNKNOWN || addr.is_unspecified() {
             return Target::Nobody;
         }
-        match self.index.hosts.get(&addr.0).or_else(|| self.index.bound.get(&addr.0)) {
+        if let Some(&id) = self.index.bound.get(&addr.0) {
+            return Target::Known(id);
+        }
+        if let Some(name) = self.name_of(src, addr, now) {
+            return self.target_named(src, name);
+        }
+        match self.index.hosts.get(&addr.0) {
             Some(&id) => Target::Known(id),
-            None if self.can_be_outside(addr) => Target::NewHost(addr),
+            None if self.can_be_outside(addr) => Target::New(NewHost::Addr(addr)),
             None => Target::Nobody,
+        }
+    }
+
+    fn target_named(&self, src: PrincipalId, name: &HostName) -> Target {
+        match self.named_for(src, name) {
+            Some(id) => Target::Known(id),
+            None => Target::New(NewHost::Name(name.clone())),
         }
     }
 

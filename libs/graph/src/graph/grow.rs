@@ -59,6 +59,7 @@ impl Graph {
             self.save_edge(id, now);
             self.tell_edge(id, now);
             self.notify(Event::EdgeChanged(id));
+            self.generalise_host(id, now);
         }
         if is_subscribe {
             self.question_learned(&self.index.to_ids(broker), now);

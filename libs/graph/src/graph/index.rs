@@ -8,6 +8,7 @@ use super::Graph;
 use crate::command::{Command, Event};
 use crate::decision::Lifetime;
 use crate::edge::{Edge, EdgeId, Path, State, Stream};
+use crate::host::HostName;
 use crate::record::RecordKey;
 use crate::time::Now;
 
@@ -23,6 +24,8 @@ pub(super) struct Index {
     pub(super) macs: BTreeMap<([u8; 6], u16), PrincipalId>,
     /// Addresses that mean an outside host.
     pub(super) hosts: BTreeMap<[u8; 16], PrincipalId>,
+    /// Outside hosts by name.
+    pub(super) named: BTreeMap<HostName, PrincipalId>,
     /// Addresses that devices hold.
     pub(super) bound: BTreeMap<[u8; 16], PrincipalId>,
 }

@@ -43,6 +43,9 @@ impl Graph {
         for (addr, id) in hosts {
             self.push(Command::PutHost { addr: firewall_common::abi::Addr(addr), id });
         }
+        for (name, id) in self.index.named.clone() {
+            self.push(Command::PutNamed { name, id });
+        }
         // Messages first: a transport without its message rules would end what it carries.
         let (transports, messages): (Vec<&Edge>, Vec<&Edge>) =
             self.edges.values().partition(|edge| edge.is_transport());

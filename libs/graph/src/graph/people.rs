@@ -3,10 +3,12 @@
 use firewall_common::abi::PrincipalId;
 use firewall_common::precedence::RuleState;
 
+use super::room::NewHost;
 use super::{COUNTED_CAP, Graph, Spec};
 use crate::command::{Command, Event};
 use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, Terms, What};
 use crate::edge::{Edge, EdgeId, Path, Ruling, State};
+use crate::host::{HostName, PREFIX};
 use crate::operation::{Layer, Operation};
 use crate::principal::parse_address;
 use crate::time::Now;
@@ -69,13 +71,14 @@ impl Graph {
     fn find_or_add(&mut self, text: &str, now: Now) -> Result<PrincipalId, Refused> {
         let found = self.find(text);
         if found == Ok(PrincipalId::UNKNOWN) {
-            let message =
-                "Name an outside host by its address; for the whole Internet make the device a guest";
+            let message = "Name an outside host by its address or `name:HOST`; for the whole Internet make the device a guest";
             return Err(Refused::Invalid(message.to_owned()));
         }
-        match parse_address(text.trim()).filter(|addr| found.is_err() && self.can_be_outside(*addr)) {
-            Some(addr) => self
-                .new_host(PrincipalId::UNKNOWN, addr, now)
+        let new = parse_address(text.trim()).filter(|addr| self.can_be_outside(*addr)).map(NewHost::Addr);
+        let name = text.trim().strip_prefix(PREFIX).and_then(|name| HostName::parse_pattern(name).ok());
+        match new.or_else(|| name.map(NewHost::Name)).filter(|_| found.is_err()) {
+            Some(host) => self
+                .new_host(PrincipalId::UNKNOWN, host, now)
                 .ok_or_else(|| Refused::TooMany("There is no room for more outside hosts".to_owned())),
             None => found,
         }

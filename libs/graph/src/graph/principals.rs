@@ -7,6 +7,7 @@ use super::{Graph, Patch, builtin_by_name, same_name};
 use crate::command::{Command, Event};
 use crate::decision::{Author, DecisionId, Refused, What};
 use crate::edge::{Edge, EdgeId, Path, State};
+use crate::host::PREFIX;
 use crate::principal::{
     DESCRIPTION_CAP, Kind, NAME_CAP, PLACES_CAP, Principal, Source, harmless, parse_address, parse_mac,
 };
@@ -89,6 +90,9 @@ impl Graph {
                 "Two different devices can be merged, or two outside hosts".to_owned(),
             ));
         }
+        if source.host.is_some() && target.host.is_some() {
+            return Err(Refused::Invalid("Hosts with two names stay two".to_owned()));
+        }
         if source.places.len() + target.places.len() > PLACES_CAP {
             return Err(Refused::TooMany(format!("One device has at most {PLACES_CAP} places")));
         }
@@ -104,7 +108,11 @@ impl Graph {
             target.first_seen = target.first_seen.min(source.first_seen);
             target.last_seen = target.last_seen.max(source.last_seen);
             target.hint = target.hint.take().or(source.hint);
+            target.host = target.host.take().or_else(|| source.host.clone());
             target.rev = rev;
+        }
+        if let Some(name) = &source.host {
+            self.enter_name(name, into, now);
         }
         let is_device = !source.places.is_empty();
         for place in &source.places {
@@ -152,6 +160,10 @@ impl Graph {
                 self.push(Command::RemoveHost { addr });
             }
         }
+        if let Some(name) = &principal.host {
+            self.leave_name(name);
+        }
+        self.forget_names(id);
         self.untell_principal(id);
         self.stopped.forget(id);
         self.alarms.retain(|(_, principal), _| *principal != id);
@@ -162,7 +174,7 @@ impl Graph {
     }
 
     /// Gives an edge another end. Where both have it, what is stricter and what a person said wins.
-    fn move_edge(&mut self, id: EdgeId, from: PrincipalId, into: PrincipalId, now: Now) {
+    pub(super) fn move_edge(&mut self, id: EdgeId, from: PrincipalId, into: PrincipalId, now: Now) {
         let Some(mut edge) = self.take_edge(id) else { return };
         self.untell_edge(&edge, now);
         let end = |end: PrincipalId| if end == from { into } else { end };
@@ -213,6 +225,7 @@ impl Graph {
         }
         let means_something =
             name.parse::<u32>().is_ok() || parse_mac(&name).is_some() || parse_address(&name).is_some();
+        let means_something = means_something || name.starts_with(PREFIX);
         if means_something || builtin_by_name(&name).is_some() {
             return Err(Refused::Invalid(format!(
                 "{name} means something else already; choose another name"

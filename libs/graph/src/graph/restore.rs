@@ -68,6 +68,11 @@ impl Graph {
                 return Err(RestoreError::SamePlace(other.0, id.0));
             }
         }
+        if let Some(name) = &principal.host
+            && let Some(other) = self.index.named.insert(name.clone(), id)
+        {
+            return Err(RestoreError::SamePlace(other.0, id.0));
+        }
         self.rev = self.rev.max(principal.rev);
         self.principals.insert(id, principal);
         Ok(())

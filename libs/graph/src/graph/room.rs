@@ -8,11 +8,19 @@ use firewall_common::precedence::Mode;
 use super::{EDGES_CAP, Graph, HOSTS_CAP, OUTSIDE_CAP};
 use crate::command::{Alarm, Command, Event};
 use crate::edge::State;
+use crate::host::HostName;
 use crate::principal::Principal;
 use crate::time::Now;
 
 /// A device that nobody has accepted makes room for another after this many silent seconds.
 const SILENT_AFTER: i64 = 600;
+
+/// An outside host that has no principal yet.
+#[derive(Clone, Debug)]
+pub(crate) enum NewHost {
+    Addr(Addr),
+    Name(HostName),
+}
 
 impl Graph {
     pub(super) fn room_for_device(&mut self, port: &str, now: Now) -> Option<PrincipalId> {
@@ -31,8 +39,7 @@ impl Graph {
         self.free_number()
     }
 
-    pub(super) fn new_host(&mut self, src: PrincipalId, addr: Addr, now: Now) -> Option<PrincipalId> {
-        let outside = self.principals.values().filter(|principal| principal.is_outside()).count();
+    pub(super) fn new_host(&mut self, src: PrincipalId, host: NewHost, now: Now) -> Option<PrincipalId> {
         let learns = self.learns(src);
         let known = self
             .edges_from(src)
@@ -43,31 +50,60 @@ impl Graph {
         if learns && known >= self.settings.learn_destinations {
             self.stop_learning(src, now);
         }
-        let room = outside < OUTSIDE_CAP && self.index.hosts.len() < HOSTS_CAP;
-        let Some(id) = room.then(|| self.free_number()).flatten() else {
+        let added = self.add_outside(host, now);
+        if added.is_none() {
             self.overflow(src, 1, now);
-            return None;
-        };
-        let mut principal = Principal::new(id, Mode::Outside, now);
-        principal.addresses.push(addr);
-        principal.rev = self.touch();
-        self.index.hosts.insert(addr.0, id);
-        self.principals.insert(id, principal);
-        self.save_principal(id);
-        self.tell_principal(id, now);
-        self.push(Command::PutHost { addr, id });
-        self.notify(Event::PrincipalAdded(id));
+        }
+        added
+    }
+
+    /// Makes a principal of an outside host, if there is room.
+    pub(super) fn add_outside(&mut self, host: NewHost, now: Now) -> Option<PrincipalId> {
+        let id = self.has_room_outside().then(|| self.free_number()).flatten()?;
+        self.add_outside_as(id, host, now);
         Some(id)
     }
 
+    pub(crate) fn has_room_outside(&self) -> bool {
+        let outside = self.principals.values().filter(|principal| principal.is_outside()).count();
+        outside < OUTSIDE_CAP && self.index.hosts.len() < HOSTS_CAP
+    }
+
+    /// Makes a principal of an outside host under a number that is free.
+    pub(crate) fn add_outside_as(&mut self, id: PrincipalId, host: NewHost, now: Now) {
+        let mut principal = Principal::new(id, Mode::Outside, now);
+        principal.rev = self.touch();
+        match &host {
+            NewHost::Addr(addr) => principal.addresses.push(*addr),
+            NewHost::Name(name) => principal.host = Some(name.clone()),
+        }
+        self.principals.insert(id, principal);
+        self.save_principal(id);
+        self.tell_principal(id, now);
+        match host {
+            NewHost::Addr(addr) => {
+                self.index.hosts.insert(addr.0, id);
+                self.push(Command::PutHost { addr, id });
+            }
+            NewHost::Name(name) => self.enter_name(&name, id, now),
+        }
+        self.notify(Event::PrincipalAdded(id));
+    }
+
     pub(super) fn free_number(&mut self) -> Option<PrincipalId> {
+        let free = self.free_numbers().next()?;
         let numbers = PrincipalId::LIMIT - PrincipalId::FIRST;
-        let from = self.next_principal - PrincipalId::FIRST;
-        let free = (0..numbers)
-            .map(|step| PrincipalId(PrincipalId::FIRST + (from + step) % numbers))
-            .find(|id| !self.principals.contains_key(id))?;
         self.next_principal = PrincipalId::FIRST + (free.0 + 1 - PrincipalId::FIRST) % numbers;
         Some(free)
+    }
+
+    /// The numbers that nobody has, in the order in which they are given out.
+    pub(crate) fn free_numbers(&self) -> impl Iterator<Item = PrincipalId> {
+        let numbers = PrincipalId::LIMIT - PrincipalId::FIRST;
+        let from = self.next_principal - PrincipalId::FIRST;
+        (0..numbers)
+            .map(move |step| PrincipalId(PrincipalId::FIRST + (from + step) % numbers))
+            .filter(|id| !self.principals.contains_key(id))
     }
 
     /// Whether there is room for one more edge; what has lapsed makes room.
@@ -98,7 +134,7 @@ impl Graph {
         self.push(Command::RemoveHost { addr });
         if let Some(principal) = self.principals.get_mut(&id) {
             principal.addresses.retain(|known| *known != addr);
-            if principal.addresses.is_empty() {
+            if principal.addresses.is_empty() && principal.host.is_none() {
                 self.remove_principal(id, now);
             } else {
                 self.save_principal(id);

@@ -13,6 +13,7 @@ use crate::automaton::{Automaton, Compiled, Level};
 use crate::command::{Alarm, Command, Event, RuleSpec};
 use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, Terms};
 use crate::edge::{Edge, EdgeId};
+use crate::host::HostName;
 use crate::operation::Layer;
 use crate::principal::Place;
 use crate::record::{Record, RecordKey};
@@ -25,6 +26,7 @@ mod guards;
 mod hostile;
 mod learning;
 mod model;
+mod names;
 mod principals;
 mod protocols;
 mod restart;
@@ -49,6 +51,8 @@ struct Kernel {
     principals: BTreeMap<u32, (Mode, bool)>,
     macs: BTreeMap<([u8; 6], u16), (u32, PrincipalId)>,
     hosts: BTreeMap<[u8; 16], PrincipalId>,
+    named: BTreeMap<HostName, PrincipalId>,
+    resolved: BTreeMap<(u32, [u8; 16]), PrincipalId>,
     edges: BTreeMap<[u32; 4], RuleSpec>,
     speaks: BTreeMap<[u32; 4], u16>,
     topics: BTreeMap<[u32; 4], Compiled>,
@@ -208,11 +212,22 @@ impl Site {
     }
 
     fn reach(&mut self, src: PrincipalId, addr: [u8; 4], port: u16) -> bool {
-        let dst = match self.kernel.hosts.get(&Addr::from_v4(addr).0) {
-            Some(id) => Ok(*id),
-            None => Err(Addr::from_v4(addr)),
-        };
+        let addr = Addr::from_v4(addr);
+        let named = self.kernel.resolved.get(&(src.0, addr.0));
+        let dst = named.or_else(|| self.kernel.hosts.get(&addr.0)).copied().ok_or(addr);
         self.attempt(&Try { src, dst, kind: Kind::Transport, port, object: String::new() })
+    }
+
+    /// A device's resolver tells it an address: the kernel binds it, then the graph hears of it.
+    fn resolve(&mut self, device: PrincipalId, name: &str, addr: [u8; 4]) {
+        let (name, addr) = (HostName::parse(name).unwrap(), Addr::from_v4(addr));
+        let exact = self.kernel.named.get(&name);
+        match exact.or_else(|| self.kernel.named.get(&name.registrable()?)) {
+            Some(id) => self.kernel.resolved.insert((device.0, addr.0), *id),
+            None => self.kernel.resolved.remove(&(device.0, addr.0)),
+        };
+        self.graph.handle_resolved(device, &name, &[addr], self.now);
+        self.execute();
     }
 
     /// The edge with this verb and object.
@@ -307,6 +322,8 @@ impl Site {
             assert!(principals.contains_key(id));
         }
         assert_eq!(self.kernel.hosts.len(), index.hosts.len());
+        assert_eq!(self.kernel.named, index.named);
+        assert!(index.named.values().all(|id| principals.contains_key(id)));
         assert_eq!(self.kernel.macs.len(), index.macs.len());
         for id in self.disk.keys() {
             match id {
@@ -372,6 +389,18 @@ impl Kernel {
             }
             Command::RemoveHost { addr } => {
                 self.hosts.remove(&addr.0).expect("only what is there is removed");
+            }
+            Command::PutName { device, addr, id, .. } => {
+                self.resolved.insert((device.0, addr.0), *id);
+            }
+            Command::RemoveName { device, addr } => {
+                self.resolved.remove(&(device.0, addr.0));
+            }
+            Command::PutNamed { name, id } => {
+                self.named.insert(name.clone(), *id);
+            }
+            Command::RemoveNamed { name } => {
+                self.named.remove(name).expect("only what is there is removed");
             }
             Command::PutEdge { key, rule, speaks } => {
                 self.edges.insert(edge_key(*key), *rule);

@@ -8,6 +8,7 @@ enum Act {
     Stranger(u8),
     Attempt(u8, u8, u8, u8),
     Outside(u8, u8),
+    Resolve(u8, u8, u8),
     Bind(u8, u8),
     Mode(u8, u8),
     Kind(u8, u8),
@@ -28,6 +29,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (0..6_u8).prop_map(Act::Stranger),
         20 => any::<(u8, u8, u8, u8)>().prop_map(|(src, dst, kind, object)| Act::Attempt(src, dst, kind, object)),
         4 => any::<(u8, u8)>().prop_map(|(src, addr)| Act::Outside(src, addr % 16)),
+        4 => any::<(u8, u8, u8)>().prop_map(|(src, name, addr)| Act::Resolve(src, name, addr % 16)),
         1 => any::<(u8, u8)>().prop_map(|(id, addr)| Act::Bind(id, addr % 16)),
         2 => any::<(u8, u8)>().prop_map(|(id, mode)| Act::Mode(id, mode)),
         2 => any::<(u8, u8)>().prop_map(|(id, kind)| Act::Kind(id, kind)),
@@ -123,6 +125,11 @@ fn act_on(site: &mut Site, act: &Act, boot: &mut u8) {
             }
         }
         Act::Outside(src, addr) => {
+            site.reach(id(src), [192, 0, 2, addr], 443);
+        }
+        Act::Resolve(src, name, addr) => {
+            let names = ["a.example.com", "b.example.com", "c.example.com", "d.example.com", "x.example.org"];
+            site.resolve(id(src), pick(&names, name).unwrap_or("lan"), [192, 0, 2, addr]);
             site.reach(id(src), [192, 0, 2, addr], 443);
         }
         Act::Bind(to, addr) => site.graph.handle_bound(id(to), Addr::from_v4([192, 0, 2, addr]), now),

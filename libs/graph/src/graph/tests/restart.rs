@@ -15,14 +15,17 @@ fn busy() -> Site {
     let other = site.id(washer, "publish", "washer/other");
     site.say(other, Answer::Allow, Lifetime::Uses(3));
     site.reach(washer, [192, 0, 2, 1], 443);
+    site.resolve(lock, "api.example.com", [192, 0, 2, 2]);
+    site.reach(lock, [192, 0, 2, 2], 443);
     site
 }
 
 /// What the kernel holds, without numbers that only order things.
 fn held(site: &Site) -> String {
-    let Kernel { principals, macs, hosts, edges, speaks, topics, rules, uses, monitor, observed: _ } =
+    let Kernel { principals, macs, hosts, named, edges, speaks, topics, rules, uses, monitor, .. } =
         &site.kernel;
-    format!("{principals:?} {macs:?} {hosts:?} {edges:?} {speaks:?} {topics:?} {rules:?} {uses:?} {monitor}")
+    let who = format!("{principals:?} {macs:?} {hosts:?} {named:?}");
+    format!("{who} {edges:?} {speaks:?} {topics:?} {rules:?} {uses:?} {monitor}")
 }
 
 #[test]
