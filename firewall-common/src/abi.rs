@@ -886,15 +886,16 @@ pub mod stage {
     pub const SEGMENT: u32 = 1;
     /// What the ends of a stopped frame are told.
     pub const ANSWER: u32 = 2;
-    /// What is said in a stream, by protocol.
+    /// What is said in a stream or a datagram, by protocol.
     pub const MQTT: u32 = 3;
     pub const TLS: u32 = 4;
     pub const HTTP: u32 = 5;
     pub const MODBUS: u32 = 6;
-    /// What is said in a datagram.
     pub const COAP: u32 = 7;
+    /// What a datagram speaks.
+    pub const DATAGRAM: u32 = 8;
     /// Stages per hook.
-    pub const STAGES: u32 = 8;
+    pub const STAGES: u32 = 9;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
@@ -906,6 +907,7 @@ pub mod stage {
         ("edgeward_ingress_http", HTTP),
         ("edgeward_ingress_modbus", MODBUS),
         ("edgeward_ingress_coap", COAP),
+        ("edgeward_ingress_datagram", DATAGRAM),
         ("edgeward_egress_flow", STAGES + FLOW),
         ("edgeward_egress_segment", STAGES + SEGMENT),
         ("edgeward_egress_answer", STAGES + ANSWER),
@@ -914,6 +916,7 @@ pub mod stage {
         ("edgeward_egress_http", STAGES + HTTP),
         ("edgeward_egress_modbus", STAGES + MODBUS),
         ("edgeward_egress_coap", STAGES + COAP),
+        ("edgeward_egress_datagram", STAGES + DATAGRAM),
     ];
 }
 

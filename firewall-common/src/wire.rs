@@ -14,6 +14,7 @@ pub mod ntp;
 
 // What devices say.
 pub mod coap;
+pub mod datagram;
 pub mod dtls;
 pub mod http;
 pub mod modbus;

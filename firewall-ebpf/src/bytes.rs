@@ -17,6 +17,13 @@ impl Skb<'_> {
     pub fn raw(&self) -> *mut __sk_buff {
         self.0.skb.skb
     }
+
+    /// Bytes of each piece that the kernel put this frame together of; 0: it came as it is.
+    #[inline(always)]
+    pub fn gso_size(&self) -> u32 {
+        // SAFETY: the context is valid while the program runs.
+        unsafe { (*self.raw()).gso_size }
+    }
 }
 
 /// Copies `length` bytes of a socket buffer, from 1 to `N`, to `to`.

@@ -52,9 +52,6 @@ const SHORT_IDLE: u64 = 60 * SECOND;
 const SWEEP_AT_REST: u64 = 60 * SECOND;
 const SWEEP_WHEN_FULL: u64 = SECOND;
 
-/// Port of CoAP (RFC 7252, section 12.6).
-const COAP_PORT: u16 = 5683;
-
 /// What a frame whose connection may go on is given.
 const PASS: Next = Next::Pass(Permit::Judged);
 
@@ -195,10 +192,9 @@ fn first_protocol(key: &EdgeKey, speaks: u16) -> u8 {
     const MODBUS: u16 = Protocol::Modbus.bit();
     const COAP: u16 = Protocol::Coap.bit();
     match (key.proto, speaks) {
+        (proto::TCP | proto::UDP, OPAQUE_BIT) => OPAQUE,
         (proto::UDP, COAP) => Protocol::Coap as u8,
-        (proto::UDP, 0) if key.port == COAP_PORT => Flow::UNDECIDED,
-        (proto::UDP, _) if speaks & COAP != 0 => Flow::UNDECIDED,
-        (proto::TCP, OPAQUE_BIT) => OPAQUE,
+        (proto::UDP, _) => Flow::UNDECIDED,
         (proto::TCP, MQTT) => Protocol::Mqtt as u8,
         (proto::TCP, TLS) => Protocol::Tls as u8,
         (proto::TCP, HTTP) => Protocol::Http as u8,

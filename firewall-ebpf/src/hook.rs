@@ -97,7 +97,7 @@ pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = flow::judge(scratch);
     if matches!(result, Ok(Next::Pass(_))) && flow::says_something(scratch) {
-        return Some(enter_stage(ctx, scratch, stage::COAP));
+        return Some(enter_stage(ctx, scratch, stage::DATAGRAM));
     }
     Some(conclude(ctx, scratch, result))
 }
@@ -119,11 +119,19 @@ pub fn said(ctx: &TcContext, hook: u32, round: Round) -> Option<i32> {
     Some(conclude(ctx, scratch, result))
 }
 
-/// What is said in a datagram.
+/// What a datagram speaks.
 #[inline(always)]
 pub fn datagram(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = datagram::judge(&Skb(ctx), scratch);
+    Some(conclude(ctx, scratch, result))
+}
+
+/// What is said in a datagram of CoAP.
+#[inline(always)]
+pub fn coap(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    let result = datagram::coap(&Skb(ctx), scratch);
     Some(conclude(ctx, scratch, result))
 }
 

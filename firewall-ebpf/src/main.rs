@@ -94,10 +94,16 @@ pub fn edgeward_ingress_modbus(ctx: TcContext) -> i32 {
     hook::said(&ctx, counter::HOOK_LAN_INGRESS, round::<Modbus>).unwrap_or(TC_ACT_SHOT)
 }
 
+/// What datagrams from devices speak.
+#[classifier]
+pub fn edgeward_ingress_datagram(ctx: TcContext) -> i32 {
+    hook::datagram(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
 /// What is said in CoAP datagrams from devices.
 #[classifier]
 pub fn edgeward_ingress_coap(ctx: TcContext) -> i32 {
-    hook::datagram(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+    hook::coap(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames from devices.
@@ -148,10 +154,16 @@ pub fn edgeward_egress_modbus(ctx: TcContext) -> i32 {
     hook::said(&ctx, counter::HOOK_LAN_EGRESS, round::<Modbus>).unwrap_or(TC_ACT_SHOT)
 }
 
+/// What datagrams to devices speak.
+#[classifier]
+pub fn edgeward_egress_datagram(ctx: TcContext) -> i32 {
+    hook::datagram(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
 /// What is said in CoAP datagrams to devices.
 #[classifier]
 pub fn edgeward_egress_coap(ctx: TcContext) -> i32 {
-    hook::datagram(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+    hook::coap(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames to devices.

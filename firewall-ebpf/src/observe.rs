@@ -99,6 +99,11 @@ fn name(protocol: u8) -> ([u8; 16], u16) {
         Some(Protocol::Http) => (*b"http\0\0\0\0\0\0\0\0\0\0\0\0", 4),
         Some(Protocol::Modbus) => (*b"modbus\0\0\0\0\0\0\0\0\0\0", 6),
         Some(Protocol::Coap) => (*b"coap\0\0\0\0\0\0\0\0\0\0\0\0", 4),
+        Some(Protocol::Dns) => (*b"dns\0\0\0\0\0\0\0\0\0\0\0\0\0", 3),
+        Some(Protocol::Ntp) => (*b"ntp\0\0\0\0\0\0\0\0\0\0\0\0\0", 3),
+        Some(Protocol::Ssdp) => (*b"ssdp\0\0\0\0\0\0\0\0\0\0\0\0", 4),
+        Some(Protocol::Dtls) => (*b"dtls\0\0\0\0\0\0\0\0\0\0\0\0", 4),
+        Some(Protocol::Quic) => (*b"quic\0\0\0\0\0\0\0\0\0\0\0\0", 4),
         Some(Protocol::Websocket) => (*b"websocket\0\0\0\0\0\0\0", 9),
         _ => (*b"opaque\0\0\0\0\0\0\0\0\0\0", 6),
     }

@@ -39,10 +39,16 @@ fn transport(scratch: &Scratch) -> Option<Edge> {
     edge::lookup(&key)
 }
 
+/// What the connections of the edge at hand may speak; 0 if nothing is known.
+#[inline(always)]
+pub fn speaks(scratch: &Scratch) -> u16 {
+    transport(scratch).map_or(0, |edge| edge.speaks)
+}
+
 /// The connection speaks this: it must be what its edge speaks, and becomes that if nothing was known.
 #[inline(never)]
 pub fn recognise(scratch: &mut Scratch, protocol: u8) -> Result<(), Reason> {
-    let speaks = transport(scratch).map_or(0, |edge| edge.speaks);
+    let speaks = speaks(scratch);
     let bit = 1_u16 << (protocol & 15);
     scratch.flow.protocol = protocol;
     if speaks & bit != 0 {
@@ -52,6 +58,12 @@ pub fn recognise(scratch: &mut Scratch, protocol: u8) -> Result<(), Reason> {
         observe::speaks(scratch, protocol, Verdict::Forwarded, Reason::Learned);
         return Ok(());
     }
+    changed(scratch, protocol)
+}
+
+/// The connection speaks this, which is not what it is for.
+#[inline(always)]
+pub fn changed(scratch: &mut Scratch, protocol: u8) -> Result<(), Reason> {
     let audit = scratch.audit != 0;
     let verdict = if audit { Verdict::Audit } else { Verdict::Reset };
     observe::speaks(scratch, protocol, verdict, Reason::ProtoChanged);

@@ -19,6 +19,7 @@ mod gate;
 
 // What is asked for.
 mod agreement;
+mod datagrams;
 mod edges;
 mod flows;
 mod repeats;

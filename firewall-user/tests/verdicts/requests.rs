@@ -299,6 +299,63 @@ fn a_refused_login_is_noted() {
 }
 
 #[test]
+fn a_refused_login_is_noted_in_datagrams_too() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::coap(&mut site).allow(&mut site, Verb::Get, "/#");
+    let flow = Datagrams::new(&mut site, &rig, 4);
+    assert!(flow.ask(&mut site, &coap(1, &[(11, b"a")])).is_delivered());
+    assert_eq!(flow.answer(&mut site, &coap(0x84, &[])), Fate::Forwarded, "4.04");
+    assert_eq!(rig.noted(&site), []);
+    assert_eq!(flow.answer(&mut site, &coap(0x81, &[])), Fate::Forwarded, "4.01");
+    let noted = (Kind::LoginFailed, String::new(), Verdict::Forwarded, Reason::LoginFailed);
+    assert_eq!(rig.noted(&site), [noted]);
+}
+
+#[test]
+fn a_server_asks_nothing() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::http(&mut site).allow(&mut site, Verb::Get, "/#");
+    for request in [&get("/a")[..], b"DELETE /a HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n", b"\x10\x0c\0\x04MQTT"] {
+        let mut connection = rig.open(&mut site);
+        assert_eq!(connection.answer(&mut site, request), CHANGED, "before it was asked: {request:?}");
+        let mut connection = rig.open(&mut site);
+        assert_eq!(connection.say(&mut site, &get("/a")), Fate::Forwarded);
+        assert_eq!(connection.answer(&mut site, request), CHANGED, "{request:?}");
+    }
+    let rig = Rig::coap(&mut site).allow(&mut site, Verb::Get, "/#");
+    let flow = Datagrams::new(&mut site, &rig, 4);
+    assert!(flow.ask(&mut site, &coap(1, &[(11, b"a")])).is_delivered());
+    for code in [1, 2, 3, 4, 5, 7] {
+        let request = coap(code, &[(11, b"a")]);
+        assert_eq!(flow.answer(&mut site, &request), Fate::Dropped(Reason::ProtoChanged), "{code}");
+    }
+    // Nor does a client answer.
+    assert_eq!(flow.ask(&mut site, &coap(0x45, &[])).fate, Fate::Dropped(Reason::ProtoChanged));
+}
+
+#[test]
+fn modbus_is_judged_on_any_port_that_speaks_it() {
+    let Some(mut site) = site() else { return };
+    let (read, write) = (adu(3, &[0, 1, 0, 1]), adu(6, &[0, 1, 0, 1]));
+    let rig = Rig::new(&mut site, 5_020, proto::TCP, &[Protocol::Modbus]).registers(
+        &mut site,
+        Verb::Read,
+        "1/holding/#",
+        RuleState::Allowed,
+    );
+    assert_eq!(rig.says(&mut site, &read), Fate::Forwarded);
+    assert_eq!(rig.says(&mut site, &write), UNKNOWN);
+    assert_eq!(rig.says(&mut site, &get("/a")), CHANGED);
+    // Without a word about it, any bytes may begin so: it is opaque, which is an edge of its own.
+    let rig = Rig::new(&mut site, 5_020, proto::TCP, &[]).allow(&mut site, Verb::Get, "/#");
+    assert_eq!(rig.says(&mut site, &write), Fate::Forwarded);
+    let noted = (Kind::Speaks, "opaque".to_owned(), Verdict::Forwarded, Reason::Learned);
+    assert_eq!(rig.noted(&site), [noted]);
+    let rig = Rig::http(&mut site).allow(&mut site, Verb::Get, "/#");
+    assert_eq!(rig.says(&mut site, &write), CHANGED);
+}
+
+#[test]
 fn what_a_learning_device_asks_for_is_noted() {
     let Some(mut site) = site() else { return };
     let (device, server) = (site.settled(Mode::Learning), site.settled(Mode::Learning));

@@ -552,7 +552,8 @@ impl Kernel {
 impl Try {
     fn key(&self, dst: PrincipalId) -> EdgeKey {
         let coap = matches!(self.kind, Kind::CoapGet | Kind::CoapSet | Kind::CoapObserve);
-        let proto = if coap { 17 } else { 6 };
+        let datagrams = self.kind == Kind::Speaks && matches!(&self.object[..], "dtls" | "quic");
+        let proto = if coap || datagrams { 17 } else { 6 };
         EdgeKey { src: self.src, dst, port: self.port, proto, kind: self.kind as u8 }
     }
 }

@@ -237,6 +237,23 @@ fn coap_and_server_names_have_edges_of_their_own() {
 }
 
 #[test]
+fn datagrams_have_a_protocol_too() {
+    let (mut site, hub, panel) = home();
+    site.finish(panel);
+    let udp = edge_key(EdgeKey { src: panel, dst: hub, port: 443, proto: 17, kind: 0 });
+    site.write(["Panel", "Hub", "connect", "udp/443"], Answer::Allow).unwrap();
+    assert!(site.speak(panel, hub, 443, "quic"));
+    assert_eq!(site.state(panel, "connect", "udp/443 quic"), "learned");
+    assert_eq!(site.kernel.speaks.get(&udp), Some(&Protocol::Quic.bit()));
+    assert!(!site.speak(panel, hub, 443, "dtls"));
+    let edge = site.edge(panel, "connect", "udp/443 dtls").unwrap();
+    assert_eq!((edge.state.as_str(), edge.violated), ("pending", Some(Property::Protocol)));
+    site.write(["Panel", "Hub", "connect", "udp/443 quic"], Answer::Deny).unwrap();
+    assert!(!site.speak(panel, hub, 443, "quic"));
+    site.check();
+}
+
+#[test]
 fn a_connection_speaks_mqtt_or_something_else() {
     let (mut site, hub, panel) = home();
     let fact = Try { src: panel, dst: Ok(hub), kind: Kind::Speaks, port: MQTT, object: "mqtt".into() };
