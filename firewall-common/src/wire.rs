@@ -11,6 +11,7 @@ pub mod dhcp;
 pub mod dns;
 pub mod essential;
 pub mod ntp;
+pub mod related;
 
 // What devices say.
 pub mod coap;

@@ -3,8 +3,9 @@
 //! A [`capture`] file gives packets, [`link`] makes each one the Ethernet frame that the kernel programs would see, the
 //! parser of the kernel programs finds addresses and ports, TCP segments are brought in sequence, and the machines of the
 //! kernel programs read what is said: there is no second parser of anything. [`Replay`] is that flow without any I/O:
-//! packets go in, [`Record`]s come out. Nothing is judged, because a capture has no model; a record says what would be
-//! asked of one, and a stop what does not pass under any.
+//! packets go in, [`Record`]s come out. Nothing is judged here, because a capture has no model; a record says what would be
+//! asked of one, and a stop what does not pass under any. A [`site`](site::Site) gives it a model: the graph, which learns
+//! from some captures and judges others.
 //!
 //! Checksums are not looked at: what a machine captured of its own sending has none yet.
 
@@ -22,6 +23,10 @@ mod table;
 // What comes of it.
 pub mod record;
 pub mod summary;
+
+// What a model makes of it.
+pub mod files;
+pub mod site;
 
 #[cfg(test)]
 mod tests;
@@ -47,14 +52,16 @@ use self::{
 pub struct Replay {
     table: Table,
     findings: Findings,
-    /// The Ethernet frame of the current packet.
+    /// The Ethernet frame of the current packet, and what was parsed of it.
     frame: Vec<u8>,
+    parsed: Option<Frame>,
 }
 
 impl Replay {
     /// Takes the next packet.
     pub fn packet(&mut self, packet: Packet, bytes: &[u8]) {
-        let Self { table, findings, frame: buffer } = self;
+        let Self { table, findings, frame: buffer, parsed } = self;
+        *parsed = None;
         let is_cut = packet.length as usize > bytes.len();
         findings.summary.packets += 1;
         findings.summary.cut += u64::from(is_cut);
@@ -77,6 +84,7 @@ impl Replay {
             }
             return;
         }
+        *parsed = Some(frame);
         let from = frame.payload as usize;
         let payload = buffer.get(from..from + frame.payload_len as usize).unwrap_or_default();
         let place = Place { frame: packet.number, time: packet.time };
@@ -85,6 +93,11 @@ impl Replay {
             proto::UDP => findings.tell_datagram(&frame, datagram::read(&frame, buffer), place),
             _ => {}
         }
+    }
+
+    /// The headers of the packet that was taken last, and its Ethernet frame; nothing if it cannot be parsed.
+    pub fn frame(&self) -> Option<(&Frame, &[u8])> {
+        Some((self.parsed.as_ref()?, &self.frame))
     }
 
     /// The capture is over: what waits for more will not get it.

@@ -10,7 +10,9 @@ const OPTIONS_WALKED: u32 = 40;
 const COOKIE: [u8; 4] = [0x63, 0x82, 0x53, 0x63];
 
 /// Option codes (RFC 2132).
+const RESOLVERS: u8 = 6;
 const HOST_NAME: u8 = 12;
+const TIME_SERVERS: u8 = 42;
 const MESSAGE_TYPE: u8 = 53;
 const ACK: u8 = 5;
 
@@ -47,6 +49,18 @@ pub fn leased(bytes: &impl Bytes, at: u32) -> Option<Addr> {
 #[inline(always)]
 pub fn host_name(bytes: &impl Bytes, at: u32) -> Option<(u32, u8)> {
     option(bytes, at + OPTIONS, HOST_NAME)
+}
+
+/// Offset and length of the list of resolvers in a message.
+#[inline(always)]
+pub fn resolvers(bytes: &impl Bytes, at: u32) -> Option<(u32, u8)> {
+    option(bytes, at + OPTIONS, RESOLVERS)
+}
+
+/// Offset and length of the list of time servers in a message.
+#[inline(always)]
+pub fn time_servers(bytes: &impl Bytes, at: u32) -> Option<(u32, u8)> {
+    option(bytes, at + OPTIONS, TIME_SERVERS)
 }
 
 #[inline(always)]

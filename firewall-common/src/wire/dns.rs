@@ -568,6 +568,16 @@ impl<'a> Message<'a> {
         number(self.bytes, 0).unwrap_or(0)
     }
 
+    /// The name that was asked for.
+    pub const fn question(&self) -> Name<'a> {
+        Name { bytes: self.bytes, at: HEADER as usize }
+    }
+
+    /// What became of the question: 0 is no error.
+    pub fn code(&self) -> u8 {
+        self.bytes.get(3).map_or(0, |flags| flags & 0x0f)
+    }
+
     /// The records of the answer section, in order.
     pub fn answers(&self) -> Records<'a> {
         Records { bytes: self.bytes, at: self.records, left: self.answers }

@@ -28,6 +28,35 @@ pub enum Essential {
     Opening = 11,
 }
 
+/// A service that some of the essentials are about, by the ports of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// A client of DHCP or `DHCPv6`, and a server of them.
+    DhcpClient,
+    DhcpServer,
+    /// A question to a resolver, a request for the time.
+    Dns,
+    Ntp,
+}
+
+impl Service {
+    /// The service that a datagram with these ports asks for, or speaks for.
+    pub const fn of(src_port: u16, dst_port: u16) -> Option<Self> {
+        match (src_port, dst_port) {
+            (68, 67) | (546, 547) => Some(Self::DhcpClient),
+            (67, 68) | (547, 546) => Some(Self::DhcpServer),
+            (_, 53) => Some(Self::Dns),
+            (_, 123) => Some(Self::Ntp),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one of the link, or else of the box and of servers that the configuration names.
+    pub const fn stays_on_link(self) -> bool {
+        matches!(self, Self::DhcpClient | Self::DhcpServer)
+    }
+}
+
 impl Essential {
     /// Every essential.
     pub const ALL: &[Self] = &[

@@ -1,4 +1,6 @@
-//! `edgeward replay`: captures in, operations out.
+//! `edgeward replay`: captures in, operations out; with `--learn`, questions.
+
+mod model;
 
 use std::{
     fs::File,
@@ -23,6 +25,12 @@ pub(super) struct Args {
     /// Captures: pcap or pcapng
     #[arg(required = true, value_name = "FILE.pcap")]
     files: Vec<PathBuf>,
+    /// Learn from this capture first, and say what the model would ask about FILE.pcap; may be given again
+    #[arg(long, value_name = "FILE.pcap")]
+    learn: Vec<PathBuf>,
+    /// Judge only the edges from and to this device; the others are there, but not judged
+    #[arg(long, value_name = "MAC")]
+    as_device: Option<String>,
 }
 
 /// One line of `--json`: a record of a file, or what a file was made of.
@@ -55,6 +63,9 @@ struct Failure {
 }
 
 pub(super) fn run(args: &Args, json: bool) -> Result<ExitCode> {
+    if !args.learn.is_empty() || args.as_device.is_some() {
+        return model::run(args, json);
+    }
     let mut output = BufWriter::new(io::stdout().lock());
     let mut whole = true;
     for path in &args.files {

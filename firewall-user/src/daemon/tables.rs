@@ -122,11 +122,6 @@ impl Tables {
                 self.hosts.remove(&bytes(&key));
                 self.maps.hosts.remove(&key)?;
             }
-            // The kernel programs do not bind names yet: outside hosts are found by address.
-            Command::PutName { .. }
-            | Command::RemoveName { .. }
-            | Command::PutNamed { .. }
-            | Command::RemoveNamed { .. } => {}
             Command::PutEdge { key, rule, speaks } => self.put_edge(key, rule, speaks)?,
             Command::RemoveEdge { key } => {
                 self.maps.edges.remove(&key)?;
@@ -170,7 +165,14 @@ impl Tables {
                 self.maps.config.put(0, &self.config)?;
             }
             Command::Notify(event) => return Ok(Done::Event(event)),
-            Command::Save(_) | Command::Delete(_) | Command::Ledger(_) => {}
+            // The kernel programs do not bind names yet: outside hosts are found by address.
+            Command::PutName { .. }
+            | Command::RemoveName { .. }
+            | Command::PutNamed { .. }
+            | Command::RemoveNamed { .. }
+            | Command::Save(_)
+            | Command::Delete(_)
+            | Command::Ledger(_) => {}
         }
         Ok(Done::Written)
     }

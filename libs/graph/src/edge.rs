@@ -311,4 +311,19 @@ impl Property {
             Self::Protocol => "protocol",
         }
     }
+
+    /// What is unusual, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::OpNotInModel => "It has never done this before.",
+            Self::EdgeNotInModel => "These two have never talked to each other.",
+            Self::ClassForbidden => "This leads to something dangerous.",
+            Self::DestNew => "It has never used this host.",
+            Self::PrincipalNew => "This device is new here.",
+            Self::GuestInside => "A guest may use the Internet only.",
+            Self::Quarantine => "One of the two is in quarantine.",
+            Self::ClientTaken => "This client id belongs to another device.",
+            Self::Protocol => "The connection is known, but not that it speaks like this.",
+        }
+    }
 }

@@ -82,6 +82,27 @@ impl Graph {
         })
     }
 
+    /// What an edge is about, in one sentence of plain English: who wants what of whom, and what is unusual about it.
+    pub fn sentence(&self, edge: &Edge) -> String {
+        let title = |id| self.principal(id).map_or_else(String::new, quoted);
+        let Path { src, dst, operation, .. } = &edge.path;
+        let (from, to, object) = (title(*src), title(*dst), operation.object_text());
+        let wants = match operation.verb {
+            Verb::Connect => format!("connect to {to} ({object})"),
+            Verb::Subscribe => format!("hear of {object} at {to}"),
+            Verb::Get | Verb::Read => format!("read {object} of {to}"),
+            Verb::Set | Verb::Write => format!("change {object} of {to}"),
+            Verb::Delete => format!("delete {object} of {to}"),
+            Verb::Publish | Verb::Push | Verb::Replicate => format!("send {object} to {to}"),
+            Verb::Discover => format!("look for {object} at {to}"),
+            Verb::Resolve => format!("ask for the address of {object}"),
+        };
+        match edge.violated {
+            Some(violated) => format!("{from} wants to {wants}. {}", violated.words()),
+            None => format!("{from} wants to {wants}."),
+        }
+    }
+
     /// How bad it would be if the edge passed.
     pub fn risk(&self, edge: &Edge, now: Now) -> Risk {
         let path = &edge.path;

@@ -154,6 +154,21 @@ pub enum OperationError {
 }
 
 impl Operation {
+    /// Opens a connection to a port, or sends ICMP of a type.
+    pub const fn connect(proto: u8, port: u16) -> Self {
+        Self { verb: Verb::Connect, object: Object::Port { proto, port } }
+    }
+
+    /// Speaks a protocol in a connection to a port.
+    pub const fn speaks(proto: u8, port: u16, protocol: Protocol) -> Self {
+        Self { verb: Verb::Connect, object: Object::Speaks { proto, port, protocol } }
+    }
+
+    /// Sends frames that are not IP.
+    pub const fn ethertype(ethertype: u16) -> Self {
+        Self { verb: Verb::Connect, object: Object::Ethertype(ethertype) }
+    }
+
     /// Reads what someone wrote; MQTT messages that name no port are meant at the broker on `mqtt_port`.
     pub fn parse(
         plane: &str,

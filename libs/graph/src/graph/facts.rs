@@ -289,6 +289,22 @@ impl Graph {
         }
     }
 
+    /// Who an address is for a source, as the kernel finds it; [`PrincipalId::UNKNOWN`] is an outside host that has no
+    /// principal.
+    pub fn destination(&self, src: PrincipalId, addr: Addr, now: Now) -> PrincipalId {
+        if addr.is_everyone() {
+            return PrincipalId::EVERYONE;
+        }
+        if let Some(&id) = self.index.bound.get(&addr.0) {
+            return id;
+        }
+        let known = match self.name_of(src, addr, now) {
+            Some(name) => self.named_for(src, name),
+            None => self.index.hosts.get(&addr.0).copied(),
+        };
+        known.unwrap_or(PrincipalId::UNKNOWN)
+    }
+
     fn target(&self, fact: &Fact, src: PrincipalId, now: Now) -> Target {
         let (addr, dst) = (fact.key.addr, fact.key.edge.dst);
         if dst != PrincipalId::UNKNOWN {

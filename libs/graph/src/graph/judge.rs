@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use firewall_common::abi::{PrincipalId, Protocol};
-use firewall_common::precedence::{self, Mode, Row, RuleState};
+use firewall_common::precedence::{self, Mode, Outcome, Row, RuleState};
 
 use super::Graph;
 use crate::automaton::Pattern;
@@ -45,6 +45,19 @@ impl Graph {
             },
         };
         Judged { state, edge, row: self.row(path.src, path.dst, state) }
+    }
+
+    /// What becomes of an operation at this moment, as the kernel would judge it. An outside host without a principal is
+    /// [`PrincipalId::UNKNOWN`].
+    pub fn outcome(&self, path: &Path, now: Now) -> Outcome {
+        if path.operation.layer() == Layer::Protocol {
+            let spoken = path.stream().map_or(0, |stream| self.speaks(stream, now));
+            let known = path.operation.protocol().is_some_and(|protocol| spoken & protocol.bit() != 0);
+            if known || spoken == 0 {
+                return Outcome::Pass;
+            }
+        }
+        self.judge(path, now).row.outcome
     }
 
     /// The row of the precedence table for two principals and a rule.
