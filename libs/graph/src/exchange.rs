@@ -15,7 +15,7 @@ use crate::edge::{Edge, Path, Ruling, State};
 use crate::graph::people::Said;
 use crate::graph::{Graph, ImportReport, Mistake, NewHost, Patch};
 use crate::host::{HostName, PREFIX};
-use crate::operation::Operation;
+use crate::operation::{Layer, Operation};
 use crate::principal::{
     DESCRIPTION_CAP, Kind, NAME_CAP, Principal, Source, harmless, parse_address, show_address, show_mac,
 };
@@ -127,10 +127,11 @@ impl Graph {
         text
     }
 
-    /// Makes the model what the text says, entry by entry; what the text does not name stays.
+    /// Makes the model what the text says; what the text does not name stays.
     ///
-    /// Mistakes are found before anything is changed. Only a cap that is met on the way stops in the middle, and the
-    /// message says so.
+    /// # Errors
+    ///
+    /// With a mistake, or a cap in the way, nothing is changed at all.
     pub fn import(
         &mut self,
         text: &str,
@@ -139,24 +140,47 @@ impl Graph {
         now: Now,
     ) -> Result<ImportReport, Vec<Mistake>> {
         let changes = self.understand(text, now)?;
+        let mut draft = self.clone();
+        let report = draft.apply_all(&changes, author, now)?;
+        if !dry_run {
+            *self = draft;
+        }
+        Ok(report)
+    }
+
+    /// Makes all changes, as one: the kernel is told about the messages of a connection once.
+    fn apply_all(
+        &mut self,
+        changes: &[(usize, Change)],
+        author: &Author,
+        now: Now,
+    ) -> Result<ImportReport, Vec<Mistake>> {
         let mut report = ImportReport::default();
         let hosts = changes.iter().filter_map(|(_, change)| match change {
             Change::Host(id, name) => Some((*id, name.clone())),
             Change::Patch(..) | Change::Learn(_) | Change::Decide(..) => None,
         });
         let hosts: BTreeMap<PrincipalId, HostName> = hosts.collect();
-        for (line, change) in &changes {
-            if let Some(words) = self.tell_change(change, &hosts) {
-                report.changes.push(words);
-                if !dry_run {
-                    self.apply(change, author, now).map_err(|message| {
-                        let message = format!("{message}; what stands before this line was done");
-                        vec![Mistake { line: *line, message }]
-                    })?;
-                }
+        let refused = |line: usize, message: String| {
+            vec![Mistake { line, message: format!("{message}; nothing was changed") }]
+        };
+        let mut streams = BTreeMap::new();
+        self.hold();
+        for (line, change) in changes {
+            let Some(words) = self.tell_change(change, &hosts) else { continue };
+            report.changes.push(words);
+            self.apply(change, author, now).map_err(|message| refused(*line, message))?;
+            if let Change::Learn(path) | Change::Decide(path, _) = change
+                && path.operation.layer() == Layer::Message
+            {
+                streams.extend(path.stream().map(|stream| (stream, *line)));
             }
         }
-        if !dry_run && !report.changes.is_empty() {
+        for (stream, line) in streams {
+            self.check_messages(stream, now).map_err(|full| refused(line, full.to_string()))?;
+        }
+        self.release(now);
+        if !report.changes.is_empty() {
             let what = crate::decision::What::Import { changes: report.changes.len() as u32 };
             self.record_decision(what, author, now);
         }

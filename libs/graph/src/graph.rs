@@ -114,7 +114,7 @@ pub struct EdgeCounts {
 }
 
 /// Principals, edges and decisions of a site.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Graph {
     settings: Settings,
     site: Site,

@@ -13,7 +13,7 @@ use crate::record::RecordKey;
 use crate::time::Now;
 
 /// Ways to find things.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     pub(super) edges: BTreeMap<Path, EdgeId>,
     pub(super) from: BTreeMap<PrincipalId, BTreeSet<EdgeId>>,

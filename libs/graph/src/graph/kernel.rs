@@ -19,7 +19,7 @@ use crate::time::{Left, Now};
 const SLACK_NS: u64 = 2_000_000_000;
 
 /// What the kernel was told last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     principals: BTreeMap<PrincipalId, (Mode, bool, u64)>,
     edges: BTreeMap<EdgeId, Standing>,
@@ -29,6 +29,8 @@ pub(super) struct Told {
     site: Option<(bool, u64)>,
     /// Streams whose message rules may have changed.
     dirty: BTreeSet<Stream>,
+    /// While many changes are made at once, message rules are told at their end.
+    held: bool,
 }
 
 impl Graph {
@@ -197,8 +199,27 @@ impl Graph {
         self.told.dirty.extend(concerned);
     }
 
+    /// Begins many changes that are one: until [`Graph::release`] message rules are neither checked nor told.
+    pub(crate) fn hold(&mut self) {
+        self.told.held = true;
+    }
+
+    /// Ends what [`Graph::hold`] began.
+    pub(crate) fn release(&mut self, now: Now) {
+        self.told.held = false;
+        self.flush(now);
+    }
+
+    /// Whether many changes are being made.
+    pub(super) fn is_held(&self) -> bool {
+        self.told.held
+    }
+
     /// Tells the kernel all message rules that may have changed.
     pub(super) fn flush(&mut self, now: Now) {
+        if self.told.held {
+            return;
+        }
         for stream in std::mem::take(&mut self.told.dirty) {
             self.put_topics(stream, now);
         }

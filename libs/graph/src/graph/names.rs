@@ -27,10 +27,10 @@ const HOLDS_NS: u64 = 24 * 3_600 * 1_000_000_000;
 const SIBLINGS: usize = 3;
 
 /// What devices have resolved.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Names(BTreeMap<PrincipalId, BTreeMap<[u8; 16], Binding>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Binding {
     name: HostName,
     /// Boot-time nanoseconds.

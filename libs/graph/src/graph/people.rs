@@ -7,7 +7,7 @@ use super::room::NewHost;
 use super::{COUNTED_CAP, Graph, Spec};
 use crate::command::{Command, Event};
 use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, Terms, What};
-use crate::edge::{Edge, EdgeId, Path, Ruling, State};
+use crate::edge::{Edge, EdgeId, Path, Ruling, State, Stream};
 use crate::host::{HostName, PREFIX};
 use crate::operation::{Layer, Operation};
 use crate::principal::parse_address;
@@ -266,6 +266,9 @@ impl Graph {
                 return Err(Refused::TooMany("Too many decisions with counted uses".to_owned()));
             }
         }
+        if self.is_held() {
+            return Ok(());
+        }
         let Some(stream) = path.stream().filter(|_| layer == Layer::Message) else { return Ok(()) };
         let mut topics = self.topics(stream, now);
         let state = match answer {
@@ -274,12 +277,12 @@ impl Graph {
         };
         topics.add(&path.operation, id.rule(), state, lifetime != Lifetime::Always);
         topics.fill_client_ids();
-        if topics.fit() {
-            return Ok(());
-        }
-        Err(Refused::TooMany(
-            "The message rules of this connection do not fit; use fewer wildcards".to_owned(),
-        ))
+        if topics.fit() { Ok(()) } else { Err(too_complex()) }
+    }
+
+    /// As for one decision, for all rules of a connection.
+    pub(crate) fn check_messages(&self, stream: Stream, now: Now) -> Result<(), Refused> {
+        if self.topics(stream, now).fit() { Ok(()) } else { Err(too_complex()) }
     }
 
     fn rule(&mut self, id: EdgeId, said: Said, author: &Author, created: bool, now: Now) -> DecisionId {
@@ -324,6 +327,10 @@ impl Graph {
         self.notify(Event::EdgeDecided(id));
         decision
     }
+}
+
+fn too_complex() -> Refused {
+    Refused::TooMany("The message rules of this connection do not fit; use fewer wildcards".to_owned())
 }
 
 fn no_edge(id: EdgeId) -> Refused {

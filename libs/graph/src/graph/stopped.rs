@@ -14,7 +14,7 @@ use crate::operation::Verb;
 const PER_SOURCE: usize = 64;
 
 /// By source, and there by what was tried.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stopped(BTreeMap<PrincipalId, BTreeMap<Key, Entry>>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ struct Key {
     reason: Option<Reason>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     at: i64,
     verdict: Option<Verdict>,

@@ -111,3 +111,57 @@ description = "  under  the stairs "
     let twice = format!("{text}\n[[principal]]\nmac = \"02:00:00:00:00:03\"\nroom = \"Hall\"\n");
     assert_eq!(site.graph.import(&twice, true, &owner(), site.now).unwrap_err()[0].line, 9);
 }
+
+/// A model with so many topics that one device may publish to another.
+fn topics(count: usize, topic: impl Fn(usize) -> String) -> String {
+    let edge = |number| {
+        let object = topic(number);
+        format!(
+            "[[edge]]\nfrom = \"Washer\"\nto = \"Hub\"\nplane = \"packet\"\nverb = \"publish\"\n\
+             object = \"{object}\"\nstate = \"allowed\"\n\n"
+        )
+    };
+    "version = 1\n\n".to_owned() + &(0..count).map(edge).collect::<String>()
+}
+
+#[test]
+fn a_thousand_rules_are_one_change() {
+    let mut site = home();
+    let [washer, hub] = ["Washer", "Hub"].map(|name| site.graph.find(name).unwrap());
+    let text = topics(1_000, |number| format!("site/{number}"));
+    let report = site.graph.import(&text, false, &owner(), site.now).unwrap();
+    assert_eq!(report.changes.len(), 1_000);
+    let mut draft = site.graph.clone();
+    let commands: Vec<Command> = std::iter::from_fn(|| draft.next_command()).collect();
+    let told = commands.iter().filter(|command| matches!(command, Command::PutTopics { .. }));
+    assert_eq!(told.count(), 1, "not once for each");
+    let stored = commands.iter().position(|command| matches!(command, Command::Save(_))).unwrap();
+    let told = commands.iter().position(|command| matches!(command, Command::PutTopics { .. })).unwrap();
+    assert!(stored < told, "what opens is stored first");
+    site.execute();
+    site.finish(washer);
+    assert!(site.publish(washer, hub, "site/999"));
+    assert!(!site.publish(washer, hub, "site/1000"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_as_a_whole() {
+    let mut site = home();
+    let [washer, hub] = ["Washer", "Hub"].map(|name| site.graph.find(name).unwrap());
+    site.write(["Washer", "Hub", "publish", "site/1"], Answer::Allow).unwrap();
+    site.finish(washer);
+    let (text, rules) = (site.graph.export(), site.kernel.rules.clone());
+    let too_many = topics(1_100, |number| format!("site/{}", number + 2));
+    for dry_run in [true, false] {
+        let mistakes = site.graph.import(&too_many, dry_run, &owner(), site.now).unwrap_err();
+        let message =
+            "The message rules of this connection do not fit; use fewer wildcards; nothing was changed";
+        assert_eq!((mistakes.len(), &mistakes[0].message[..]), (1, message));
+        assert_eq!(mistakes[0].line, 2 + 1_099 * 8 + 1, "the last one that was too much");
+        assert!(site.graph.next_command().is_none(), "the kernel is told nothing");
+    }
+    assert_eq!((site.graph.export(), &site.kernel.rules), (text, &rules));
+    assert!(site.publish(washer, hub, "site/1"), "what was in force still is");
+    assert!(!site.publish(washer, hub, "site/2"));
+    site.check();
+}
