@@ -28,6 +28,7 @@ pub mod mqtt;
 pub mod loss;
 pub mod raw;
 pub mod small;
+pub mod tunnel;
 
 // What is shown and measured there.
 pub mod expect;

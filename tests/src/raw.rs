@@ -98,6 +98,9 @@ pub struct RawTcp {
     pub ip_options: Vec<u8>,
     /// Most bytes on the way at once.
     pub flight: usize,
+    /// Our time on every segment (RFC 7323), if this is asked for before the handshake, and the other side's last one.
+    pub clock: Option<u32>,
+    peer_clock: u32,
 }
 
 impl RawTcp {
@@ -136,6 +139,8 @@ impl RawTcp {
             ttl: 64,
             ip_options: Vec::new(),
             flight: FLIGHT,
+            clock: None,
+            peer_clock: 0,
         })
     }
 
@@ -181,9 +186,10 @@ impl RawTcp {
         self.send_packet(&packet)
     }
 
-    /// Sends a packet that was made with [`RawTcp::packet`].
+    /// Sends a packet of either version of IP.
     pub fn send_packet(&mut self, packet: &[u8]) -> Result<()> {
-        let ethertype: u16 = if self.src.is_ipv4() { 0x0800 } else { 0x86dd };
+        let is_v4 = packet.first().is_some_and(|first| first >> 4 == 4);
+        let ethertype: u16 = if is_v4 { 0x0800 } else { 0x86dd };
         let frame = [&self.macs[0][..], &self.macs[1], &ethertype.to_be_bytes(), packet].concat();
         self.send_frame(&frame)
     }
@@ -210,18 +216,19 @@ impl RawTcp {
 
     /// The bytes of a segment, with the right checksum.
     pub fn segment(&self, segment: &Segment<'_>) -> Vec<u8> {
+        let options = [segment.options, &self.timestamps()].concat();
         let mut bytes = Vec::new();
         bytes.extend(self.port.to_be_bytes());
         bytes.extend(service::BROKER_PORT.to_be_bytes());
         bytes.extend(segment.seq.to_be_bytes());
         let acknowledges = segment.flags & flag::ACK != 0;
         bytes.extend(if acknowledges { self.expected } else { 0 }.to_be_bytes());
-        bytes.push((((20 + segment.options.len()) / 4) << 4) as u8);
+        bytes.push((((20 + options.len()) / 4) << 4) as u8);
         bytes.push(segment.flags);
         bytes.extend(u16::MAX.to_be_bytes());
         bytes.extend([0, 0]);
         bytes.extend(segment.urgent.to_be_bytes());
-        bytes.extend(segment.options);
+        bytes.extend(options);
         bytes.extend(segment.payload);
         let mut summed = Vec::new();
         push_address(&mut summed, self.src);
@@ -232,6 +239,12 @@ impl RawTcp {
         let sum = checksum(&summed);
         bytes[16..18].copy_from_slice(&sum.to_be_bytes());
         bytes
+    }
+
+    /// The option with both clocks (RFC 7323, section 3.2).
+    fn timestamps(&self) -> Vec<u8> {
+        let Some(clock) = self.clock else { return Vec::new() };
+        [[1, 1, 8, 10], clock.to_be_bytes(), self.peer_clock.to_be_bytes()].concat()
     }
 
     /// A packet around a payload of this protocol.
@@ -347,7 +360,8 @@ impl RawTcp {
 
     /// Takes a frame, if it is for this connection.
     fn take(&mut self, frame: &[u8]) -> Result<()> {
-        let Some((seq, ack, flags, payload)) = self.understand(frame) else { return Ok(()) };
+        let Some(Heard { seq, ack, flags, clock, payload }) = self.understand(frame) else { return Ok(()) };
+        self.peer_clock = clock.unwrap_or(self.peer_clock);
         if flags & flag::RST != 0 {
             self.ended = true;
             return Ok(());
@@ -371,8 +385,8 @@ impl RawTcp {
         if !payload.is_empty() || finished { self.acknowledge() } else { Ok(()) }
     }
 
-    /// Sequence number, acknowledgement, flags and payload of a segment for this connection.
-    fn understand<'a>(&self, frame: &'a [u8]) -> Option<(u32, u32, u8, &'a [u8])> {
+    /// Reads a segment, if it is for this connection.
+    fn understand<'a>(&self, frame: &'a [u8]) -> Option<Heard<'a>> {
         let packet = frame.get(14..)?;
         let segment = match (frame.get(12..14)?, self.dst) {
             ([0x08, 0x00], IpAddr::V4(peer)) => {
@@ -393,8 +407,22 @@ impl RawTcp {
             return None;
         }
         let header = usize::from(segment.get(12)? >> 4) * 4;
-        Some((long(4)?, long(8)?, *segment.get(13)?, segment.get(header..)?))
+        // Linux puts it first, behind two bytes of nothing, or behind the option of the largest segment.
+        let options = segment.get(20..header)?;
+        let clock = options.windows(6).find(|window| window[..2] == [8, 10]).map(|window| &window[2..]);
+        let clock = clock.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+        let payload = segment.get(header..)?;
+        Some(Heard { seq: long(4)?, ack: long(8)?, flags: *segment.get(13)?, clock, payload })
     }
+}
+
+/// A segment of the other side.
+struct Heard<'a> {
+    seq: u32,
+    ack: u32,
+    flags: u8,
+    clock: Option<u32>,
+    payload: &'a [u8],
 }
 
 /// A port of ours that no connection has had lately.
@@ -413,7 +441,7 @@ pub fn keep_from_kernel(namespace: &Namespace) -> Result<()> {
 }
 
 /// A socket for whole frames of an interface of this namespace.
-fn packet_socket(interface: &str) -> Result<File> {
+pub(crate) fn packet_socket(interface: &str) -> Result<File> {
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
         .context("cannot make a packet socket")?;
     let address = libc::sockaddr_ll {

@@ -11,6 +11,7 @@ use lab::{
     net,
     raw::{Fate, RawTcp, Segment, TCP, flag},
     scenario::Stage,
+    tunnel::{Exit, Wrapping},
 };
 
 const ALLOWED: &str = "washer/status";
@@ -316,6 +317,51 @@ const CASES: &[Case] = &[
         trick.settle()
     })
     .between_subnets(),
+    case("cover whose hop limit ends", |trick| {
+        let cover = trick.cover();
+        trick.client.ttl = 1;
+        trick.piece(&cover, 0..cover.len())?;
+        trick.client.ttl = 64;
+        trick.client.has_ended()?;
+        trick.settle()
+    })
+    .over_v6()
+    .between_subnets(),
+    case("RST that dies on the way before it", |trick| {
+        trick.client.ttl = 1;
+        let segment = Segment { flags: flag::RST, ..trick.client.data(trick.client.next(), &[]) };
+        trick.client.send(&segment)?;
+        trick.client.ttl = 64;
+        trick.settle()
+    })
+    .between_subnets(),
+    case("cover with an old timestamp (PAWS)", |trick| {
+        let (cover, now) = (trick.cover(), 1_000_000);
+        trick.client.clock = Some(now);
+        trick.client.open()?;
+        trick.deliver(&connect(CLIENT))?;
+        // Its receiver takes it for a segment of long ago, and drops it.
+        trick.client.clock = Some(now - 500_000);
+        trick.piece(&cover, 0..cover.len())?;
+        trick.client.clock = Some(now + 1);
+        trick.client.has_ended()?;
+        trick.settle()
+    })
+    .that_connects(),
+    case("without the timestamp that was agreed on", |trick| {
+        trick.client.clock = Some(1_000_000);
+        trick.client.open()?;
+        trick.deliver(&connect(CLIENT))?;
+        // Linux takes it all the same (RFC 7323, section 3.2, would have it dropped), so nothing can stand in for it.
+        let cover = trick.cover();
+        let clock = trick.client.clock.take();
+        trick.piece(&cover, 0..cover.len())?;
+        trick.client.clock = clock;
+        trick.client.has_ended()?;
+        trick.settle()
+    })
+    .refused_by_the_broker()
+    .that_connects(),
     case("IPv4 options", |trick| {
         trick.client.ip_options = vec![1, 1, 1, 0];
         trick.settle()
@@ -334,8 +380,22 @@ const CASES: &[Case] = &[
     case("IPv6 fragment header", |trick| trick.extended(44, &[6, 0, 0, 0, 0, 0, 0, 9]))
         .over_v6()
         .refused_as_such(),
+    case("IPv6 hop-by-hop options", |trick| trick.extended(0, &[6, 0, 1, 4, 0, 0, 0, 0])).over_v6(),
+    case("IPv6 routing header", |trick| trick.extended(43, &[6, 0, 0, 0, 0, 0, 0, 0]))
+        .over_v6()
+        .refused_as_such(),
+    case("IPv6 tiny fragments", |trick| trick.fragments_v6(&[0..8, 8..16, 16..24, 24..usize::MAX]))
+        .over_v6()
+        .refused_by_the_broker(),
+    case("IPv6 overlapping fragments", |trick| trick.fragments_v6(&[0..32, 24..usize::MAX]))
+        .over_v6()
+        .refused_by_the_broker(),
+    case("tunnel: IP in IP", |trick| trick.wrapped(Wrapping::Ip)).refused_as_such(),
+    case("tunnel: GRE", |trick| trick.wrapped(Wrapping::Gre)).refused_as_such(),
+    case("tunnel: 6in4", |trick| trick.wrapped(Wrapping::Ip)).over_v6().refused_as_such(),
+    case("tunnel: Teredo", |trick| trick.wrapped(Wrapping::Udp)).over_v6().refused_as_such(),
     case("VLAN tag", |trick| trick.tagged(&[[0x81, 0, 0, 7]])).refused_by_the_broker(),
-    case("two VLAN tags", |trick| trick.tagged(&[[0x88, 0xa8, 0, 7], [0x81, 0, 0, 8]]))
+    case("QinQ: two VLAN tags", |trick| trick.tagged(&[[0x88, 0xa8, 0, 7], [0x81, 0, 0, 8]]))
         .refused_by_the_broker(),
     case("alias of MQTT 5", |trick| {
         trick.client.open()?;
@@ -413,6 +473,31 @@ impl Trick<'_> {
         let segment = self.client.segment(&self.client.data(self.client.next(), &message));
         let packet = self.client.packet(first, &[headers, &segment].concat());
         self.client.send_packet(&packet)?;
+        self.client.has_ended().map(|_| ())
+    }
+
+    /// As [`Trick::fragments`], of IPv6.
+    fn fragments_v6(&mut self, parts: &[std::ops::Range<usize>]) -> Result<()> {
+        let message = self.message();
+        let segment = self.client.segment(&self.client.data(self.client.next(), &message));
+        for part in parts {
+            let end = part.end.min(segment.len());
+            let more = u16::from(end < segment.len());
+            let [high, low] = (part.start as u16 | more).to_be_bytes();
+            let header = [TCP, 0, high, low, 0, 0, 0, 9];
+            let packet = self.client.packet(44, &[&header[..], &segment[part.start..end]].concat());
+            self.client.send_packet(&packet)?;
+        }
+        self.client.has_ended().map(|_| ())
+    }
+
+    /// Sends the message in a packet within another one, to somebody who unwraps it.
+    fn wrapped(&mut self, wrapping: Wrapping) -> Result<()> {
+        let message = self.message();
+        let segment = self.client.segment(&self.client.data(self.client.next(), &message));
+        let inner = self.client.packet(TCP, &segment);
+        let [from, to] = [Device::Washer, Device::Hub].map(|device| self.site.address(device).octets());
+        self.client.send_packet(&wrapping.wrap(&inner, from, to))?;
         self.client.has_ended().map(|_| ())
     }
 
@@ -495,6 +580,7 @@ fn without_a_firewall(topology: Topology) -> Result<Vec<bool>> {
     for device in [Device::Hub, Device::Washer] {
         site.join(device)?;
     }
+    let _exit = Exit::open(&site.namespace(Device::Hub))?;
     let mut witness = Witness::listen(&site)?;
     let mut arrived = Vec::new();
     for case in cases(topology) {
