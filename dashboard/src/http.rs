@@ -2,8 +2,8 @@
 //!
 //! A connection is accepted ([`serve`]) and every request on it passes the `guard`: a Host or Origin that is not ours is
 //! refused, and the answer gets the security headers. Files of the `page` are public. Everything under `/api/v1` but
-//! pairing needs a `session`, which the daemon checks; then a handler of `api` puts the question to the `daemon` and
-//! hands its view model on, or a `problem`. Beside that, one task watches the daemon and keeps the latest events in a
+//! pairing needs a `session`, which the daemon checks; then a handler of `people` or `api` puts the question to the
+//! `daemon`, in the name of that session, and hands its view model on, or a `problem`. Beside that, one task watches the daemon and keeps the latest events in a
 //! ring, from which the streams of `live` are fed.
 //!
 //! This process holds no rights and no state that matters: sessions, roles and decisions live in the daemon.
@@ -11,12 +11,15 @@
 // What a request passes.
 mod guard;
 mod input;
+mod places;
 mod session;
+mod tls;
 
 // What answers it.
 mod api;
 mod live;
 mod page;
+mod people;
 mod problem;
 
 // What stands behind the answers.
@@ -26,7 +29,14 @@ mod openapi;
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Extension, Router,
@@ -35,6 +45,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
+use futures_util::future::select_all;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -42,21 +53,24 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::timeout,
 };
 
-use self::{daemon::Daemon, live::Live, problem::Problem, session::Sessions};
+use self::{daemon::Daemon, live::Live, places::Places, problem::Problem, session::Sessions};
 
-pub use self::openapi::document as openapi_document;
+pub use self::{
+    openapi::document as openapi_document,
+    tls::{Tls, TlsError},
+};
 
-/// Connections that are served at one time; a browser opens up to six.
-const CONNECTIONS: usize = 256;
 /// Largest body of a request; a decision has about 60 bytes.
 const BODY_LIMIT: usize = 16 * 1024;
 /// Time for the head of a request to arrive, so that a silent peer does not hold a place.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time until the head of the answer must be ready.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time that running requests get when the process is told to stop.
@@ -71,38 +85,46 @@ pub struct Options {
     pub runtime_dir: PathBuf,
     /// Host names under which the page may be asked for, besides `localhost` and the address of the connection.
     pub hosts: Vec<String>,
-    /// Whether browsers reach the page through TLS; the cookie is then marked `Secure`.
+    /// Whether browsers reach the page through somebody else's TLS; the cookie is then always marked `Secure`.
     pub tls: bool,
 }
 
-/// Serves the page on a listener until `shutdown` completes.
+/// Where the page is served, and whether with TLS.
+pub struct Listening {
+    pub listener: TcpListener,
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// Serves the page until `shutdown` completes.
 ///
 /// # Errors
 ///
-/// Fails if the listener has no local address.
+/// Fails if a listener has no local address.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Vec<Listening>,
     options: Options,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let address = listener.local_addr()?;
+    for one in &listeners {
+        tracing::info!(address = %one.listener.local_addr()?, tls = one.tls.is_some(), "Serving the page");
+    }
     let shared = Arc::new(Shared::new(options));
     let watching = tokio::spawn(live::watch_daemon(Arc::clone(&shared)));
     let router = router(Arc::clone(&shared));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::default();
     let graceful = GracefulShutdown::new();
-    tracing::info!(%address, "Serving the page");
 
     tokio::pin!(shutdown);
     loop {
         let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            let place = place.expect("the semaphore is never closed");
-            (place, listener.accept().await)
+            let free = places.free().await;
+            let (accepted, index, _) =
+                select_all(listeners.iter().map(|one| Box::pin(one.listener.accept()))).await;
+            (free, accepted, &listeners[index])
         };
-        let (place, stream) = tokio::select! {
-            (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => (place, stream),
+        let (free, stream, remote, listening) = tokio::select! {
+            (free, accepted, listening) = accepted => match accepted {
+                Ok((stream, remote)) => (free, stream, remote, listening),
                 Err(error) => {
                     tracing::debug!(%error, "A connection was not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -111,14 +133,18 @@ pub async fn serve(
             },
             () = &mut shutdown => break,
         };
-        let (router, watcher) = (router.clone(), graceful.watcher());
+        let Some(place) = places.take(free, remote.ip()) else {
+            tracing::debug!(%remote, "Too many connections from there");
+            continue;
+        };
+        let (router, watcher, tls) = (router.clone(), graceful.watcher(), listening.tls.clone());
         tokio::spawn(async move {
-            serve_connection(stream, router, watcher).await;
+            serve_connection(stream, remote, tls, router, watcher).await;
             drop(place);
         });
     }
 
-    drop(listener);
+    drop(listeners);
     watching.abort();
     shared.live.close();
     if timeout(GRACE, graceful.shutdown()).await.is_err() {
@@ -127,14 +153,38 @@ pub async fn serve(
     Ok(())
 }
 
-/// Serves the requests of one connection; their handlers learn at which of our addresses it arrived.
-async fn serve_connection(stream: TcpStream, router: Router, watcher: Watcher) {
+/// Serves the requests of one connection; their handlers learn how it arrived.
+async fn serve_connection(
+    stream: TcpStream,
+    remote: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    watcher: Watcher,
+) {
     let Ok(local) = stream.local_addr() else {
         return;
     };
     // Live events are small and wait for nobody.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router.layer(Extension(LocalAddress(local.ip().to_canonical()))));
+    let arrived =
+        Arrived { local: local.ip().to_canonical(), remote: remote.ip().to_canonical(), tls: tls.clone() };
+    let router = router.layer(Extension(arrived));
+    let Some(tls) = tls else {
+        return serve_requests(stream, router, watcher).await;
+    };
+    match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve_requests(stream, router, watcher).await,
+        Ok(Err(error)) => tracing::debug!(%error, %remote, "No handshake"),
+        Err(_) => tracing::debug!(%remote, "A handshake took too long"),
+    }
+}
+
+async fn serve_requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    watcher: Watcher,
+) {
+    let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -144,9 +194,14 @@ async fn serve_connection(stream: TcpStream, router: Router, watcher: Watcher) {
     }
 }
 
-/// Our address on the connection that brought a request.
-#[derive(Clone, Copy, Debug)]
-struct LocalAddress(IpAddr);
+/// The connection that brought a request.
+#[derive(Clone)]
+struct Arrived {
+    /// Our address.
+    local: IpAddr,
+    remote: IpAddr,
+    tls: Option<Arc<Tls>>,
+}
 
 /// What all requests share.
 struct Shared {
@@ -165,14 +220,20 @@ impl Shared {
             options,
         }
     }
+
+    /// Whether a browser sees a connection with TLS.
+    fn is_tls(&self, arrived: &Arrived) -> bool {
+        arrived.tls.is_some() || self.options.tls
+    }
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    let guarded =
-        api::routes().route_layer(middleware::from_fn_with_state(Arc::clone(&shared), session::require));
+    let guarded = api::routes()
+        .merge(people::routes())
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), session::require));
     Router::new()
         .merge(guarded)
-        .merge(api::open_routes())
+        .merge(people::open_routes())
         .fallback(page::file)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(within_time))

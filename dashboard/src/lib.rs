@@ -10,6 +10,9 @@ pub mod view;
 // The unix socket.
 pub mod rpc;
 
+// What a phone scans.
+pub mod qr;
+
 // The page and its API.
 pub mod http;
 

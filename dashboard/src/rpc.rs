@@ -4,12 +4,13 @@
 //! sends [`Message::Event`] lines until the connection ends. Who may call is decided by the peer's uid and group.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::view;
+use crate::view::{self, Role};
 
 /// Name of the socket in the runtime directory.
 pub const SOCKET: &str = "edgeward.sock";
@@ -86,7 +87,8 @@ pub struct PrincipalPatch {
 /// `Explain` a [`view::Explanation`], `Decide`, `EdgeDecide`, `EdgeRemove` and `Undo` a [`Decided`], `Decisions` a list of
 /// [`view::Decision`] with the newest first, `Observations` a list of [`view::Observation`], `Trouble` a
 /// [`view::Trouble`], `SiteMode`, `Confirm` and a `Pause` of the site [`view::Status`], `Pair` a [`PairingCode`],
-/// `PairRedeem` a [`Session`], `SessionCheck` a [`Visitor`]. The others get what their doc says, or `null`.
+/// `PairRedeem` and `TokenMake` a [`Session`], `SessionCheck` a [`Visitor`], `Clients` a list of [`view::Client`], `Wishes`
+/// a list of [`view::Wish`], `Certificate` a [`Certificate`]. The others get what their doc says, or `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
@@ -128,13 +130,23 @@ pub enum Request {
     Explain {
         edge: u32,
     },
-    /// Decides about an edge that exists. `rev`: refused with `conflict` if the edge has changed since.
+    /// Decides about an edge that exists. `rev`: refused with `conflict` if the edge has changed since. `pin`: of the
+    /// household; a session that allows for long what is of high risk is refused without it, with `pin_needed`,
+    /// `pin_wrong` or `too_many`.
     Decide {
         edge: u32,
         answer: Answer,
         lifetime: Lifetime,
         rev: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<String>,
     },
+    /// Asks the owners to decide about an edge.
+    Wish {
+        edge: u32,
+    },
+    /// What owners are asked to decide.
+    Wishes,
     /// Decides about an edge that need not exist yet.
     EdgeDecide {
         spec: EdgeSpec,
@@ -179,12 +191,17 @@ pub enum Request {
     /// Makes a one-use code for the page; `seconds` is its lifetime.
     Pair {
         seconds: u32,
+        #[serde(default)]
+        role: Role,
     },
     /// Redeems a code; called by the page's process only. Refused with `forbidden` for a wrong code, `gone` for a used or
     /// expired one, `too_many` after five wrong tries, which also burn the code.
     PairRedeem {
         code: String,
         name: String,
+        /// Where the phone is; refused with `forbidden` if a device that is no phone or computer is there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<IpAddr>,
     },
     /// Whose session this is; refused with `forbidden` if it is no session or was ended.
     SessionCheck {
@@ -192,6 +209,26 @@ pub enum Request {
     },
     SessionEnd {
         token: String,
+    },
+    /// Who is let in.
+    Clients,
+    /// Logs someone out.
+    ClientEnd {
+        client: String,
+    },
+    /// Lets a program in.
+    TokenMake {
+        name: String,
+        role: Role,
+    },
+    /// Sets the PIN of the household; `null` removes it. In the name of a session the old one is needed, if there is one.
+    PinSet {
+        pin: Option<String>,
+        old: Option<String>,
+    },
+    /// A certificate for the page's process, which listens at these addresses.
+    Certificate {
+        listening: Vec<SocketAddr>,
     },
     /// From now on events are sent on this connection.
     Watch,
@@ -201,9 +238,12 @@ pub enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Call {
     pub id: u64,
-    /// For the ledger: the page passes the name of the paired phone; otherwise the daemon takes the peer's user.
+    /// For the ledger; otherwise the daemon takes the peer's user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// In the name of this session: its role says what may be asked, and its name goes to the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     #[serde(flatten)]
     pub request: Request,
 }
@@ -212,7 +252,8 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// `not_found`, `conflict`, `invalid`, `forbidden`, `unavailable`, `gone`, `too_many`.
+    /// `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `unavailable`, `gone`,
+    /// `too_many`.
     pub code: String,
     /// One sentence with what to do.
     pub message: String,
@@ -245,7 +286,36 @@ pub struct Decided {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairingCode {
     pub code: String,
+    /// The same for typing.
+    pub typed: String,
     pub expires_at: i64,
+    pub role: Role,
+    /// Where the page is served with TLS.
+    pub listening: Vec<SocketAddr>,
+    /// Who vouches for the page there.
+    pub authority: Option<view::Authority>,
+}
+
+impl PairingCode {
+    /// What a phone opens; `None` if the page is not served to phones. The fragment goes over no wire.
+    pub fn url(&self) -> Option<String> {
+        let address = self.listening.first()?;
+        let fingerprint = self.authority.as_ref()?.fingerprint.get(..16)?;
+        Some(format!("https://{address}/#/pair?k={}&fp={fingerprint}", self.code))
+    }
+}
+
+/// Reply to [`Request::Certificate`].
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Certificate {
+    /// PEM.
+    pub certificate: String,
+    /// PEM; never logged.
+    pub key: String,
+    pub issued_at: i64,
+    pub authority: view::Authority,
+    /// The issuer's certificate, PEM.
+    pub issuer: String,
 }
 
 /// Reply to [`Request::PairRedeem`].
@@ -254,16 +324,19 @@ pub struct Session {
     /// Secret of the cookie; never logged.
     pub token: String,
     pub name: String,
-    pub role: String,
+    pub role: Role,
 }
 
 /// Reply to [`Request::SessionCheck`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Visitor {
+    /// Names it in the list of those who are let in.
+    pub id: String,
     /// Name of the paired phone or browser.
     pub name: String,
-    /// `owner`, `member`, `viewer` or `pro`.
-    pub role: String,
+    pub role: Role,
+    /// Whether the household has a PIN.
+    pub pin: bool,
 }
 
 /// What can go wrong between a client and the daemon.
@@ -288,6 +361,7 @@ pub struct Client {
     writer: OwnedWriteHalf,
     next_id: u64,
     by: Option<String>,
+    session: Option<String>,
     waiting: std::collections::VecDeque<view::Event>,
 }
 
@@ -300,7 +374,8 @@ impl Client {
             .map_err(|source| ClientError::NotRunning { path: path.display().to_string(), source })?;
         let (reader, writer) = stream.into_split();
         let lines = BufReader::new(reader).lines();
-        Ok(Self { lines, writer, next_id: 1, by: None, waiting: std::collections::VecDeque::new() })
+        let waiting = std::collections::VecDeque::new();
+        Ok(Self { lines, writer, next_id: 1, by: None, session: None, waiting })
     }
 
     /// Names who asks, for the ledger.
@@ -310,11 +385,19 @@ impl Client {
         self
     }
 
+    /// Asks in the name of a session.
+    #[must_use]
+    pub fn in_session(mut self, token: impl Into<String>) -> Self {
+        self.session = Some(token.into());
+        self
+    }
+
     /// Sends a request and waits for its reply; events that come in between are kept for [`Client::next_event`].
     pub async fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, ClientError> {
         let id = self.next_id;
         self.next_id += 1;
-        let mut line = serde_json::to_vec(&Call { id, by: self.by.clone(), request })?;
+        let mut line =
+            serde_json::to_vec(&Call { id, by: self.by.clone(), session: self.session.clone(), request })?;
         line.push(b'\n');
         self.writer.write_all(&line).await?;
         loop {

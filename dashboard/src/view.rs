@@ -1,6 +1,6 @@
 //! View models: what `--json` prints and the page shows. Scripts rely on them; a change needs a changelog entry.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -56,6 +56,78 @@ pub enum Health {
     Ok,
     Paused,
     Fault,
+}
+
+/// What someone with a paired phone may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything.
+    #[default]
+    Owner,
+    /// Blocks anything, and allows what is not of high risk.
+    Member,
+    /// Only looks.
+    Viewer,
+    /// Everything but people and phones, for some days.
+    Pro,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Member, Self::Viewer, Self::Pro];
+
+    /// The name in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+            Self::Pro => "pro",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let role = Self::ALL.into_iter().find(|role| role.as_str() == text);
+        role.ok_or_else(|| "choose owner, member, viewer or pro".to_owned())
+    }
+}
+
+/// A phone, browser or program that was let in (`edgeward phones list --json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Client {
+    pub id: String,
+    pub name: String,
+    pub role: Role,
+    /// Whether it is a program with a token.
+    pub token: bool,
+    pub since: UnixSeconds,
+    /// To the day.
+    pub last_seen: UnixSeconds,
+    /// When it is logged out by itself.
+    pub until: Option<UnixSeconds>,
+}
+
+/// Someone who may not allow something asks an owner to decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Wish {
+    pub edge: u32,
+    pub by: String,
+    pub at: UnixSeconds,
+}
+
+/// What a browser can compare to know that it talks to this box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Authority {
+    /// Common name of the issuer of the box's certificates.
+    pub name: String,
+    /// Four words, made of the issuer's public key.
+    pub words: Vec<String>,
+    /// SHA-256 of the issuer's certificate, hexadecimal.
+    pub fingerprint: String,
 }
 
 /// The state of the daemon (`edgeward status --json`).
@@ -323,6 +395,8 @@ pub enum Event {
     PrincipalRemoved { id: u32 },
     #[serde(rename = "observation")]
     Observation(Observation),
+    #[serde(rename = "edge.wished")]
+    EdgeWished(Wish),
     #[serde(rename = "alarm")]
     Alarm { code: String, principal: Option<End> },
     #[serde(rename = "status")]

@@ -13,13 +13,17 @@ mod web;
 // What asks the daemon.
 mod ask;
 mod lifetime;
+mod people;
 mod print;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dashboard::rpc::{Client, ClientError};
+use dashboard::{
+    rpc::{Client, ClientError},
+    view::Role,
+};
 use nix::sys::signal::{SigHandler, Signal};
 
 use self::lifetime::LifetimeArgs;
@@ -49,17 +53,48 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+enum PhoneCommand {
+    /// Who is let in
+    List,
+    /// Log one out
+    Remove { id: String },
+    /// Let a program in, and print its token once
+    Token {
+        /// What it is called in the list and in the ledger
+        name: String,
+        #[arg(long, default_value = "viewer")]
+        role: Role,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PinCommand {
+    /// Read a new PIN of 4 to 12 digits from the standard input
+    Set,
+    Remove,
+}
+
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Protect interfaces: load the kernel programs, keep the model, answer on the socket
     Run(RunArgs),
     /// Serve the page
     Web(web::Args),
-    /// Make a one-use code for the page
+    /// Let a phone or browser in: make a one-use code for the page
     Pair {
         /// How long the code is valid
         #[arg(long = "for", value_name = "TIME", default_value = "10m")]
         lifetime: Span,
+        /// owner (everything), member (no high risk), viewer (only looks) or pro (an owner for 7 days, without people)
+        #[arg(long, default_value = "owner")]
+        role: Role,
     },
+    /// Phones, browsers and programs that are let in
+    #[command(subcommand)]
+    Phones(PhoneCommand),
+    /// The PIN of the household, asked before something of high risk is allowed for long
+    #[command(subcommand)]
+    Pin(PinCommand),
     /// How the firewall stands
     Status,
     /// Check this machine and say what to do

@@ -124,7 +124,8 @@ pub struct Mqtt {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
-    pub listen: SocketAddr,
+    /// Loopback in clear, addresses of the LAN with TLS.
+    pub listen: Vec<SocketAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,7 +158,7 @@ impl Default for Config {
                 max_destinations: 128,
             },
             mqtt: Mqtt { ports: vec![1883] },
-            web: Web { listen: SocketAddr::from(([127, 0, 0, 1], 8480)) },
+            web: Web { listen: vec![SocketAddr::from(([127, 0, 0, 1], 8480))] },
             state: State {
                 dir: "/var/lib/edgeward".into(),
                 runtime_dir: DEFAULT_RUNTIME_DIR.into(),
@@ -325,7 +326,8 @@ impl fmt::Display for Config {
         writeln!(f, "max_edges = {max_edges}\nmax_destinations = {max_destinations}")?;
         let ports: Vec<String> = self.mqtt.ports.iter().map(ToString::to_string).collect();
         writeln!(f, "\n[mqtt]\nports = [{}]", ports.join(", "))?;
-        writeln!(f, "\n[web]\nlisten = \"{}\"", self.web.listen)?;
+        let listen: Vec<String> = self.web.listen.iter().map(|address| format!("\"{address}\"")).collect();
+        writeln!(f, "\n[web]\nlisten = [{}]", listen.join(", "))?;
         let State { dir, runtime_dir, bpffs } = &self.state;
         writeln!(f, "\n[state]\ndir = {}", quoted_path(dir))?;
         writeln!(f, "runtime_dir = {}\nbpffs = {}", quoted_path(runtime_dir), quoted_path(bpffs))

@@ -8,6 +8,10 @@
 // Once, at the start.
 mod instance;
 
+// Who asks.
+mod access;
+mod people;
+
 // What happens.
 mod answer;
 mod observe;
@@ -43,9 +47,11 @@ use tokio::{
 };
 
 use self::{
+    access::{Access, Admitted},
     answer::{Outcome, Show},
     instance::Instance,
     observe::Observer,
+    people::People,
     ports::Ports,
     tables::{Done, Tables},
     views::Views,
@@ -57,6 +63,7 @@ use crate::{
     kernel::{Kernel, KernelError, Pins},
     net::Changes,
     pairing::Pairing,
+    pin::{self, Pin},
     socket::{self, Asked, Events, Socket},
     store::{Change, Opened, Store, StoreError, Writer},
 };
@@ -94,6 +101,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     let Opened { store, set_aside } = Store::open(&config.state.dir)?;
     let (mut graph, store, set_aside) = restore(store, set_aside, &config, clock.now())?;
     let sessions = store.sessions()?;
+    let pin = Pin::restore(store.setting(pin::SETTING)?.as_deref());
     let mut faults = Vec::new();
     if let Some(aside) = set_aside {
         let fault = format!(
@@ -124,7 +132,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
         graph,
         tables,
         observer: Observer::default(),
-        pairing: Pairing::restore(sessions),
+        people: People::new(Pairing::restore(sessions), pin, config.state.dir.clone()),
         seen: VecDeque::new(),
         faults,
         guard_fault: None,
@@ -204,7 +212,7 @@ struct Daemon {
     graph: Graph,
     tables: Tables,
     observer: Observer,
-    pairing: Pairing,
+    people: People,
     /// The latest observations, newest last.
     seen: VecDeque<view::Observation>,
     /// What a person should know until the next start.
@@ -264,9 +272,13 @@ impl Daemon {
 
     /// Answers a request when what follows from it is in force.
     async fn answer(&mut self, asked: Asked, ports: &Ports) -> Result<()> {
-        let Asked { request, by, answer } = asked;
+        let Asked { request, caller, answer } = asked;
         let now = self.clock.now();
-        let result = match answer::handle(request, &by, &mut self.graph, &mut self.pairing, now) {
+        let People { pairing, pin, .. } = &mut self.people;
+        let admitted = Access { pairing, pin, graph: &self.graph, now }.admit(&request, &caller);
+        let handled = admitted
+            .and_then(|Admitted { by }| answer::handle(request, &by, &mut self.graph, &mut self.people, now));
+        let result = match handled {
             Err(refusal) => Err(refusal),
             Ok(outcome) => {
                 let refused = self.carry_out(Urgency::Decision).await?;
@@ -291,6 +303,10 @@ impl Daemon {
                 self.writer.write(vec![change]).await?;
                 self.writer.flush().await?;
                 Ok(value)
+            }
+            Outcome::Told(event) => {
+                self.broadcast(*event)?;
+                Ok(Value::Null)
             }
             Outcome::Then(Show::Done) => Ok(Value::Null),
             Outcome::Then(Show::Status) => Ok(answer::value(&self.status(ports)?)),

@@ -22,7 +22,9 @@ pub mod patience;
 pub mod store;
 
 // Who asks.
+pub mod authority;
 pub mod pairing;
+pub mod pin;
 pub mod socket;
 
 // The loop.

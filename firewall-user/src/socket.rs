@@ -21,6 +21,8 @@ use tokio::{
     sync::{Semaphore, broadcast, mpsc, oneshot},
 };
 
+/// The user of the page's process, where there is one.
+pub const PAGE_USER: &str = "edgeward";
 /// The group whose members may use the socket.
 const GROUP: &str = "edgeward";
 /// Connections at one time.
@@ -34,12 +36,24 @@ const BEHIND: usize = 1024;
 /// Pause after a failed accept: mostly no file descriptor is left, and trying again at once does not bring one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who is at the other end of a connection, and in whose name a request is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user that the kernel vouches for.
+    pub user: String,
+    /// Whether that is the page's own user, which nobody else is.
+    pub is_page: bool,
+    /// For the ledger, instead of the user.
+    pub by: Option<String>,
+    /// Secret of a session.
+    pub session: Option<String>,
+}
+
 /// A request and where its answer goes.
 #[derive(Debug)]
 pub struct Asked {
     pub request: Request,
-    /// For the ledger.
-    pub by: String,
+    pub caller: Caller,
     pub answer: oneshot::Sender<Result<serde_json::Value, Refusal>>,
 }
 
@@ -123,6 +137,7 @@ async fn serve_connection(stream: UnixStream, asked: mpsc::Sender<Asked>, events
         return Ok(());
     }
     let user = user_name(peer.uid());
+    let is_page = user == PAGE_USER;
     let mut lines = LimitedLines::new(reader);
     let mut watching: Option<broadcast::Receiver<Arc<str>>> = None;
     loop {
@@ -140,7 +155,8 @@ async fn serve_connection(stream: UnixStream, asked: mpsc::Sender<Asked>, events
                 if call.request == Request::Watch {
                     watching = Some(events.subscribe());
                 }
-                let result = ask(&asked, call.request, call.by.unwrap_or_else(|| user.clone())).await;
+                let caller = Caller { user: user.clone(), is_page, by: call.by, session: call.session };
+                let result = ask(&asked, call.request, caller).await;
                 writer.write_all(line(&Message::Reply(Reply { id: call.id, result }))?.as_bytes()).await?;
             }
             event = next_event(&mut watching) => match event {
@@ -156,11 +172,11 @@ async fn serve_connection(stream: UnixStream, asked: mpsc::Sender<Asked>, events
 async fn ask(
     asked: &mpsc::Sender<Asked>,
     request: Request,
-    by: String,
+    caller: Caller,
 ) -> Result<serde_json::Value, Refusal> {
     let ending = |()| Refusal { code: "unavailable".to_owned(), message: "the daemon is ending".to_owned() };
     let (answer, wait) = oneshot::channel();
-    asked.send(Asked { request, by, answer }).await.map_err(|_| ending(()))?;
+    asked.send(Asked { request, caller, answer }).await.map_err(|_| ending(()))?;
     wait.await.map_err(|_| ending(()))?
 }
 

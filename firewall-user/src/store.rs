@@ -1,4 +1,4 @@
-//! What survives: the records of the graph, the ledger and the sessions, in one file.
+//! What survives: the records of the graph, the ledger, the sessions and a few settings, in one file.
 //!
 //! A [`Store`] is opened, read once and handed to a [`Writer`]. The writer gathers changes and writes them together after
 //! a moment; who must know that they are on the disk waits for [`Writer::flush`]. A file that cannot be read is set aside
@@ -31,6 +31,7 @@ const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 const LEDGER: TableDefinition<u64, &[u8]> = TableDefinition::new("ledger");
 const SESSIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("sessions");
+const SETTINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("settings");
 
 /// How long changes are gathered that nobody waits for.
 const GATHER: Duration = Duration::from_secs(1);
@@ -40,11 +41,29 @@ const QUEUE: usize = 256;
 /// A change of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    PutRecord { key: Vec<u8>, value: Vec<u8> },
-    RemoveRecord { key: Vec<u8> },
-    AppendLedger { sequence: u64, entry: Vec<u8> },
-    PutSession { key: Vec<u8>, value: Vec<u8> },
-    RemoveSession { key: Vec<u8> },
+    PutRecord {
+        key: Vec<u8>,
+        value: Vec<u8>,
+    },
+    RemoveRecord {
+        key: Vec<u8>,
+    },
+    AppendLedger {
+        sequence: u64,
+        entry: Vec<u8>,
+    },
+    PutSession {
+        key: Vec<u8>,
+        value: Vec<u8>,
+    },
+    RemoveSession {
+        key: Vec<u8>,
+    },
+    /// Nothing removes it.
+    PutSetting {
+        name: &'static str,
+        value: Option<Vec<u8>>,
+    },
 }
 
 /// The open file.
@@ -128,6 +147,7 @@ impl Store {
             transaction.open_table(RECORDS)?;
             transaction.open_table(LEDGER)?;
             transaction.open_table(SESSIONS)?;
+            transaction.open_table(SETTINGS)?;
         }
         transaction.commit().map_err(redb::Error::from)?;
         Ok(())
@@ -141,6 +161,13 @@ impl Store {
     /// All sessions.
     pub fn sessions(&self) -> Result<Entries, StoreError> {
         self.entries(SESSIONS)
+    }
+
+    /// What was set under this name.
+    pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let transaction = self.database.begin_read().map_err(redb::Error::from)?;
+        let table = transaction.open_table(SETTINGS)?;
+        Ok(table.get(name)?.map(|value| value.value().to_vec()))
     }
 
     fn entries(&self, table: TableDefinition<&[u8], &[u8]>) -> Result<Entries, StoreError> {
@@ -172,6 +199,7 @@ impl Store {
             let mut records = transaction.open_table(RECORDS)?;
             let mut ledger = transaction.open_table(LEDGER)?;
             let mut sessions = transaction.open_table(SESSIONS)?;
+            let mut settings = transaction.open_table(SETTINGS)?;
             for change in changes {
                 match change {
                     Change::PutRecord { key, value } => {
@@ -188,6 +216,12 @@ impl Store {
                     }
                     Change::RemoveSession { key } => {
                         sessions.remove(key.as_slice())?;
+                    }
+                    Change::PutSetting { name, value: Some(value) } => {
+                        settings.insert(*name, value.as_slice())?;
+                    }
+                    Change::PutSetting { name, value: None } => {
+                        settings.remove(*name)?;
                     }
                 }
             }

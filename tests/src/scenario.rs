@@ -340,6 +340,7 @@ impl<'a> Stage<'a> {
                 answer: Answer::Allow,
                 lifetime: Lifetime::Always,
                 rev: None,
+                pin: None,
             })
             .await?;
         let in_kernel = Moment::now();

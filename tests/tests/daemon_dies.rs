@@ -146,7 +146,13 @@ async fn a_one_minute_allow_ends_on_time_without_the_daemon() -> Result<()> {
     let allowed_at = std::time::Instant::now();
     let _: Decided = stage
         .client
-        .call(Request::Decide { edge: edge.id, answer: Answer::Allow, lifetime: minute, rev: None })
+        .call(Request::Decide {
+            edge: edge.id,
+            answer: Answer::Allow,
+            lifetime: minute,
+            rev: None,
+            pin: None,
+        })
         .await?;
     stage.firewall.kill()?;
 

@@ -89,7 +89,7 @@ impl<'a> Case<'a> {
     }
 
     async fn decide(&mut self, edge: u32, answer: Answer, lifetime: Lifetime) -> Result<Decided> {
-        Ok(self.stage.client.call(Request::Decide { edge, answer, lifetime, rev: None }).await?)
+        Ok(self.stage.client.call(Request::Decide { edge, answer, lifetime, rev: None, pin: None }).await?)
     }
 
     async fn state(&mut self, edge: u32) -> Result<String> {

@@ -41,7 +41,13 @@ async fn judged(topology: Topology) -> Result<()> {
 
     let _: Decided = stage
         .client
-        .call(Request::Decide { edge: edge.id, answer: Answer::Allow, lifetime: Lifetime::Always, rev: None })
+        .call(Request::Decide {
+            edge: edge.id,
+            answer: Answer::Allow,
+            lifetime: Lifetime::Always,
+            rev: None,
+            pin: None,
+        })
         .await?;
     let charge = charge(&site)
         .with_context(|| format!("it was allowed; the firewall's log:\n{}", stage.firewall.log()))?;

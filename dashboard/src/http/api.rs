@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::{
     Extension, Json, Router,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{AppendHeaders, IntoResponse, Response},
-    routing::{delete, get, post},
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+    routing::{get, post},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -18,35 +18,25 @@ use super::{
     live::{self, Hello},
     openapi,
     problem::Problem,
-    session::{self, Token},
+    session::{Asker, Token},
 };
 use crate::{
-    rpc::{Answer, ClientError, Decided, Lifetime, PrincipalPatch, Request, Session, Visitor},
+    rpc::{Answer, ClientError, Decided, Lifetime, PrincipalPatch, Request},
     view::{
         Decision, Edge, EdgeState, End, Explanation, Learning, Principal, PrincipalMode, SiteMode, Status,
-        Trouble,
+        Trouble, Wish,
     },
 };
 
-/// Longest name of a phone, in characters.
-const NAME_LIMIT: usize = 40;
 /// Decisions that are listed if nobody says how many.
 const DECISIONS: u32 = 200;
 
 type Answered<T> = Result<Json<T>, Problem>;
 type Daemon = State<Arc<Shared>>;
-type Who = Extension<Visitor>;
-
-/// What needs no session.
-pub(super) fn open_routes() -> Router<Arc<Shared>> {
-    Router::new().route("/api/v1/pair", post(pair))
-}
 
 /// What needs a session.
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/api/v1/session", delete(end_session))
-        .route("/api/v1/me", get(me))
         .route("/api/v1/status", get(status))
         .route("/api/v1/mode", post(set_site_mode))
         .route("/api/v1/confirm", post(confirm))
@@ -55,6 +45,8 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/edges/{id}", get(edge))
         .route("/api/v1/edges/{id}/evidence", get(evidence))
         .route("/api/v1/edges/{id}/decision", post(decide))
+        .route("/api/v1/edges/{id}/wish", post(wish))
+        .route("/api/v1/wishes", get(wishes))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/decisions/{id}/undo", post(undo))
         .route("/api/v1/principals", get(principals))
@@ -70,74 +62,12 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/openapi.json", get(describe))
 }
 
-// Sessions.
-
-/// The code from the box and how this phone is to be called.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct Pairing {
-    code: String,
-    name: String,
-}
-
-/// Exchanges a one-use code for a session.
-#[utoipa::path(post, path = "/api/v1/pair", request_body = Pairing, responses(
-    (status = 204, description = "Paired; the session is in the cookie"),
-    (status = 403, description = "Wrong code", body = Problem),
-    (status = 410, description = "The code was used or has expired", body = Problem),
-    (status = 429, description = "Too many wrong codes; the code is burnt", body = Problem),
-))]
-pub(super) async fn pair(State(shared): Daemon, Body(pairing): Body<Pairing>) -> Result<Response, Problem> {
-    let name = phone_name(&pairing.name).ok_or_else(|| Problem::invalid("Give this phone a name"))?;
-    let session: Session =
-        shared.daemon.ask(Request::PairRedeem { code: pairing.code.trim().to_owned(), name }).await?;
-    let cookie = Token::new(session.token).to_cookie(shared.options.tls).ok_or_else(|| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The daemon gave out an unusable session")
-    })?;
-    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie)])).into_response())
-}
-
-/// A name without control and direction characters, not too long; `None` if nothing is left.
-fn phone_name(name: &str) -> Option<String> {
-    let is_harmless = |c: &char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let name: String = name.trim().chars().filter(is_harmless).take(NAME_LIMIT).collect();
-    (!name.is_empty()).then_some(name)
-}
-
-/// Logs this browser out.
-#[utoipa::path(delete, path = "/api/v1/session", responses((status = 204, description = "Logged out")))]
-pub(super) async fn end_session(
-    State(shared): Daemon,
-    Extension(token): Extension<Token>,
-) -> Result<Response, Problem> {
-    shared.sessions.forget(&token);
-    let forget = session::forget_cookie(shared.options.tls);
-    shared.daemon.ask::<serde::de::IgnoredAny>(Request::SessionEnd { token: token.into_secret() }).await?;
-    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, forget)])).into_response())
-}
-
-/// Who the daemon takes this browser for; renews the cookie.
-#[utoipa::path(get, path = "/api/v1/me", responses(
-    (status = 200, body = Visitor),
-    (status = 401, description = "Not paired", body = Problem),
-))]
-pub(super) async fn me(
-    State(shared): Daemon,
-    Extension(who): Who,
-    Extension(token): Extension<Token>,
-) -> Response {
-    let renewed: Option<HeaderValue> = token.to_cookie(shared.options.tls);
-    (AppendHeaders(renewed.map(|cookie| (header::SET_COOKIE, cookie))), Json(who)).into_response()
-}
-
 // The site.
 
 /// The same object as `edgeward status --json`.
 #[utoipa::path(get, path = "/api/v1/status", responses((status = 200, body = Status)))]
-pub(super) async fn status(State(shared): Daemon) -> Answered<Status> {
-    Ok(Json(shared.daemon.ask(Request::Status).await?))
+pub(super) async fn status(asker: Asker) -> Answered<Status> {
+    Ok(Json(asker.ask(Request::Status).await?))
 }
 
 /// The mode that the site shall have.
@@ -148,31 +78,27 @@ pub(super) struct NewSiteMode {
 
 /// Switches between monitor and enforce; a change to enforce reverts unless confirmed.
 #[utoipa::path(post, path = "/api/v1/mode", request_body = NewSiteMode, responses((status = 200, body = Status)))]
-pub(super) async fn set_site_mode(
-    State(shared): Daemon,
-    Extension(who): Who,
-    Body(body): Body<NewSiteMode>,
-) -> Answered<Status> {
+pub(super) async fn set_site_mode(asker: Asker, Body(body): Body<NewSiteMode>) -> Answered<Status> {
     let mode = match body.mode {
         SiteMode::Monitor => "monitor",
         SiteMode::Enforce => "enforce",
     };
     let request = Request::SiteMode { mode: mode.to_owned() };
-    Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+    Ok(Json(asker.ask(request).await?))
 }
 
 /// Keeps a change to enforce.
 #[utoipa::path(post, path = "/api/v1/confirm", responses((status = 200, body = Status)))]
-pub(super) async fn confirm(State(shared): Daemon, Extension(who): Who) -> Answered<Status> {
-    Ok(Json(shared.daemon.ask_for(&who.name, Request::Confirm).await?))
+pub(super) async fn confirm(asker: Asker) -> Answered<Status> {
+    Ok(Json(asker.ask(Request::Confirm).await?))
 }
 
 // Edges and what is decided about them.
 
 /// What waits for a decision; a request is a pending edge and has its id.
 #[utoipa::path(get, path = "/api/v1/pending", responses((status = 200, body = Vec<Edge>)))]
-pub(super) async fn pending(State(shared): Daemon) -> Answered<Vec<Edge>> {
-    Ok(Json(shared.daemon.ask(Request::Pending).await?))
+pub(super) async fn pending(asker: Asker) -> Answered<Vec<Edge>> {
+    Ok(Json(asker.ask(Request::Pending).await?))
 }
 
 /// Which edges are wanted.
@@ -186,7 +112,7 @@ pub(super) struct EdgeFilter {
 
 /// The edges of the graph.
 #[utoipa::path(get, path = "/api/v1/edges", params(EdgeFilter), responses((status = 200, body = Vec<Edge>)))]
-pub(super) async fn edges(State(shared): Daemon, Filter(filter): Filter<EdgeFilter>) -> Answered<Vec<Edge>> {
+pub(super) async fn edges(asker: Asker, Filter(filter): Filter<EdgeFilter>) -> Answered<Vec<Edge>> {
     let state = filter.state.map(|state| match state {
         EdgeState::Learned => "learned".to_owned(),
         EdgeState::Allowed => "allowed".to_owned(),
@@ -194,15 +120,15 @@ pub(super) async fn edges(State(shared): Daemon, Filter(filter): Filter<EdgeFilt
         EdgeState::Pending => "pending".to_owned(),
     });
     let request = Request::Edges { state, principal: filter.principal };
-    Ok(Json(shared.daemon.ask(request).await?))
+    Ok(Json(asker.ask(request).await?))
 }
 
 /// One edge.
 #[utoipa::path(get, path = "/api/v1/edges/{id}", params(("id" = u32, Path)), responses(
     (status = 200, body = Edge), (status = 404, body = Problem),
 ))]
-pub(super) async fn edge(State(shared): Daemon, Id(edge): Id<u32>) -> Answered<Edge> {
-    let explanation: Explanation = shared.daemon.ask(Request::Explain { edge }).await?;
+pub(super) async fn edge(asker: Asker, Id(edge): Id<u32>) -> Answered<Edge> {
+    let explanation: Explanation = asker.ask(Request::Explain { edge }).await?;
     Ok(Json(explanation.edge))
 }
 
@@ -210,8 +136,8 @@ pub(super) async fn edge(State(shared): Daemon, Id(edge): Id<u32>) -> Answered<E
 #[utoipa::path(get, path = "/api/v1/edges/{id}/evidence", params(("id" = u32, Path)), responses(
     (status = 200, body = Explanation), (status = 404, body = Problem),
 ))]
-pub(super) async fn evidence(State(shared): Daemon, Id(edge): Id<u32>) -> Answered<Explanation> {
-    Ok(Json(shared.daemon.ask(Request::Explain { edge }).await?))
+pub(super) async fn evidence(asker: Asker, Id(edge): Id<u32>) -> Answered<Explanation> {
+    Ok(Json(asker.ask(Request::Explain { edge }).await?))
 }
 
 /// An answer to a request, or a change of an earlier one.
@@ -221,6 +147,8 @@ pub(super) struct NewDecision {
     lifetime: Lifetime,
     /// The `rev` of the edge that was shown; if the edge has changed since, nothing is decided.
     rev: Option<u64>,
+    /// Of the household, where what is of high risk is allowed for long.
+    pin: Option<String>,
 }
 
 /// A decision that is in force.
@@ -249,32 +177,48 @@ impl From<Decided> for Applied {
 #[utoipa::path(post, path = "/api/v1/edges/{id}/decision", params(("id" = u32, Path)), request_body = NewDecision,
     responses(
         (status = 200, body = Applied),
+        (status = 403, description = "Not in this role, or not without the PIN", body = Problem),
         (status = 404, body = Problem),
         (status = 409, description = "Decided or changed meanwhile; `params.edge` says by whom", body = Problem),
     ))]
 pub(super) async fn decide(
-    State(shared): Daemon,
-    Extension(who): Who,
+    asker: Asker,
     Id(edge): Id<u32>,
     Body(body): Body<NewDecision>,
 ) -> Answered<Applied> {
-    let request = Request::Decide { edge, answer: body.answer, lifetime: body.lifetime, rev: body.rev };
-    match shared.daemon.ask_for::<Decided>(&who.name, request).await {
+    let request =
+        Request::Decide { edge, answer: body.answer, lifetime: body.lifetime, rev: body.rev, pin: body.pin };
+    match asker.ask::<Decided>(request).await {
         Ok(decided) => Ok(Json(decided.into())),
-        Err(error) => Err(with_present_edge(&shared, edge, error.into()).await),
+        Err(error) => Err(with_present_edge(&asker, edge, error.into()).await),
     }
 }
 
 /// Adds to a conflict what the other side decided.
-async fn with_present_edge(shared: &Shared, edge: u32, problem: Problem) -> Problem {
+async fn with_present_edge(asker: &Asker, edge: u32, problem: Problem) -> Problem {
     if !problem.is_conflict() {
         return problem;
     }
-    let now: Result<Explanation, ClientError> = shared.daemon.ask(Request::Explain { edge }).await;
+    let now: Result<Explanation, ClientError> = asker.ask(Request::Explain { edge }).await;
     match now {
         Ok(explanation) => problem.with_edge(explanation.edge),
         Err(_) => problem,
     }
+}
+
+/// Asks the owners to decide about an edge.
+#[utoipa::path(post, path = "/api/v1/edges/{id}/wish", params(("id" = u32, Path)), responses(
+    (status = 204, description = "The owners see it"), (status = 404, body = Problem),
+))]
+pub(super) async fn wish(asker: Asker, Id(edge): Id<u32>) -> Result<StatusCode, Problem> {
+    asker.ask::<IgnoredAny>(Request::Wish { edge }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What owners are asked to decide.
+#[utoipa::path(get, path = "/api/v1/wishes", responses((status = 200, body = Vec<Wish>)))]
+pub(super) async fn wishes(asker: Asker) -> Answered<Vec<Wish>> {
+    Ok(Json(asker.ask(Request::Wishes).await?))
 }
 
 /// How many decisions are wanted.
@@ -288,23 +232,19 @@ pub(super) struct DecisionFilter {
 #[utoipa::path(get, path = "/api/v1/decisions", params(DecisionFilter),
     responses((status = 200, body = Vec<Decision>)))]
 pub(super) async fn decisions(
-    State(shared): Daemon,
+    asker: Asker,
     Filter(filter): Filter<DecisionFilter>,
 ) -> Answered<Vec<Decision>> {
     let limit = Some(filter.limit.unwrap_or(DECISIONS));
-    Ok(Json(shared.daemon.ask(Request::Decisions { limit }).await?))
+    Ok(Json(asker.ask(Request::Decisions { limit }).await?))
 }
 
 /// Takes a decision back, by a new entry; connections that it had opened end.
 #[utoipa::path(post, path = "/api/v1/decisions/{id}/undo", params(("id" = u64, Path)), responses(
     (status = 200, body = Applied), (status = 404, body = Problem), (status = 409, body = Problem),
 ))]
-pub(super) async fn undo(
-    State(shared): Daemon,
-    Extension(who): Who,
-    Id(decision): Id<u64>,
-) -> Answered<Applied> {
-    let decided: Decided = shared.daemon.ask_for(&who.name, Request::Undo { decision }).await?;
+pub(super) async fn undo(asker: Asker, Id(decision): Id<u64>) -> Answered<Applied> {
+    let decided: Decided = asker.ask(Request::Undo { decision }).await?;
     Ok(Json(decided.into()))
 }
 
@@ -312,30 +252,29 @@ pub(super) async fn undo(
 
 /// All principals.
 #[utoipa::path(get, path = "/api/v1/principals", responses((status = 200, body = Vec<Principal>)))]
-pub(super) async fn principals(State(shared): Daemon) -> Answered<Vec<Principal>> {
-    Ok(Json(shared.daemon.ask(Request::Principals).await?))
+pub(super) async fn principals(asker: Asker) -> Answered<Vec<Principal>> {
+    Ok(Json(asker.ask(Request::Principals).await?))
 }
 
 /// One principal.
 #[utoipa::path(get, path = "/api/v1/principals/{id}", params(("id" = u32, Path)), responses(
     (status = 200, body = Principal), (status = 404, body = Problem),
 ))]
-pub(super) async fn principal(State(shared): Daemon, Id(id): Id<u32>) -> Answered<Principal> {
+pub(super) async fn principal(asker: Asker, Id(id): Id<u32>) -> Answered<Principal> {
     let request = Request::Principal { principal: id.to_string() };
-    Ok(Json(shared.daemon.ask(request).await?))
+    Ok(Json(asker.ask(request).await?))
 }
 
 /// Sets name, kind, room or description; an empty text removes one.
 #[utoipa::path(patch, path = "/api/v1/principals/{id}", params(("id" = u32, Path)), request_body = PrincipalPatch,
     responses((status = 200, body = Principal), (status = 404, body = Problem)))]
 pub(super) async fn set_principal(
-    State(shared): Daemon,
-    Extension(who): Who,
+    asker: Asker,
     Id(id): Id<u32>,
     Body(patch): Body<PrincipalPatch>,
 ) -> Answered<Principal> {
     let request = Request::PrincipalSet { principal: id.to_string(), patch };
-    Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+    Ok(Json(asker.ask(request).await?))
 }
 
 /// The mode that a principal shall have.
@@ -348,8 +287,7 @@ pub(super) struct NewMode {
 #[utoipa::path(post, path = "/api/v1/principals/{id}/mode", params(("id" = u32, Path)), request_body = NewMode,
     responses((status = 200, body = Principal), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn set_mode(
-    State(shared): Daemon,
-    Extension(who): Who,
+    asker: Asker,
     Id(id): Id<u32>,
     Body(body): Body<NewMode>,
 ) -> Answered<Principal> {
@@ -363,23 +301,19 @@ pub(super) async fn set_mode(
             return Err(Problem::invalid("Nobody can choose this mode"));
         }
     };
-    change_mode(&shared, &who, id, mode).await
+    change_mode(&asker, id, mode).await
 }
 
 /// Cuts a principal off, at once.
 #[utoipa::path(post, path = "/api/v1/principals/{id}/quarantine", params(("id" = u32, Path)),
     responses((status = 200, body = Principal), (status = 404, body = Problem)))]
-pub(super) async fn quarantine(
-    State(shared): Daemon,
-    Extension(who): Who,
-    Id(id): Id<u32>,
-) -> Answered<Principal> {
-    change_mode(&shared, &who, id, "quarantine").await
+pub(super) async fn quarantine(asker: Asker, Id(id): Id<u32>) -> Answered<Principal> {
+    change_mode(&asker, id, "quarantine").await
 }
 
-async fn change_mode(shared: &Shared, who: &Visitor, id: u32, mode: &str) -> Answered<Principal> {
+async fn change_mode(asker: &Asker, id: u32, mode: &str) -> Answered<Principal> {
     let request = Request::PrincipalMode { principal: id.to_string(), mode: mode.to_owned() };
-    Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+    Ok(Json(asker.ask(request).await?))
 }
 
 /// How long a principal is only watched.
@@ -391,14 +325,9 @@ pub(super) struct NewPause {
 /// Lets a principal do everything for a while; what it does is recorded.
 #[utoipa::path(post, path = "/api/v1/principals/{id}/pause", params(("id" = u32, Path)), request_body = NewPause,
     responses((status = 200, body = Principal), (status = 404, body = Problem)))]
-pub(super) async fn pause(
-    State(shared): Daemon,
-    Extension(who): Who,
-    Id(id): Id<u32>,
-    Body(body): Body<NewPause>,
-) -> Answered<Principal> {
+pub(super) async fn pause(asker: Asker, Id(id): Id<u32>, Body(body): Body<NewPause>) -> Answered<Principal> {
     let request = Request::Pause { principal: Some(id.to_string()), seconds: body.seconds };
-    Ok(Json(shared.daemon.ask_for(&who.name, request).await?))
+    Ok(Json(asker.ask(request).await?))
 }
 
 /// How long a principal learns.
@@ -411,13 +340,12 @@ pub(super) struct NewLearning {
 #[utoipa::path(post, path = "/api/v1/principals/{id}/relearn", params(("id" = u32, Path)), request_body = NewLearning,
     responses((status = 200, body = Principal), (status = 404, body = Problem)))]
 pub(super) async fn relearn(
-    State(shared): Daemon,
-    Extension(who): Who,
+    asker: Asker,
     Id(id): Id<u32>,
     Body(body): Body<NewLearning>,
 ) -> Answered<Principal> {
     let start = Request::LearnStart { principal: Some(id.to_string()), seconds: Some(body.seconds) };
-    Ok(Json(shared.daemon.ask_for(&who.name, start).await?))
+    Ok(Json(asker.ask(start).await?))
 }
 
 /// Whose trouble, and how far back.
@@ -432,12 +360,9 @@ pub(super) struct TroubleFilter {
 
 /// What was blocked for a principal lately.
 #[utoipa::path(get, path = "/api/v1/trouble", params(TroubleFilter), responses((status = 200, body = Trouble)))]
-pub(super) async fn trouble(
-    State(shared): Daemon,
-    Filter(filter): Filter<TroubleFilter>,
-) -> Answered<Trouble> {
+pub(super) async fn trouble(asker: Asker, Filter(filter): Filter<TroubleFilter>) -> Answered<Trouble> {
     let request = Request::Trouble { principal: filter.principal, minutes: filter.minutes.unwrap_or(15) };
-    Ok(Json(shared.daemon.ask(request).await?))
+    Ok(Json(asker.ask(request).await?))
 }
 
 /// A principal that learns, or has learned and will enforce soon.
@@ -451,8 +376,8 @@ pub(super) struct Learner {
 
 /// Who learns, and how far that has come.
 #[utoipa::path(get, path = "/api/v1/learning", responses((status = 200, body = Vec<Learner>)))]
-pub(super) async fn learning(State(shared): Daemon) -> Answered<Vec<Learner>> {
-    let principals: Vec<Principal> = shared.daemon.ask(Request::Principals).await?;
+pub(super) async fn learning(asker: Asker) -> Answered<Vec<Learner>> {
+    let principals: Vec<Principal> = asker.ask(Request::Principals).await?;
     let learners = principals.into_iter().filter_map(|principal| {
         Some(Learner {
             learning: principal.learning?,
@@ -471,14 +396,10 @@ pub(super) async fn learning(State(shared): Daemon) -> Answered<Vec<Learner>> {
 /// Ends learning and enforces now.
 #[utoipa::path(post, path = "/api/v1/learning/{principal}/finish", params(("principal" = u32, Path)),
     responses((status = 200, body = Principal), (status = 404, body = Problem)))]
-pub(super) async fn finish_learning(
-    State(shared): Daemon,
-    Extension(who): Who,
-    Id(id): Id<u32>,
-) -> Answered<Principal> {
+pub(super) async fn finish_learning(asker: Asker, Id(id): Id<u32>) -> Answered<Principal> {
     let finish = Request::LearnFinish { principal: Some(id.to_string()) };
-    shared.daemon.ask_for::<serde::de::IgnoredAny>(&who.name, finish).await?;
-    principal(State(shared), Id(id)).await
+    asker.ask::<IgnoredAny>(finish).await?;
+    principal(asker, Id(id)).await
 }
 
 // Live data, and the description of all this.

@@ -6,6 +6,7 @@ use std::{io, path::PathBuf, time::Duration};
 use serde::de::DeserializeOwned;
 use tokio::{sync::Semaphore, time::timeout};
 
+use super::session::Token;
 use crate::rpc::{Client, ClientError, Request};
 
 /// Calls that are under way at one time; more wait.
@@ -34,21 +35,25 @@ impl Daemon {
         self.call(None, request).await
     }
 
-    /// Asks in the name of a paired phone, which the ledger then holds.
-    pub(super) async fn ask_for<T: DeserializeOwned>(
+    /// Asks in the name of a session; the daemon checks what it may.
+    pub(super) async fn ask_in<T: DeserializeOwned>(
         &self,
-        by: &str,
+        token: &Token,
         request: Request,
     ) -> Result<T, ClientError> {
-        self.call(Some(by), request).await
+        self.call(Some(token), request).await
     }
 
-    async fn call<T: DeserializeOwned>(&self, by: Option<&str>, request: Request) -> Result<T, ClientError> {
+    async fn call<T: DeserializeOwned>(
+        &self,
+        token: Option<&Token>,
+        request: Request,
+    ) -> Result<T, ClientError> {
         let answer = async {
             let _place = self.places.acquire().await.expect("the semaphore is never closed");
             let mut client = self.connect().await?;
-            if let Some(by) = by {
-                client = client.on_behalf_of(by);
+            if let Some(token) = token {
+                client = client.in_session(token.secret());
             }
             client.call(request).await
         };

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{LocalAddress, Shared, problem::Problem};
+use super::{Arrived, Shared, problem::Problem};
 
 const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (
@@ -32,11 +32,11 @@ const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
 
 pub(super) async fn check(
     State(shared): State<Arc<Shared>>,
-    Extension(local): Extension<LocalAddress>,
+    Extension(arrived): Extension<Arrived>,
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match refuse(request.headers(), &shared.options.hosts, local.0) {
+    let mut response = match refuse(request.headers(), &shared.options.hosts, &arrived) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
     };
@@ -49,9 +49,9 @@ pub(super) async fn check(
 }
 
 /// Why a request with these headers is refused, if it is.
-fn refuse(headers: &HeaderMap, names: &[String], local: IpAddr) -> Option<Problem> {
+fn refuse(headers: &HeaderMap, names: &[String], arrived: &Arrived) -> Option<Problem> {
     let host = headers.get(header::HOST).and_then(authority);
-    let Some(host) = host.filter(|host| is_ours(host, names, local)) else {
+    let Some(host) = host.filter(|host| is_ours(host, names, arrived.local)) else {
         return Some(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             "host",
@@ -59,7 +59,7 @@ fn refuse(headers: &HeaderMap, names: &[String], local: IpAddr) -> Option<Proble
         ));
     };
     let same_origin = match headers.get(header::ORIGIN) {
-        Some(origin) => is_origin_of(origin, &host),
+        Some(origin) => is_origin_of(origin, &host, arrived.tls.is_some()),
         // Old browsers do not say; all say Origin with everything that changes something.
         None => headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none"),
     };
@@ -94,10 +94,10 @@ fn is_ours(host: &Authority, names: &[String], local: IpAddr) -> bool {
     )
 }
 
-/// Whether an Origin is the one that a page from this Host has.
-fn is_origin_of(origin: &HeaderValue, host: &Authority) -> bool {
+/// Whether an Origin is the one that a page from this Host has. In clear there may be somebody else's TLS before us.
+fn is_origin_of(origin: &HeaderValue, host: &Authority, tls: bool) -> bool {
     let Some((scheme, rest)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else {
         return false;
     };
-    matches!(scheme, "http" | "https") && rest.eq_ignore_ascii_case(host.as_str())
+    (scheme == "https" || (scheme == "http" && !tls)) && rest.eq_ignore_ascii_case(host.as_str())
 }

@@ -2,19 +2,25 @@
 
 use utoipa::OpenApi;
 
-use super::{api, live, problem};
+use super::{api, live, people, problem};
 use crate::view;
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Edgeward",
-        description = "What the page asks of Edgeward. Every resource but `pair` needs a session."
+        description = "What the page asks of Edgeward. Every resource but `pair` and `authority` needs a \
+                       session: the cookie of a paired browser, or `Authorization: Bearer` with a token."
     ),
     paths(
-        api::pair,
-        api::end_session,
-        api::me,
+        people::pair,
+        people::authority,
+        people::end_session,
+        people::me,
+        people::make_code,
+        people::clients,
+        people::end_client,
+        people::set_pin,
         api::status,
         api::set_site_mode,
         api::confirm,
@@ -23,6 +29,8 @@ use crate::view;
         api::edge,
         api::evidence,
         api::decide,
+        api::wish,
+        api::wishes,
         api::decisions,
         api::undo,
         api::principals,

@@ -9,14 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Shared, daemon::Daemon, problem::Problem};
-use crate::rpc::{self, ClientError, Visitor};
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     middleware::Next,
     response::Response,
 };
+use serde::de::DeserializeOwned;
+
+use super::{Shared, daemon::Daemon, problem::Problem};
+use crate::rpc::{self, ClientError, Visitor};
 
 const COOKIE: &str = "edgeward";
 /// 400 days, the most that browsers keep; renewed at each visit.
@@ -46,6 +48,7 @@ impl Token {
             .filter_map(|pair| pair.trim().split_once('='))
             .find(|(name, _)| *name == COOKIE)
             .map(|(_, token)| token)
+            .or_else(|| bearer(headers))
             .filter(|token| !token.is_empty() && token.len() <= TOKEN_LIMIT)
             .map(|token| Self(token.to_owned()))
     }
@@ -59,9 +62,18 @@ impl Token {
         cookie(&self.0, MAX_AGE, tls)
     }
 
+    pub(super) fn secret(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn into_secret(self) -> String {
         self.0
     }
+}
+
+/// The token of a program (RFC 6750, 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
 /// The header that makes a browser forget its token.
@@ -86,6 +98,27 @@ pub(super) async fn require(
     request.extensions_mut().insert(visitor);
     request.extensions_mut().insert(token);
     Ok(next.run(request).await)
+}
+
+/// Who asks: a handler that takes this needs a session and asks the daemon in its name.
+pub(super) struct Asker {
+    pub(super) shared: Arc<Shared>,
+    token: Token,
+}
+
+impl Asker {
+    pub(super) async fn ask<T: DeserializeOwned>(&self, request: rpc::Request) -> Result<T, ClientError> {
+        self.shared.daemon.ask_in(&self.token, request).await
+    }
+}
+
+impl FromRequestParts<Arc<Shared>> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        let token = parts.extensions.get::<Token>().cloned().ok_or_else(Problem::unauthenticated)?;
+        Ok(Self { shared: Arc::clone(shared), token })
+    }
 }
 
 /// Sessions that were checked a moment ago.
@@ -121,6 +154,10 @@ impl Sessions {
 
     pub(super) fn forget(&self, token: &Token) {
         self.lock().remove(token);
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.lock().clear();
     }
 
     fn remembered(&self, token: &Token, now: Instant) -> Option<Visitor> {

@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Options, openapi_document, serve};
+use super::{Listening, Options, openapi_document, serve};
 use crate::rpc::{self, Call, Message, Refusal, Reply, Request};
 use crate::view::Event;
 
@@ -90,7 +90,7 @@ impl Daemon {
         let answer = match &call.request {
             Request::Watch => Ok(Value::Null),
             Request::Status => Ok(status(state.rev)),
-            Request::PairRedeem { code, name } => match code.as_str() {
+            Request::PairRedeem { code, name, .. } => match code.as_str() {
                 "good" => {
                     state.sessions.insert("secret-1".to_owned());
                     Ok(json!({"token": "secret-1", "name": name, "role": "owner"}))
@@ -100,7 +100,7 @@ impl Daemon {
                 _ => Err(refusal("forbidden")),
             },
             Request::SessionCheck { token } if state.sessions.contains(token) => {
-                Ok(json!({"name": "Phone", "role": "owner"}))
+                Ok(json!({"id": "1", "name": "Phone", "role": "owner", "pin": false}))
             }
             Request::SessionCheck { .. } => Err(refusal("forbidden")),
             Request::SessionEnd { token } => {
@@ -176,7 +176,7 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let options = Options { runtime_dir: folder.path().to_owned(), ..options };
-        let server = tokio::spawn(serve(listener, options, async {
+        let server = tokio::spawn(serve(vec![Listening { listener, tls: None }], options, async {
             let _ = stopped.await;
         }));
         Self { address, daemon, daemon_task, server, stop: Some(stop), folder }
@@ -329,7 +329,7 @@ async fn nothing_but_pairing_answers_without_a_session() {
     for (path, methods) in paths {
         let path = path.replace("{id}", "8").replace("{principal}", "8");
         for method in methods.as_object().unwrap().keys() {
-            if path == "/api/v1/pair" {
+            if path == "/api/v1/pair" || path == "/api/v1/authority" {
                 continue;
             }
             let method = method.to_uppercase();
@@ -353,10 +353,11 @@ async fn pairing_gives_a_cookie_that_opens_the_rest() {
         answer.header("set-cookie"),
         Some("edgeward=secret-1; Path=/; Max-Age=34560000; HttpOnly; SameSite=Strict")
     );
-    let redeemed = Request::PairRedeem { code: "good".into(), name: "Phone".into() };
+    let from = Some("127.0.0.1".parse().unwrap());
+    let redeemed = Request::PairRedeem { code: "good".into(), name: "Phone".into(), from };
     assert!(site.daemon.calls().iter().any(|call| call.request == redeemed));
     let me = site.get("/api/v1/me").await;
-    assert_eq!(me.json(), json!({"name": "Phone", "role": "owner"}));
+    assert_eq!(me.json(), json!({"id": "1", "name": "Phone", "role": "owner", "pin": false}));
     assert!(me.header("set-cookie").unwrap().contains("Max-Age=34560000"), "renewed at each visit");
     assert_eq!(site.get("/openapi.json").await.json()["info"]["title"], "Edgeward");
 }
@@ -471,7 +472,7 @@ async fn a_decision_is_made_in_the_name_of_the_phone() {
     assert_eq!(answer.json(), json!({"decision_id": 5, "state": "applied", "edge": edge(3)}));
     let calls = site.daemon.calls();
     let call = calls.iter().find(|call| matches!(call.request, Request::Decide { .. })).unwrap();
-    assert_eq!(call.by.as_deref(), Some("Phone"));
+    assert_eq!(call.session.as_deref(), Some("secret-1"));
 }
 
 #[tokio::test]

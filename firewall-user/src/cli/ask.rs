@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use dashboard::{
-    rpc::{Action, Answer, Client, Decided, EdgeSpec, PairingCode, PrincipalPatch, Request},
+    rpc::{Action, Answer, Client, Decided, EdgeSpec, PairingCode, PrincipalPatch, Request, Session},
     view::{self, Event},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Command, DecisionCommand, DenyAction, EdgeCommand, LearnCommand, LedgerCommand, PendingCommand,
-    PrincipalCommand, SpecArgs, lifetime::LifetimeArgs, print,
+    PhoneCommand, PinCommand, PrincipalCommand, SpecArgs, lifetime::LifetimeArgs, people, print,
 };
 use crate::duration::Span;
 
@@ -20,17 +20,12 @@ use crate::duration::Span;
 pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<()> {
     let mut ask = Ask { client, json };
     match command {
-        Command::Pair { lifetime } => {
-            let request = Request::Pair { seconds: seconds(lifetime)? };
-            ask.show(request, |code: &PairingCode| {
-                println!("{}", code.code);
-                eprintln!(
-                    "Type it on the page within {lifetime}, or open the page's address with /#/pair?k={}",
-                    code.code
-                );
-            })
-            .await
+        Command::Pair { lifetime, role } => {
+            let request = Request::Pair { seconds: seconds(lifetime)?, role };
+            ask.show(request, |code: &PairingCode| people::code(code, lifetime)).await
         }
+        Command::Phones(command) => ask.phones(command).await,
+        Command::Pin(command) => ask.pin(command).await,
         Command::Status => ask.show(Request::Status, print::status).await,
         Command::Principals(command) => ask.principals(command).await,
         Command::Learn(command) => ask.learn(command).await,
@@ -99,6 +94,34 @@ impl Ask {
         }
         print(&answer);
         Ok(())
+    }
+
+    async fn phones(&mut self, command: PhoneCommand) -> Result<()> {
+        match command {
+            PhoneCommand::List => {
+                self.show(Request::Clients, |clients: &Vec<view::Client>| people::clients(clients)).await
+            }
+            PhoneCommand::Remove { id } => {
+                self.show(Request::ClientEnd { client: id }, |_: &Value| println!("Logged out.")).await
+            }
+            PhoneCommand::Token { name, role } => {
+                let request = Request::TokenMake { name, role };
+                self.show(request, |session: &Session| {
+                    println!("{}", session.token);
+                    eprintln!("It is shown only now. Send it as `Authorization: Bearer TOKEN`.");
+                })
+                .await
+            }
+        }
+    }
+
+    async fn pin(&mut self, command: PinCommand) -> Result<()> {
+        let pin = match command {
+            PinCommand::Set => Some(people::read_pin()?),
+            PinCommand::Remove => None,
+        };
+        let said = if pin.is_some() { "The PIN is set." } else { "There is no PIN any more." };
+        self.show(Request::PinSet { pin, old: None }, |_: &Value| println!("{said}")).await
     }
 
     async fn principals(&mut self, command: PrincipalCommand) -> Result<()> {
@@ -196,7 +219,7 @@ impl Ask {
     }
 
     async fn decide(&mut self, edge: u32, answer: Answer, lifetime: &LifetimeArgs) -> Result<()> {
-        let request = Request::Decide { edge, answer, lifetime: lifetime.lifetime(), rev: None };
+        let request = Request::Decide { edge, answer, lifetime: lifetime.lifetime(), rev: None, pin: None };
         self.show(request, |decided: &Decided| print::decided(decided)).await
     }
 

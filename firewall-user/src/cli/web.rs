@@ -4,11 +4,16 @@ use std::{
     io,
     net::{self, SocketAddr},
     os::fd::{FromRawFd, OwnedFd, RawFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, bail};
-use dashboard::http::{self, Options};
+use dashboard::{
+    http::{self, Listening, Options, Tls},
+    rpc::{Certificate, Client, Request},
+};
 use nix::{
     sys::prctl,
     unistd::{User, geteuid, setgid, setgroups, setuid},
@@ -16,29 +21,39 @@ use nix::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    time::sleep,
 };
 
 use super::{ConfigArgs, config_of};
+use crate::{authority, socket::PAGE_USER};
 
-/// The user of the page's process, where there is one.
-const USER: &str = "edgeward";
 /// The first descriptor that is handed over (`sd_listen_fds(3)`).
 const FIRST_PASSED: RawFd = 3;
+
+/// How often the certificate is renewed. It is so often because the daemon that vouches for the page may be a new one.
+const RENEW: Duration = Duration::from_mins(1);
+/// How often it is looked whether the clock was set, or whether the daemon is there by now.
+const LOOK: Duration = Duration::from_secs(5);
+/// What a clock may be off before the certificate is renewed, in seconds.
+const DRIFT: u64 = 3_600;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Address and port [default: 127.0.0.1:8480]; a listener that is handed over (`LISTEN_FDS`) comes first
+    /// Address and port, repeated for more [default: 127.0.0.1:8480]: loopback in clear, the LAN with TLS; a listener
+    /// that is handed over (`LISTEN_FDS`) comes first
     #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<SocketAddr>,
+    listen: Vec<SocketAddr>,
 }
 
 pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> {
     let config = config_of(&args.config)?;
-    let listener = match passed_listener()? {
-        Some(listener) => listener,
-        None => bind(args.listen.unwrap_or(config.web.listen))?,
+    let listeners = if let Some(listener) = passed_listener()? {
+        vec![listener]
+    } else {
+        let wanted = if args.listen.is_empty() { config.web.listen } else { args.listen };
+        wanted.into_iter().map(bind).collect::<Result<_>>()?
     };
     give_up_rights().context("Failed to give up the rights of root")?;
     let runtime_dir = runtime_dir.unwrap_or(config.state.runtime_dir);
@@ -50,18 +65,65 @@ pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> 
             _ = interrupt.recv() => {}
         }
     };
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
-    http::serve(listener, Options { runtime_dir, ..Options::default() }, shutdown).await?;
+    let tls = Arc::new(Tls::default());
+    let mut listening = Vec::new();
+    let mut with_tls = Vec::new();
+    for listener in listeners {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let in_clear = address.ip().to_canonical().is_loopback();
+        if !in_clear {
+            with_tls.push(address);
+        }
+        let tls = (!in_clear).then(|| Arc::clone(&tls));
+        listening.push(Listening { listener: TcpListener::from_std(listener)?, tls });
+    }
+    if !with_tls.is_empty() {
+        tokio::spawn(keep_certificate(tls, runtime_dir.clone(), with_tls));
+    }
+    let hosts = authority::NAMES.map(str::to_owned).to_vec();
+    http::serve(listening, Options { runtime_dir, hosts, ..Options::default() }, shutdown).await?;
     Ok(())
 }
 
+/// Fetches a certificate from the daemon, and a new one in time or when the clock was set.
+async fn keep_certificate(tls: Arc<Tls>, runtime_dir: PathBuf, listening: Vec<SocketAddr>) {
+    let mut made: Option<(Instant, i64)> = None;
+    loop {
+        let is_good = made.is_some_and(|(at, unix)| {
+            let passed = at.elapsed();
+            let expected = unix.saturating_add_unsigned(passed.as_secs());
+            passed < RENEW && unix_now().abs_diff(expected) < DRIFT
+        });
+        if !is_good {
+            match fetch_certificate(&tls, &runtime_dir, &listening).await {
+                Ok(unix) => made = Some((Instant::now(), unix)),
+                Err(error) => tracing::debug!(error = format!("{error:#}"), "No certificate yet"),
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn fetch_certificate(tls: &Tls, runtime_dir: &Path, listening: &[SocketAddr]) -> Result<i64> {
+    let mut client = Client::connect(runtime_dir).await?;
+    let request = Request::Certificate { listening: listening.to_vec() };
+    let certificate: Certificate = client.call(request).await?;
+    tls.replace(&certificate)?;
+    Ok(certificate.issued_at)
+}
+
+fn unix_now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs().cast_signed())
+}
+
 fn bind(address: SocketAddr) -> Result<net::TcpListener> {
-    if !address.ip().is_loopback() {
-        bail!(
-            "{address} can be reached from outside and this version has no TLS; listen on 127.0.0.1 and use `ssh -L {0}:127.0.0.1:{0}`",
-            address.port()
-        );
+    let ip = address.ip().to_canonical();
+    if ip.is_unspecified() {
+        bail!("{address} is every address, also that of the uplink; name the box's address on the LAN");
+    }
+    if !authority::is_private(ip) && !ip.is_loopback() {
+        bail!("{address} can be reached from the Internet; listen on an address of the LAN, or on 127.0.0.1");
     }
     match net::TcpListener::bind(address) {
         Ok(listener) => Ok(listener),
@@ -94,12 +156,12 @@ fn give_up_rights() -> Result<()> {
     if !geteuid().is_root() {
         return Ok(());
     }
-    if let Some(user) = User::from_name(USER)? {
+    if let Some(user) = User::from_name(PAGE_USER)? {
         setgroups(&[user.gid])?;
         setgid(user.gid)?;
         setuid(user.uid)?;
     } else {
-        tracing::debug!("There is no user {USER}");
+        tracing::debug!("There is no user {PAGE_USER}");
     }
     drop_capabilities()?;
     Ok(())

@@ -1,6 +1,6 @@
 //! From text to [`Config`], collecting mistakes.
 
-use std::{net::IpAddr, ops::Range, path::Path, str::FromStr};
+use std::{net::IpAddr, ops::Range, path::Path, slice, str::FromStr};
 
 use toml::{
     Spanned,
@@ -127,9 +127,14 @@ fn set(config: &mut Config, section: &str, key: &str, value: &Value<'_>) -> Resu
                 .collect::<Result<_, _>>()?;
         }
         ("web", "listen") => {
-            config.web.listen = text(value)?
-                .parse()
-                .map_err(|_| "write an address and a port like \"127.0.0.1:8480\"".to_owned())?;
+            let values = list(value).unwrap_or(slice::from_ref(value));
+            if values.is_empty() || values.len() > 8 {
+                return Err("name 1 to 8 addresses with their ports".to_owned());
+            }
+            let wrong =
+                |_| "write addresses and ports like [\"127.0.0.1:8480\", \"192.168.1.1:8443\"]".to_owned();
+            config.web.listen =
+                values.iter().map(|value| text(value)?.parse().map_err(wrong)).collect::<Result<_, _>>()?;
         }
         ("state", "dir") => config.state.dir = text(value)?.into(),
         ("state", "runtime_dir") => config.state.runtime_dir = text(value)?.into(),

@@ -16,8 +16,7 @@ use graph::{
 };
 use serde_json::{Value, json};
 
-use super::{tables::random, views::Views};
-use crate::pairing::Pairing;
+use super::{people::People, tables::random, views::Views};
 use crate::store::Change;
 
 /// Decisions that are listed if nobody says how many.
@@ -29,6 +28,8 @@ pub(super) enum Outcome {
     Is(Value),
     /// The answer is complete once these changes are on the disk.
     Stored(Value, Change),
+    /// The answer is complete, and who watches shall know.
+    Told(Box<view::Event>),
     /// The answer shows how this stands once the graph's commands are carried out.
     Then(Show),
 }
@@ -52,7 +53,7 @@ pub(super) fn handle(
     request: Request,
     by: &str,
     graph: &mut Graph,
-    pairing: &mut Pairing,
+    people: &mut People,
     now: Now,
 ) -> Result<Outcome, Refusal> {
     let author = &Author::person(by);
@@ -77,7 +78,7 @@ pub(super) fn handle(
         Request::EdgesExport => is(graph.export()),
         Request::Watch => is(Value::Null),
 
-        Request::Decide { edge, answer, lifetime, rev } => {
+        Request::Decide { edge, answer, lifetime, rev, pin: _ } => {
             let edge = EdgeId(edge);
             let decision = graph
                 .decide(edge, answer_of(answer), lifetime_of(&lifetime), author, rev, now)
@@ -159,16 +160,17 @@ pub(super) fn handle(
             Outcome::Then(id.map_or(Show::Status, Show::Principal))
         }
 
-        Request::Pair { seconds } => is(pairing.make_code(random(), seconds, now)),
-        Request::PairRedeem { code, name } => {
-            let (session, change) = pairing.redeem(&code, &name, random(), now)?;
-            Outcome::Stored(value(&session), change)
-        }
-        Request::SessionCheck { token } => is(pairing.check(&token)?),
-        Request::SessionEnd { token } => match pairing.end(&token) {
-            Some(change) => Outcome::Stored(Value::Null, change),
-            None => is(Value::Null),
-        },
+        Request::Wish { edge } => people.wish(edge, by, graph, now)?,
+        Request::Wishes => is(people.wishes(graph)),
+        Request::Pair { seconds, role } => is(people.make_code(seconds, role, now)),
+        Request::PairRedeem { code, name, from } => people.redeem(&code, &name, from, graph, now)?,
+        Request::SessionCheck { token } => people.check(&token, now)?,
+        Request::SessionEnd { token } => people.end(&token),
+        Request::Clients => is(people.pairing.clients(now)),
+        Request::ClientEnd { client } => done(people.pairing.end_client(&client)?),
+        Request::TokenMake { name, role } => people.make_token(&name, role, now)?,
+        Request::PinSet { pin, old: _ } => done(people.pin.set(pin.as_deref(), random())?),
+        Request::Certificate { listening } => people.certificate(listening, now)?,
     })
 }
 
@@ -244,6 +246,11 @@ fn all<T: Display>(mistakes: &[T]) -> String {
 
 fn is<T: serde::Serialize>(answer: T) -> Outcome {
     Outcome::Is(value(&answer))
+}
+
+/// There is nothing to say once this is on the disk.
+fn done(change: Change) -> Outcome {
+    Outcome::Stored(Value::Null, change)
 }
 
 /// A view model as JSON.

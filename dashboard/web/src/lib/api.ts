@@ -2,18 +2,24 @@
 
 import type {
   Applied,
+  Authority,
+  Client,
   Decision,
   Edge,
   Explanation,
+  NewCode,
   NewDecision,
+  NewPin,
   Principal,
   PrincipalMode,
   PrincipalPatch,
   Problem,
+  Role,
   SiteMode,
   Status,
   Trouble,
   Visitor,
+  Wish,
 } from './types';
 
 /** Why a request did not do what it should. */
@@ -61,6 +67,13 @@ export const isLoggedOut = (failure: Failure): boolean =>
 export const api = {
   pair: (code: string, name: string) => request<void>('POST', '/pair', { code, name }),
   logOut: () => request<void>('DELETE', '/session'),
+  authority: () => request<Authority>('GET', '/authority'),
+  makeCode: (role: Role) => request<NewCode>('POST', '/pair/codes', { role }),
+  clients: () => request<Client[]>('GET', '/clients'),
+  endClient: (id: string) => request<void>('DELETE', `/clients/${id}`),
+  setPin: (pin: NewPin) => request<void>('PUT', '/pin', pin),
+  wish: (id: number) => request<void>('POST', `/edges/${id}/wish`),
+  wishes: () => request<Wish[]>('GET', '/wishes'),
   me: () => request<Visitor>('GET', '/me'),
   status: () => request<Status>('GET', '/status'),
   setSiteMode: (mode: SiteMode) => request<Status>('POST', '/mode', { mode }),

@@ -8,6 +8,7 @@ export type Route =
   | { view: 'map'; principal: number | undefined }
   | { view: 'devices'; principal: number | undefined }
   | { view: 'history' }
+  | { view: 'people' }
   | { view: 'trouble'; principal: number | undefined }
   | { view: 'pair' };
 
@@ -33,6 +34,8 @@ class Ui {
   search = $state('');
   /** The code that came in the address; kept out of the address from then on. */
   pairingCode = $state('');
+  /** What the fingerprint of the box begins with, if that came along. */
+  fingerprint = $state('');
 
   readonly words = $derived(wordsFor(this.lang));
 
@@ -63,7 +66,9 @@ class Ui {
   #readHash(): void {
     const route = parseHash(location.hash);
     if (route.view === 'pair') {
-      this.pairingCode = new URLSearchParams(location.hash.split('?')[1] ?? '').get('k') ?? '';
+      const query = new URLSearchParams(location.hash.split('?')[1] ?? '');
+      this.pairingCode = query.get('k') ?? '';
+      this.fingerprint = query.get('fp') ?? '';
       // Neither the history of the browser nor a screenshot shall show the code.
       history.replaceState(null, '', location.pathname);
     }
@@ -82,6 +87,7 @@ export function parseHash(hash: string): Route {
     case 'trouble':
       return { view, principal };
     case 'history':
+    case 'people':
     case 'pair':
       return { view };
     default:

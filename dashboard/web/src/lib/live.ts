@@ -25,6 +25,7 @@ const NAMES: readonly LiveEvent['event'][] = [
   'edge.decided',
   'edge.expired',
   'edge.removed',
+  'edge.wished',
   'principal.added',
   'principal.changed',
   'principal.removed',

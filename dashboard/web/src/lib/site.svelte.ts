@@ -16,6 +16,7 @@ import type {
   SiteMode,
   Status,
   Visitor,
+  Wish,
 } from './types';
 
 /** What is shown at all. */
@@ -58,6 +59,8 @@ export class Site {
   waiting = $state.raw<ReadonlySet<number>>(new Set());
   /** Requests that were on this page and were settled elsewhere. */
   elsewhere = $state.raw<ReadonlyMap<number, Edge>>(new Map());
+  /** What owners are asked to decide, by edge. */
+  wishes = $state.raw<ReadonlyMap<number, Wish>>(new Map());
   progress = $state.raw<ReadonlyMap<number, Progress>>(new Map());
   done = $state.raw<Done>();
   /** A change that did not succeed and is no decision. */
@@ -93,11 +96,20 @@ export class Site {
   readonly stale = $derived(this.link.state === 'lost' && this.now - this.link.since > PATIENCE);
   /** Whether a decision could be made now. */
   readonly canDecide = $derived(!this.stale && this.daemon.running);
+  /** Whether this phone may make the site safer, or ask. What it may is checked by the box. */
+  readonly canProtect = $derived(this.canDecide && this.me?.role !== 'viewer');
+  /** Whether it may change how devices are treated. */
+  readonly canChange = $derived(this.canProtect && this.me?.role !== 'member');
   /** Whether what is not in the model is dropped at the moment. */
   readonly blocks = $derived(this.status?.mode === 'enforce' && this.status.health !== 'paused');
 
   constructor() {
     setInterval(() => (this.now = Date.now()), CLOCK_TICK);
+  }
+
+  /** Whether this phone may allow what an edge asks for; a member asks an owner about what is of high risk. */
+  mayAllow(edge: Edge): boolean {
+    return this.canChange || (this.canProtect && edge.risk !== 'high');
   }
 
   /** Finds out whether this browser is paired, and if so follows the box. */
@@ -122,10 +134,10 @@ export class Site {
   }
 
   /** Decides; the edge changes only when the box says that the kernel has it. */
-  async decide(edge: Edge, answer: Answer, lifetime: Lifetime): Promise<boolean> {
+  async decide(edge: Edge, answer: Answer, lifetime: Lifetime, pin?: string): Promise<boolean> {
     this.done = undefined;
     this.#setProgress(edge.id, { kind: 'applying' });
-    const result = await api.decide(edge.id, { answer, lifetime, rev: edge.rev });
+    const result = await api.decide(edge.id, { answer, lifetime, rev: edge.rev, ...(pin === undefined ? {} : { pin }) });
     if (result.ok) {
       this.#takeEdge(result.value.edge ?? edge, false, true);
       this.#setWaiting(edge.id, false);
@@ -144,6 +156,8 @@ export class Site {
       if (now) this.#takeEdge(now, false);
     } else {
       this.#setProgress(edge.id, { kind: 'failed', failure });
+      // The PIN may be new.
+      if (failure.kind === 'problem' && failure.problem.code === 'pin_needed') void this.reloadMe();
     }
     return false;
   }
@@ -176,6 +190,19 @@ export class Site {
     } else {
       this.#fail(result.failure);
     }
+  }
+
+  /** Asks the owners to decide. */
+  async askOwners(edge: Edge): Promise<void> {
+    const asked = await api.wish(edge.id);
+    if (asked.ok) this.#takeWish({ edge: edge.id, by: this.me?.name ?? '', at: Math.floor(Date.now() / 1000) });
+    else this.#fail(asked.failure);
+  }
+
+  async reloadMe(): Promise<void> {
+    const me = await api.me();
+    if (me.ok) this.me = me.value;
+    else this.#fail(me.failure);
   }
 
   decideLater(edge: Edge): void {
@@ -247,6 +274,9 @@ export class Site {
       case 'edge.removed':
         this.#dropEdge(event.data.id);
         break;
+      case 'edge.wished':
+        this.#takeWish(event.data);
+        break;
       case 'principal.added':
       case 'principal.changed':
         this.#takePrincipal(event.data);
@@ -295,7 +325,16 @@ export class Site {
         this.loaded = true;
       },
     );
-    await this.#reloadDecisions();
+    await Promise.all([this.#reloadDecisions(), this.#loadWishes()]);
+  }
+
+  async #loadWishes(): Promise<void> {
+    const wishes = await api.wishes();
+    if (wishes.ok) this.wishes = new Map(wishes.value.map((wish) => [wish.edge, wish]));
+  }
+
+  #takeWish(wish: Wish): void {
+    this.wishes = new Map(this.wishes).set(wish.edge, wish);
   }
 
   /** Takes in lists, and then once more what became known while they were under way. */
@@ -351,6 +390,7 @@ export class Site {
     this.waiting = new Set();
     this.elsewhere = new Map();
     this.progress = new Map();
+    this.wishes = new Map();
     this.decisions = undefined;
     this.status = undefined;
     this.done = undefined;
@@ -403,6 +443,7 @@ export class Site {
     }
     if (waits || isMine) this.elsewhere = without(this.elsewhere, edge.id);
     this.#setWaiting(edge.id, waits);
+    if (!waits) this.wishes = without(this.wishes, edge.id);
     if (this.done !== undefined && this.done.edge.id === edge.id) this.done = { ...this.done, edge };
   }
 

@@ -9,6 +9,29 @@ export interface Applied {
   state: DecisionState;
 }
 
+/** What a browser can compare to know that it talks to this box. */
+export interface Authority {
+  /** SHA-256 of the issuer's certificate, hexadecimal. */
+  fingerprint: string;
+  /** Common name of the issuer of the box's certificates. */
+  name: string;
+  /** Four words, made of the issuer's public key. */
+  words: string[];
+}
+
+/** A phone, browser or program that was let in (`edgeward phones list --json`). */
+export interface Client {
+  id: string;
+  /** To the day. */
+  last_seen: UnixSeconds;
+  name: string;
+  role: Role;
+  since: UnixSeconds;
+  /** Whether it is a program with a token. */
+  token: boolean;
+  until?: null | UnixSeconds;
+}
+
 /** Whether the daemon answers. */
 export interface DaemonState {
   running: boolean;
@@ -133,6 +156,9 @@ export type Event = {
   data: Observation;
   event: "observation";
 } | {
+  data: Wish;
+  event: "edge.wished";
+} | {
   data: {
     code: string;
     principal?: null | End;
@@ -226,10 +252,25 @@ export interface MapUse {
   name: string;
 }
 
+/** A one-use code for another phone. */
+export interface NewCode {
+  expires_at: UnixSeconds;
+  /** Where it can be typed instead, and what. */
+  page: string;
+  /** The same as a picture. */
+  qr: Qr;
+  role: Role;
+  typed: string;
+  /** What the other phone opens. */
+  url: string;
+}
+
 /** An answer to a request, or a change of an earlier one. */
 export interface NewDecision {
   answer: Answer;
   lifetime: Lifetime;
+  /** Of the household, where what is of high risk is allowed for long. */
+  pin?: string | null;
   /** The `rev` of the edge that was shown; if the edge has changed since, nothing is decided. */
   rev?: number | null;
 }
@@ -247,6 +288,19 @@ export interface NewMode {
 /** How long a principal is only watched. */
 export interface NewPause {
   seconds: number;
+}
+
+/** What another phone shall be. */
+export interface NewPhone {
+  role: Role;
+}
+
+/** The PIN of the household. */
+export interface NewPin {
+  /** The one until now, if there is one. */
+  old?: string | null;
+  /** None removes it. */
+  pin?: string | null;
 }
 
 /** The mode that the site shall have. */
@@ -334,7 +388,7 @@ export interface PrincipalPatch {
 
 /** What went wrong. The page makes its text from `code` and `params`; `title` is for people without the page. */
 export interface Problem {
-  /** `not_found`, `conflict`, `invalid`, `forbidden`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`, `origin`, `timeout`, `internal`. */
+  /** `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`, `origin`, `timeout`, `internal`. */
   code: string;
   params: Params;
   status: number;
@@ -343,8 +397,19 @@ export interface Problem {
   type: string;
 }
 
+/** A QR code as a picture. */
+export interface Qr {
+  /** The dark modules, as the `d` of an SVG path with one unit per module. */
+  path: string;
+  /** Modules on each side; a margin of four belongs around them. */
+  size: number;
+}
+
 /** How much a wrong answer about an edge could cost. */
 export type Risk = "high" | "medium" | "low";
+
+/** What someone with a paired phone may do. */
+export type Role = "owner" | "member" | "viewer" | "pro";
 
 /** Whether the model is enforced at the site. */
 export type SiteMode = "monitor" | "enforce";
@@ -401,10 +466,20 @@ export interface Trouble {
 
 /** Reply to [`Request::SessionCheck`]. */
 export interface Visitor {
+  /** Names it in the list of those who are let in. */
+  id: string;
   /** Name of the paired phone or browser. */
   name: string;
-  /** `owner`, `member`, `viewer` or `pro`. */
-  role: string;
+  /** Whether the household has a PIN. */
+  pin: boolean;
+  role: Role;
+}
+
+/** Someone who may not allow something asks an owner to decide. */
+export interface Wish {
+  at: UnixSeconds;
+  by: string;
+  edge: number;
 }
 
 /** What a device is. */

@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use dashboard::rpc::{Client, PairingCode, Request};
+use dashboard::{
+    rpc::{Client, PairingCode, Request},
+    view::Role,
+};
 use lab::process::{self, Process};
 use nix::unistd::geteuid;
 
@@ -64,7 +67,8 @@ impl Page {
 
     /// The page's address with a fresh code, and how to get there.
     pub(crate) async fn print_address(&self, client: &mut Client) -> Result<()> {
-        let code: PairingCode = client.call(Request::Pair { seconds: CODE_LIFETIME }).await?;
+        let code: PairingCode =
+            client.call(Request::Pair { seconds: CODE_LIFETIME, role: Role::Owner }).await?;
         let url = format!("http://{}/#/pair?k={}", self.address, code.code);
         println!("The page: {url}");
         if env::var_os("SSH_CONNECTION").is_some() {

@@ -260,6 +260,9 @@ export const de: Words = {
     remove: 'Entfernen',
     show: 'Ändern',
     laterGroup: (count) => `${count} aufgeschoben, weiterhin blockiert`,
+    askOwner: 'Eigentümer fragen',
+    asked: 'Gefragt. Es bleibt blockiert, bis ein Eigentümer entscheidet.',
+    wishedBy: (name) => `${name} bittet Sie, das zu entscheiden.`,
     asksAgain: 'Es bleibt blockiert. Nach einem Tag werden Sie wieder gefragt.',
     showAll: (count) => `Alle ${count} zeigen`,
     showImportant: 'Nur Wichtiges zeigen',
@@ -296,6 +299,7 @@ export const de: Words = {
     },
     sureTitle: 'Wirklich immer?',
     yesAlways: 'Ja, immer erlauben',
+    pin: 'PIN des Haushalts',
     cancel: 'Abbrechen',
   },
   evidence: {
@@ -458,8 +462,53 @@ export const de: Words = {
     coverage: 'Nicht abgedeckt:',
     monitor: 'Nur Beobachtung: Nichts wird blockiert.',
   },
+  people: {
+    title: 'Menschen und Telefone',
+    ownersOnly: 'Nur Eigentümer sehen, wer Zugang hat.',
+    phones: 'Wer Zugang hat',
+    thisPhone: 'dieses hier',
+    program: 'ein Programm',
+    seen: (last) => `zuletzt hier ${last}`,
+    until: (at) => `bis ${at}`,
+    logOut: (name) => `${name} abmelden`,
+    sure: (name) => `${name} muss danach mit einem neuen Code verbunden werden.`,
+    yes: 'Ja, abmelden',
+    roles: { owner: 'Eigentümer', member: 'Mitglied', viewer: 'Sieht nur zu', pro: 'Fachkraft' },
+    roleMeans: {
+      owner: 'Darf alles.',
+      member: 'Darf alles blockieren und erlauben, was kein hohes Risiko hat; sonst fragt es einen Eigentümer.',
+      viewer: 'Sieht alles und ändert nichts.',
+      pro: 'Darf 7 Tage lang alles, außer entscheiden, wer Zugang hat.',
+    },
+    another: 'Ein weiteres Telefon verbinden',
+    anotherHint: 'Der Code ist für ein Telefon und gilt 10 Minuten.',
+    role: 'Was darf es?',
+    make: 'Code zeigen',
+    scan: 'Scannen Sie das mit dem anderen Telefon.',
+    orType: (page) => `Oder öffnen Sie dort ${page} und tippen Sie:`,
+    validUntil: (at) => `Gültig bis ${at}`,
+    pin: 'PIN des Haushalts',
+    pinHint: 'Danach wird gefragt, bevor etwas mit hohem Risiko auf Dauer erlaubt wird.',
+    pinOld: 'Die bisherige PIN',
+    pinNew: 'Neue PIN, 4 bis 12 Ziffern',
+    pinSet: 'PIN setzen',
+    pinIsSet: 'Die PIN ist gesetzt.',
+    pinRemove: 'PIN entfernen',
+    pinRemoved: 'Es gibt keine PIN mehr.',
+    trust: 'Dieses Telefon soll die Box erkennen',
+    trustText: 'Bis dahin warnt der Browser bei jedem Besuch. Was Sie installieren, lässt dieses Telefon diese Box erkennen und sonst nichts.',
+    trustSteps: [
+      'iPhone: die Datei unten öffnen, dann Einstellungen → Profil geladen → Installieren, dann Allgemein → Info → Zertifikatsvertrauenseinstellungen.',
+      'Android: die Datei unten herunterladen, dann Einstellungen → Sicherheit → Mehr → Zertifikat installieren → CA-Zertifikat.',
+      'Vergleichen Sie den Namen: Er enthält die vier Wörter Ihrer Box.',
+    ],
+    install: 'Zertifikat dieser Box',
+  },
   pair: {
     title: 'Dieses Telefon verbinden',
+    words: (words) => `Ist das Ihre Box? ${words}`,
+    wordsHint: 'Die Box zeigt dieselben vier Wörter neben dem Code. Auch das Telefon zeigt sie, als Namen dessen, der für diese Seite bürgt.',
+    otherBox: 'Vorsicht: Das ist nicht die Box, deren Code Sie gescannt haben. Machen Sie nicht weiter.',
     loggedOut: 'Dieses Telefon wurde abgemeldet. Verbinden Sie es neu, um weiterzumachen.',
     intro: 'Nur wer Zugang zur Box hat, kann ein Telefon oder einen Browser verbinden.',
     code: 'Code von der Box',
@@ -473,6 +522,7 @@ export const de: Words = {
     noCode: 'Geben Sie den Code ein, den die Box zeigt.',
   },
   menu: {
+    people: 'Menschen und Telefone',
     open: 'Menü',
     logOut: 'Abmelden',
     keys: 'Tastenkürzel',
@@ -488,6 +538,12 @@ export const de: Words = {
         return 'Das gibt es nicht mehr.';
       case 'forbidden':
         return 'Das dürfen Sie nicht. Fragen Sie den Eigentümer.';
+      case 'ask_owner':
+        return 'Das darf nur ein Eigentümer.';
+      case 'pin_needed':
+        return 'Dafür wird die PIN des Haushalts gebraucht.';
+      case 'pin_wrong':
+        return 'Diese PIN stimmt nicht.';
       case 'conflict':
         return 'Es hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.';
       case 'too_many':

@@ -266,6 +266,9 @@ export const en: Words = {
     remove: 'Remove',
     show: 'Change',
     laterGroup: (count) => (count === 1 ? '1 put off, still blocked' : `${count} put off, still blocked`),
+    askOwner: 'Ask the owner',
+    asked: 'Asked. It stays blocked until an owner decides.',
+    wishedBy: (name) => `${name} asks you to decide this.`,
     asksAgain: 'It stays blocked. You are asked again after a day.',
     showAll: (count) => `Show all ${count}`,
     showImportant: 'Show only what is important',
@@ -302,6 +305,7 @@ export const en: Words = {
     },
     sureTitle: 'Really always?',
     yesAlways: 'Yes, always allow',
+    pin: 'PIN of the household',
     cancel: 'Cancel',
   },
   evidence: {
@@ -459,8 +463,53 @@ export const en: Words = {
     coverage: 'Not covered:',
     monitor: 'Only watching: nothing is blocked.',
   },
+  people: {
+    title: 'People and phones',
+    ownersOnly: 'Only owners see who is let in.',
+    phones: 'Who is let in',
+    thisPhone: 'this one',
+    program: 'a program',
+    seen: (last) => `last here ${last}`,
+    until: (at) => `until ${at}`,
+    logOut: (name) => `Log out ${name}`,
+    sure: (name) => `${name} will have to be connected again with a new code.`,
+    yes: 'Yes, log out',
+    roles: { owner: 'Owner', member: 'Member', viewer: 'Only looks', pro: 'Professional' },
+    roleMeans: {
+      owner: 'May do everything.',
+      member: 'May block anything and allow what is not of high risk; otherwise asks an owner.',
+      viewer: 'Sees everything and changes nothing.',
+      pro: 'May do everything but decide who is let in, for 7 days.',
+    },
+    another: 'Connect another phone',
+    anotherHint: 'The code is for one phone and valid for 10 minutes.',
+    role: 'What may it do?',
+    make: 'Show a code',
+    scan: 'Scan this with the other phone.',
+    orType: (page) => `Or open ${page} there and type:`,
+    validUntil: (at) => `Valid until ${at}`,
+    pin: 'PIN of the household',
+    pinHint: 'It is asked before something of high risk is allowed for good.',
+    pinOld: 'The PIN until now',
+    pinNew: 'New PIN, 4 to 12 digits',
+    pinSet: 'Set the PIN',
+    pinIsSet: 'The PIN is set.',
+    pinRemove: 'Remove the PIN',
+    pinRemoved: 'There is no PIN any more.',
+    trust: 'Let this phone recognise the box',
+    trustText: 'Until then the browser warns at every visit. What you install lets this phone recognise this box and nothing else.',
+    trustSteps: [
+      'iPhone: open the file below, then Settings → Profile downloaded → Install, then General → About → Certificate trust settings.',
+      'Android: download the file below, then Settings → Security → More → Install a certificate → CA certificate.',
+      'Compare the name: it contains the four words of your box.',
+    ],
+    install: 'Certificate of this box',
+  },
   pair: {
     title: 'Connect this phone',
+    words: (words) => `Is this your box? ${words}`,
+    wordsHint: 'The box shows the same four words beside the code. The phone shows them too, as the name of who vouches for this page.',
+    otherBox: 'Careful: this is not the box whose code you scanned. Do not go on.',
     loggedOut: 'This phone was logged out. Connect it again to go on.',
     intro: 'Only people with access to the box can connect a phone or browser.',
     code: 'Code from the box',
@@ -474,6 +523,7 @@ export const en: Words = {
     noCode: 'Enter the code that the box shows.',
   },
   menu: {
+    people: 'People and phones',
     open: 'Menu',
     logOut: 'Log out',
     keys: 'Keyboard shortcuts',
@@ -489,6 +539,12 @@ export const en: Words = {
         return 'This does not exist any more.';
       case 'forbidden':
         return 'You may not do this. Ask the owner.';
+      case 'ask_owner':
+        return 'Only an owner may do this.';
+      case 'pin_needed':
+        return 'The PIN of the household is needed.';
+      case 'pin_wrong':
+        return 'That PIN is not right.';
       case 'conflict':
         return 'It has changed meanwhile. Please look again.';
       case 'too_many':

@@ -2,7 +2,7 @@
 
 import type { Failure } from '../api';
 import { isAddress, SPEAKS, type Action, type Consequence, type Reading, type Who } from '../reading';
-import type { Answer, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk } from '../types';
+import type { Answer, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk, Role } from '../types';
 
 export type Lang = 'en' | 'de';
 
@@ -69,6 +69,9 @@ export interface Words {
     show: string;
     laterGroup(count: number): string;
     asksAgain: string;
+    askOwner: string;
+    asked: string;
+    wishedBy(name: string): string;
     showAll(count: number): string;
     showImportant: string;
   };
@@ -84,6 +87,7 @@ export interface Words {
     sure(source: string, consequence: Consequence, target: string): string;
     sureTitle: string;
     yesAlways: string;
+    pin: string;
     cancel: string;
   };
   evidence: {
@@ -211,8 +215,44 @@ export interface Words {
     coverage: string;
     monitor: string;
   };
+  people: {
+    title: string;
+    ownersOnly: string;
+    phones: string;
+    thisPhone: string;
+    program: string;
+    seen(last: string): string;
+    until(at: string): string;
+    logOut(name: string): string;
+    sure(name: string): string;
+    yes: string;
+    roles: Record<Role, string>;
+    roleMeans: Record<Role, string>;
+    another: string;
+    anotherHint: string;
+    role: string;
+    make: string;
+    scan: string;
+    orType(page: string): string;
+    validUntil(at: string): string;
+    pin: string;
+    pinHint: string;
+    pinOld: string;
+    pinNew: string;
+    pinSet: string;
+    pinIsSet: string;
+    pinRemove: string;
+    pinRemoved: string;
+    trust: string;
+    trustText: string;
+    trustSteps: readonly string[];
+    install: string;
+  };
   pair: {
     title: string;
+    words(words: string): string;
+    wordsHint: string;
+    otherBox: string;
     loggedOut: string;
     intro: string;
     code: string;
@@ -225,7 +265,7 @@ export interface Words {
     tooMany: string;
     noCode: string;
   };
-  menu: { open: string; logOut: string; keys: string; language: string; keysHelp: string };
+  menu: { people: string; open: string; logOut: string; keys: string; language: string; keysHelp: string };
   problem(failure: Failure): string;
   unknownDevice: string;
   today(time: string): string;

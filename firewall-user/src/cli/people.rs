@@ -1,0 +1,56 @@
+//! What is shown and read about people: codes for phones, who is let in, the PIN.
+
+use std::io::{self, IsTerminal as _};
+
+use anyhow::{Context, Result};
+use dashboard::{qr, rpc::PairingCode, view};
+
+use crate::duration::Span;
+
+/// A code as something to scan, to open and to type.
+pub(super) fn code(code: &PairingCode, lifetime: Span) {
+    let (Some(url), Some(authority)) = (code.url(), &code.authority) else {
+        println!("{}", code.code);
+        eprintln!(
+            "Type it on the page within {lifetime}, or open the page's address with /#/pair?k={}\n\
+             For phones the page must listen on the LAN: edgeward web --listen ADDRESS:8443",
+            code.code
+        );
+        return;
+    };
+    let page = url.split("/#").next().unwrap_or(&url);
+    if let Some(picture) = qr::for_terminal(&url).filter(|_| io::stdout().is_terminal()) {
+        println!("{picture}");
+    }
+    println!("{url}");
+    eprintln!(
+        "\nScan it with the phone, or open {page} and type\n\n    {typed}\n\n\
+         It is for one {role}, and valid for {lifetime}.\n\n\
+         The phone will warn that it does not know who vouches for this page: this box does, under the name\n\n    \
+         {name}\n\n\
+         Go on if the phone shows this name, and compare the four words on the page: {words}.\n\
+         SHA-256 of the certificate that can be installed from {page}/ca.crt:\n    {fingerprint}",
+        typed = code.typed,
+        role = code.role.as_str(),
+        name = authority.name,
+        words = authority.words.join(" "),
+        fingerprint = authority.fingerprint,
+    );
+}
+
+pub(super) fn clients(clients: &[view::Client]) {
+    for client in clients {
+        let kind = if client.token { "program" } else { "phone" };
+        println!("{}  {:7}  {:7}  {}", client.id, client.role.as_str(), kind, client.name);
+    }
+}
+
+/// A PIN is no argument, which others on the machine could see.
+pub(super) fn read_pin() -> Result<String> {
+    if io::stdin().is_terminal() {
+        eprintln!("The new PIN, 4 to 12 digits:");
+    }
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).context("cannot read the PIN")?;
+    Ok(line.trim().to_owned())
+}

@@ -1,0 +1,166 @@
+//! Who may ask what. It is checked here, before anything is done, and not by the page, which anyone on the LAN can reach.
+
+use dashboard::{
+    rpc::{Answer, Lifetime, Refusal, Request, Visitor},
+    view::Role,
+};
+use graph::{Graph, Now, edge::EdgeId, explain::Risk, principal::Kind};
+
+use crate::{
+    pairing::{Pairing, refusal},
+    pin::Pin,
+    socket::Caller,
+};
+
+/// Someone who may ask what was asked, with the name for the ledger.
+pub(super) struct Admitted {
+    pub(super) by: String,
+}
+
+/// What access is decided by.
+pub(super) struct Access<'d> {
+    pub(super) pairing: &'d Pairing,
+    pub(super) pin: &'d mut Pin,
+    pub(super) graph: &'d Graph,
+    pub(super) now: Now,
+}
+
+/// What a request needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// To be let in.
+    Look,
+    /// To make the site safer, or to ask.
+    Protect,
+    /// To allow what this edge asks for.
+    Allow(EdgeId),
+    /// To take back what oneself has decided.
+    TakeBack(u64),
+    /// To change what passes, and what devices are.
+    Change,
+    /// To say who is let in.
+    Own,
+    /// To be the page's process, or someone on the box.
+    Page,
+}
+
+impl Access<'_> {
+    pub(super) fn admit(&mut self, request: &Request, caller: &Caller) -> Result<Admitted, Refusal> {
+        if let Some(token) = &caller.session {
+            let visitor = self.pairing.check(token, self.pin.is_set(), self.now)?;
+            self.check_role(&visitor, request)?;
+            self.check_pin(request)?;
+            return Ok(Admitted { by: visitor.name });
+        }
+        let is_open = need(request) == Need::Page || matches!(request, Request::Watch | Request::Status);
+        if caller.is_page && !is_open {
+            return Err(refusal("forbidden", "the page asks in the name of a session only"));
+        }
+        Ok(Admitted { by: caller.by.clone().unwrap_or_else(|| caller.user.clone()) })
+    }
+
+    fn check_role(&self, visitor: &Visitor, request: &Request) -> Result<(), Refusal> {
+        let need = need(request);
+        let may = match (visitor.role, need) {
+            (_, Need::Look) | (Role::Owner, _) | (Role::Member, Need::Protect) => true,
+            (Role::Pro, need) => need != Need::Own && need != Need::Page,
+            (Role::Member, Need::Allow(edge)) => !self.is_high(edge),
+            (Role::Member, Need::TakeBack(decision)) => self.has_decided(visitor, decision),
+            (Role::Member, Need::Change | Need::Own | Need::Page) | (Role::Viewer, _) => false,
+        };
+        match (may, visitor.role, need) {
+            (true, ..) => Ok(()),
+            (false, Role::Member, Need::Allow(_) | Need::TakeBack(_) | Need::Change) => {
+                Err(refusal("ask_owner", "only an owner may do this; ask one"))
+            }
+            (false, ..) => {
+                let message = format!("a {} may not do this; ask an owner", visitor.role.as_str());
+                Err(Refusal { code: "forbidden".to_owned(), message })
+            }
+        }
+    }
+
+    /// What is of high risk and shall hold for long needs the PIN, if there is one.
+    fn check_pin(&mut self, request: &Request) -> Result<(), Refusal> {
+        match request {
+            Request::Decide { edge, answer: Answer::Allow, lifetime, pin, .. }
+                if is_long(lifetime) && self.is_high(EdgeId(*edge)) =>
+            {
+                self.pin.check(pin.as_deref(), self.now)
+            }
+            Request::PinSet { old, .. } => self.pin.check(old.as_deref(), self.now),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_high(&self, edge: EdgeId) -> bool {
+        self.graph.edge(edge).is_some_and(|edge| self.graph.risk(edge, self.now) == Risk::High)
+    }
+
+    fn has_decided(&self, visitor: &Visitor, decision: u64) -> bool {
+        let decision = self.graph.decisions().find(|known| known.id.0 == decision);
+        decision.is_some_and(|decision| decision.by.as_str() == visitor.name)
+    }
+}
+
+/// Whether a phone may be where this address is: not where a device is that nobody holds in their hands.
+pub(super) fn may_pair_from(graph: &Graph, from: std::net::IpAddr) -> bool {
+    let found = graph.find(&from.to_canonical().to_string());
+    found.ok().and_then(|id| graph.principal(id)).is_none_or(|principal| {
+        matches!(principal.kind, Kind::Unknown | Kind::Phone | Kind::Computer | Kind::Other)
+    })
+}
+
+/// Whether a decision outlives the day.
+fn is_long(lifetime: &Lifetime) -> bool {
+    match lifetime {
+        Lifetime::Once | Lifetime::For(_) => false,
+        Lifetime::Uses(_) | Lifetime::Until(_) | Lifetime::UntilRestart | Lifetime::Always => true,
+    }
+}
+
+fn need(request: &Request) -> Need {
+    match request {
+        Request::Status
+        | Request::Principals
+        | Request::Principal { .. }
+        | Request::Edges { .. }
+        | Request::Pending
+        | Request::Explain { .. }
+        | Request::Wishes
+        | Request::EdgesExport
+        | Request::Decisions { .. }
+        | Request::Observations { .. }
+        | Request::Trouble { .. }
+        | Request::LedgerVerify
+        | Request::Watch => Need::Look,
+        Request::Decide { answer: Answer::Deny, .. } | Request::Wish { .. } => Need::Protect,
+        Request::PrincipalMode { mode, .. } if mode == "quarantine" => Need::Protect,
+        Request::Decide { edge, answer: Answer::Allow, .. } => Need::Allow(EdgeId(*edge)),
+        Request::Undo { decision } => Need::TakeBack(*decision),
+        Request::PrincipalSet { .. }
+        | Request::PrincipalMerge { .. }
+        | Request::PrincipalForget { .. }
+        | Request::PrincipalMode { .. }
+        | Request::LearnStart { .. }
+        | Request::LearnFinish { .. }
+        | Request::EdgeDecide { .. }
+        | Request::EdgeRemove { .. }
+        | Request::EdgesImport { .. }
+        | Request::SiteMode { .. }
+        | Request::Confirm
+        | Request::Pause { .. } => Need::Change,
+        Request::Pair { .. }
+        | Request::Clients
+        | Request::ClientEnd { .. }
+        | Request::TokenMake { .. }
+        | Request::PinSet { .. } => Need::Own,
+        Request::PairRedeem { .. }
+        | Request::SessionCheck { .. }
+        | Request::SessionEnd { .. }
+        | Request::Certificate { .. } => Need::Page,
+    }
+}
+
+#[cfg(test)]
+mod tests;

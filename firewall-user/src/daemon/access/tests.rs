@@ -1,0 +1,191 @@
+use firewall_common::{
+    abi::{Addr, EdgeKey, Kind as ObjectKind, Observed, ObservedKey, PrincipalId},
+    precedence::Mode,
+    reason::{Reason, Verdict},
+};
+use graph::{
+    Fact, Settings,
+    decision::{self, Author},
+    graph::Patch,
+    principal::{Place, show_mac},
+};
+
+use super::*;
+use crate::pairing::CODE_BYTES;
+
+const WASHER: [u8; 6] = [2, 0, 0, 0, 0, 0x10];
+const LOCK: [u8; 6] = [2, 0, 0, 0, 0, 0x20];
+const LAMP: [u8; 6] = [2, 0, 0, 0, 0, 0x30];
+const ROLES: [Role; 4] = [Role::Owner, Role::Member, Role::Viewer, Role::Pro];
+
+/// A site where a washing machine asks to reach a lock and a lamp.
+struct Site {
+    graph: Graph,
+    pairing: Pairing,
+    pin: Pin,
+    now: Now,
+    /// Sessions in the order of [`ROLES`].
+    sessions: [String; 4],
+    lock: EdgeId,
+    lamp: EdgeId,
+}
+
+impl Site {
+    fn new() -> Self {
+        let now =
+            Now { boot_ns: 1_000_000_000_000, unix: 1_900_000_000, synchronised: true, ..Now::default() };
+        let mut graph = Graph::new(Settings::default(), now);
+        let owner = Author::person("someone");
+        let [washer, lock, lamp] = [WASHER, LOCK, LAMP].map(|mac| {
+            graph.handle_stranger(Place { port: "lan0".to_owned(), ifindex: 3, vlan: 0, mac }, now);
+            graph.find(&show_mac(mac)).expect("it was registered")
+        });
+        for (id, kind) in [(washer, "washing_machine"), (lock, "lock"), (lamp, "light")] {
+            let patch =
+                Patch { name: Some(kind.to_owned()), kind: Some(kind.to_owned()), ..Patch::default() };
+            graph.set_principal(id, &patch, &owner, now).unwrap();
+        }
+        graph.set_mode(washer, Mode::Enforcing, &owner, now).unwrap();
+        for dst in [lock, lamp] {
+            graph.handle_observed(&stopped(washer, dst, now), now);
+        }
+        let edge_to = |dst| graph.edges().find(|edge| edge.path.dst == dst).expect("it asks").id;
+        let (lock, lamp) = (edge_to(lock), edge_to(lamp));
+        let mut pairing = Pairing::default();
+        let mut index = 0;
+        let sessions = ROLES.map(|role| {
+            index += 1;
+            pairing.make_token(role.as_str(), role, [index; 32], now).unwrap().0.token
+        });
+        Self { graph, pairing, pin: Pin::default(), now, sessions, lock, lamp }
+    }
+
+    fn admit(&mut self, request: &Request, caller: &Caller) -> String {
+        let mut access =
+            Access { pairing: &self.pairing, pin: &mut self.pin, graph: &self.graph, now: self.now };
+        access.admit(request, caller).map_or_else(|refusal| refusal.code, |_| "ok".to_owned())
+    }
+
+    /// What owner, member, viewer and pro are told.
+    fn ask_all(&mut self, request: &Request) -> [String; 4] {
+        self.sessions.clone().map(|session| self.admit(request, &caller(Some(&session), true)))
+    }
+}
+
+fn stopped(src: PrincipalId, dst: PrincipalId, now: Now) -> Fact {
+    let edge = EdgeKey { src, dst, port: 80, proto: 6, kind: ObjectKind::Transport as u8 };
+    let key = ObservedKey { addr: Addr::default(), object: 0, edge, _pad: 0 };
+    let value = Observed {
+        count: 3,
+        first: now.boot_ns,
+        last: now.boot_ns,
+        verdict: Verdict::Dropped as u8,
+        reason: Reason::EdgeUnknown as u8,
+        object_len: 0,
+        ifindex: 3,
+        object: [0; 256],
+    };
+    Fact { key, value }
+}
+
+fn caller(session: Option<&str>, is_page: bool) -> Caller {
+    Caller { user: "root".into(), is_page, by: None, session: session.map(str::to_owned) }
+}
+
+fn decide(edge: EdgeId, answer: Answer, lifetime: Lifetime, pin: Option<&str>) -> Request {
+    Request::Decide { edge: edge.0, answer, lifetime, rev: None, pin: pin.map(str::to_owned) }
+}
+
+fn set_mode(mode: &str) -> Request {
+    Request::PrincipalMode { principal: "8".into(), mode: mode.into() }
+}
+
+#[test]
+fn a_role_is_what_it_may() {
+    let mut site = Site::new();
+    let (lock, lamp) = (site.lock, site.lamp);
+    let redeem = Request::PairRedeem { code: "x".into(), name: "y".into(), from: None };
+    let pin = Request::PinSet { pin: None, old: None };
+    let cases: [(Request, [&str; 4]); 10] = [
+        // Owner, member, viewer, pro.
+        (Request::Pending, ["ok", "ok", "ok", "ok"]),
+        (decide(lock, Answer::Deny, Lifetime::Always, None), ["ok", "ok", "forbidden", "ok"]),
+        (decide(lamp, Answer::Allow, Lifetime::Always, None), ["ok", "ok", "forbidden", "ok"]),
+        (decide(lock, Answer::Allow, Lifetime::Once, None), ["ok", "ask_owner", "forbidden", "ok"]),
+        (Request::Wish { edge: lock.0 }, ["ok", "ok", "forbidden", "ok"]),
+        (set_mode("quarantine"), ["ok", "ok", "forbidden", "ok"]),
+        (set_mode("learning"), ["ok", "ask_owner", "forbidden", "ok"]),
+        (Request::Confirm, ["ok", "ask_owner", "forbidden", "ok"]),
+        (pin, ["ok", "forbidden", "forbidden", "forbidden"]),
+        (redeem, ["ok", "forbidden", "forbidden", "forbidden"]),
+    ];
+    for (request, expected) in cases {
+        assert_eq!(site.ask_all(&request), expected, "{request:?}");
+    }
+}
+
+#[test]
+fn a_member_takes_back_only_what_is_its_own() {
+    let mut site = Site::new();
+    let lamp = site.lamp;
+    let mut decided = |by: &str| {
+        let author = Author::person(by);
+        let lifetime = decision::Lifetime::Always;
+        site.graph.decide(lamp, decision::Answer::Deny, lifetime, &author, None, site.now).unwrap().0
+    };
+    let (theirs, own) = (decided("someone"), decided("member"));
+    assert_eq!(site.ask_all(&Request::Undo { decision: theirs }), ["ok", "ask_owner", "forbidden", "ok"]);
+    assert_eq!(site.ask_all(&Request::Undo { decision: own }), ["ok", "ok", "forbidden", "ok"]);
+}
+
+#[test]
+fn what_is_of_high_risk_and_holds_for_long_needs_the_pin() {
+    let mut site = Site::new();
+    let (lock, lamp) = (site.lock, site.lamp);
+    let owner = caller(Some(&site.sessions[0].clone()), true);
+    let always = |edge, pin| decide(edge, Answer::Allow, Lifetime::Always, pin);
+    assert_eq!(site.admit(&always(lock, None), &owner), "ok", "there is none yet");
+    site.pin.set(Some("4711"), [0; 16]).unwrap();
+    assert_eq!(site.admit(&always(lock, None), &owner), "pin_needed");
+    assert_eq!(site.admit(&always(lock, Some("1234")), &owner), "pin_wrong");
+    assert_eq!(site.admit(&always(lock, Some("4711")), &owner), "ok");
+    assert_eq!(site.admit(&decide(lock, Answer::Allow, Lifetime::UntilRestart, None), &owner), "pin_needed");
+    assert_eq!(site.admit(&decide(lock, Answer::Allow, Lifetime::For(3600), None), &owner), "ok");
+    assert_eq!(site.admit(&decide(lock, Answer::Deny, Lifetime::Always, None), &owner), "ok");
+    assert_eq!(site.admit(&always(lamp, None), &owner), "ok");
+    assert_eq!(
+        site.admit(&always(lock, None), &caller(None, false)),
+        "ok",
+        "who is on the box is known to it"
+    );
+    let new = |old: Option<&str>| Request::PinSet { pin: Some("1".into()), old: old.map(str::to_owned) };
+    assert_eq!(site.admit(&new(None), &owner), "pin_needed");
+    assert_eq!(site.admit(&new(Some("4711")), &owner), "ok");
+}
+
+#[test]
+fn the_pages_process_has_no_rights_of_its_own() {
+    let mut site = Site::new();
+    let deny = decide(site.lock, Answer::Deny, Lifetime::Always, None);
+    for request in [deny.clone(), Request::Confirm, Request::Pending, Request::Clients] {
+        assert_eq!(site.admit(&request, &caller(None, true)), "forbidden", "{request:?}");
+        assert_eq!(site.admit(&request, &caller(Some("guessed"), true)), "forbidden", "{request:?}");
+        assert_eq!(site.admit(&request, &caller(None, false)), "ok", "{request:?}");
+    }
+    for request in [Request::Watch, Request::Status, Request::SessionCheck { token: String::new() }] {
+        assert_eq!(site.admit(&request, &caller(None, true)), "ok", "{request:?}");
+    }
+    let code = site.pairing.make_code([1; CODE_BYTES], 60, Role::Viewer, site.now);
+    let (session, _) = site.pairing.redeem(&code.code, "phone", [9; 32], site.now).unwrap();
+    assert_eq!(site.admit(&deny, &caller(Some(&session.token), false)), "forbidden", "on the box as well");
+}
+
+#[test]
+fn a_name_for_the_ledger_is_that_of_the_session() {
+    let site = Site::new();
+    let mut pin = Pin::default();
+    let mut access = Access { pairing: &site.pairing, pin: &mut pin, graph: &site.graph, now: site.now };
+    let mut claims = caller(Some(&site.sessions[1]), true);
+    claims.by = Some("owner".to_owned());
+    assert_eq!(access.admit(&Request::Pending, &claims).unwrap().by, "member");
+}
