@@ -6,11 +6,14 @@
 //! --arm64: the same figures in a guest that counts instructions instead of time
 //! ```
 //!
+//! `--learning` measures something else: what a model asks that captures of real devices have taught.
+//!
 //! Progress goes to standard error, the result to standard output: a table with the goals, or with `--json` one object.
 //! What was not measured is `null`, and the reason stands under `missing`.
 
 mod arm64;
 mod goals;
+mod learning;
 mod target;
 
 use std::{
@@ -44,6 +47,9 @@ pub(crate) struct Args {
     /// Measure on this machine over ssh instead, for example pi@192.0.2.7; what happens there is told before
     #[arg(long, value_name = "HOST", conflicts_with = "arm64")]
     target: Option<String>,
+    /// Measure instead what learning is worth on captures of real devices (`EDGEWARD_CORPUS`)
+    #[arg(long, conflicts_with_all = ["peers", "arm64", "target"])]
+    learning: bool,
     /// Do not optimise the daemon (the kernel programs always are)
     #[arg(long)]
     debug: bool,
@@ -61,6 +67,15 @@ const MARK: &str = "figures: ";
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     host::check()?;
+    if args.learning {
+        let result = learning::measure(args.debug)?;
+        if args.json {
+            println!("{result}");
+        } else {
+            print!("{}", learning::table(&result));
+        }
+        return Ok(());
+    }
     let privilege = Privilege::acquire(args.yes)?;
     setup::ensure(privilege)?;
     let result = match &args.target {

@@ -69,10 +69,26 @@ pub fn check(path: &Path) -> Result<Checked, Refused> {
 
 /// Lets a site hear a capture.
 pub fn hear(site: &mut Site, checked: &Checked) -> Result<(), Refused> {
+    hear_and(site, checked, u64::MAX, |_| ())
+}
+
+/// Lets a site hear a capture, and does something after so many packets of it.
+pub fn hear_and(
+    site: &mut Site,
+    checked: &Checked,
+    packets: u64,
+    then: impl FnOnce(&mut Site),
+) -> Result<(), Refused> {
+    let mut then = Some(then);
     let mut capture = open(&checked.path)?;
     site.begin(checked.first, checked.gateway);
     let damaged = |source| Refused::Damaged { path: checked.path.clone(), source };
     while let Some((packet, bytes)) = capture.packet().map_err(damaged)? {
+        if packet.number > packets
+            && let Some(then) = then.take()
+        {
+            then(site);
+        }
         site.packet(packet, bytes);
     }
     site.end();

@@ -32,10 +32,11 @@ use graph::{
     Command, Graph, Now, Settings,
     command::{Alarm, Event},
     decision::Author,
-    edge::{EdgeId, Path},
-    graph::Fact,
+    edge::{EdgeId, Path, Stream},
+    graph::{Fact, breaks_protocol},
     operation::{Operation, Plane, Verb},
     time::BootId,
+    watch::Sign,
 };
 use serde::Serialize;
 
@@ -299,6 +300,10 @@ impl Site {
             self.resolved(frame, bytes);
         }
         if self.flows.goes_on(frame, now) {
+            let ends = frame.proto == proto::TCP && frame.flags & (tcp::FIN | tcp::RST) != 0;
+            if let Some(flow) = self.flows.of_frame(frame).filter(|_| ends) {
+                self.sign(flow, Sign::Active(flow.number));
+            }
             return;
         }
         let ends = self.ends(frame, src);
@@ -336,7 +341,7 @@ impl Site {
     fn open(&mut self, frame: &Frame, ends: Ends, operation: Operation) {
         let port = operation.end().map_or(0, |(_, port)| port);
         let passes = self.judge(ends, operation, Kind::Transport, port, &[]);
-        self.flows.insert(frame, Flow { ends, port, passes, last: self.last });
+        self.flows.insert(frame, Flow { ends, port, passes, last: self.last, number: 0 });
     }
 
     /// Takes what the parsers found in this packet.
@@ -359,6 +364,10 @@ impl Site {
                 let Some((flow, from_client)) = self.flows.of(ip_proto, src, dst) else { return };
                 self.message(flow, from_client, message);
             }
+            What::Stop { reason, .. } if breaks_protocol(*reason) => {
+                let Some((flow, true)) = self.flows.of(proto::TCP, src, dst) else { return };
+                self.sign(flow, Sign::Malformed(1));
+            }
             What::Stop { .. } | What::Frame { .. } | What::Gap => {}
         }
     }
@@ -372,6 +381,7 @@ impl Site {
     }
 
     fn message(&mut self, flow: Flow, from_client: bool, message: &Message) {
+        self.watch(flow, from_client, message);
         if !flow.passes || !from_client {
             return;
         }
@@ -381,6 +391,40 @@ impl Site {
         }
         if let Some(user) = message.fields.get("user").and_then(serde_json::Value::as_str) {
             self.operation(flow, Kind::MqttUser, user.as_bytes());
+        }
+    }
+
+    /// What a message is a sign of, whatever the model says about it.
+    fn watch(&mut self, flow: Flow, from_client: bool, message: &Message) {
+        let refused = message.fields.contains_key("refused");
+        let sign = match (message.protocol, from_client, message.name) {
+            (_, false, _) if refused => Sign::LoginRefused(1),
+            (Protocol::Mqtt, false, "CONNACK") => Sign::LoginAccepted,
+            (Protocol::Mqtt, true, "CONNECT") => Sign::Opened(flow.number),
+            (Protocol::Mqtt, true, _) => Sign::Active(flow.number),
+            (_, _, _) => return,
+        };
+        self.sign(flow, sign);
+        if refused {
+            self.sign(flow, Sign::Active(flow.number));
+        }
+        if message.protocol == Protocol::Mqtt && from_client && message.part == 0 {
+            let (src, dst) = (flow.ends.src, self.dst_of(flow.ends));
+            let stream = Stream { src, dst, proto: proto::TCP, port: flow.port };
+            self.graph.handle_messages(stream, 1, self.now());
+        }
+    }
+
+    fn sign(&mut self, flow: Flow, sign: Sign) {
+        let dst = self.dst_of(flow.ends);
+        self.graph.handle_sign(flow.ends.src, dst, sign, self.now());
+    }
+
+    /// Who is meant, now that a connection may have given its outside host a number.
+    fn dst_of(&self, ends: Ends) -> PrincipalId {
+        match ends.dst {
+            PrincipalId::UNKNOWN => self.graph.destination(ends.src, ends.addr, self.now()),
+            known => known,
         }
     }
 
@@ -430,11 +474,7 @@ impl Site {
             return true;
         }
         let now = self.now();
-        // A connection may have given its outside host a number.
-        let dst = match ends.dst {
-            PrincipalId::UNKNOWN => self.graph.destination(ends.src, ends.addr, now),
-            known => known,
-        };
+        let dst = self.dst_of(ends);
         let proto = operation.end().map_or(0, |(proto, _)| proto);
         let path = Path { plane: Plane::Packet, src: ends.src, dst, operation };
         let (verdict, reason) = match self.graph.outcome(&path, now) {
@@ -477,11 +517,7 @@ impl Site {
     }
 
     fn try_edge(&mut self, ends: Ends, path: Path, asks: bool) {
-        let now = self.now();
-        let dst = match path.dst {
-            PrincipalId::UNKNOWN => self.graph.destination(ends.src, ends.addr, now),
-            known => known,
-        };
+        let dst = if path.dst == PrincipalId::UNKNOWN { self.dst_of(ends) } else { path.dst };
         let to = if dst == PrincipalId::UNKNOWN { format!("{:?}", ends.addr) } else { dst.0.to_string() };
         let entry = self.tried.entry((ends.src, to, path.operation)).or_default();
         *entry |= asks;

@@ -198,8 +198,16 @@ pub struct Observation {
 /// Something that a person should look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alarm {
-    /// More edges or destinations than a device needs: its learning was stopped.
+    /// More ports or hosts tried than a device needs; a device that learned has stopped.
     Scan,
+    /// Logins that a server refused, one after another.
+    Bruteforce,
+    /// Sessions that are open and say nothing.
+    Slowite,
+    /// Far more messages than were learned.
+    Flood,
+    /// Messages that no sound client sends.
+    Malformed,
     /// A MAC that lives on another port.
     SpoofMac,
     /// A new device calls itself like an existing one.
@@ -215,6 +223,10 @@ impl Alarm {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Scan => "scan",
+            Self::Bruteforce => "bruteforce",
+            Self::Slowite => "slowite",
+            Self::Flood => "flood",
+            Self::Malformed => "malformed",
             Self::SpoofMac => "spoof.mac",
             Self::NameAlike => "name.alike",
             Self::Overflow => "overflow",

@@ -217,6 +217,11 @@ impl Tally {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// An edge of the graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
@@ -239,6 +244,9 @@ pub struct Edge {
     pub first_seen: Option<i64>,
     pub last_seen: Option<i64>,
     pub(crate) tallies: Vec<Tally>,
+    /// For transports: the most messages in ten seconds while its source learned.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub busiest: u32,
     /// Revision of the graph at its last change; tries are no change.
     pub rev: u64,
 }

@@ -22,6 +22,7 @@ mod names;
 pub(crate) mod people;
 mod principals;
 mod restore;
+mod signs;
 mod site;
 mod time;
 
@@ -35,18 +36,13 @@ mod stopped;
 pub(crate) use judge::may_speak;
 pub use names::RESOLVED_CAP;
 pub(crate) use room::NewHost;
+pub use signs::breaks_protocol;
 
 // What goes out.
 mod index;
 mod keep;
 mod kernel;
 
-/// Most edges.
-pub const EDGES_CAP: usize = firewall_common::abi::capacity::EDGES as usize - EdgeId::FIRST as usize;
-/// Most addresses of outside hosts.
-pub const HOSTS_CAP: usize = firewall_common::abi::capacity::HOSTS as usize / 2;
-/// Most outside hosts: the other numbers are for devices.
-pub const OUTSIDE_CAP: usize = PrincipalId::LIMIT as usize / 2;
 /// Most decisions that are kept here; the ledger keeps all.
 pub const DECISIONS_CAP: usize = 4_096;
 /// Most decisions with counted uses at a time.
@@ -127,6 +123,8 @@ pub struct Graph {
     networks: Vec<Network>,
     /// What devices have resolved.
     names: names::Names,
+    /// What was unusual lately.
+    watch: crate::watch::Watch,
     /// What the kernel was told.
     told: kernel::Told,
     /// What was stopped and is no edge.
@@ -172,6 +170,7 @@ impl Graph {
             index: index::Index::default(),
             networks: Vec::new(),
             names: names::Names::default(),
+            watch: crate::watch::Watch::default(),
             told: kernel::Told::default(),
             stopped: stopped::Stopped::default(),
             saved: BTreeMap::new(),

@@ -27,6 +27,7 @@ pub mod principal;
 pub mod decision;
 pub mod explain;
 pub mod learning;
+pub mod watch;
 
 // What leaves.
 pub mod automaton;

@@ -1,6 +1,9 @@
 //! What the configuration decides for the graph. All durations are in seconds.
 
+use firewall_common::abi::{PrincipalId, capacity};
+
 use crate::decision::SiteMode;
+use crate::edge::EdgeId;
 
 /// Durations, caps and ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,31 @@ pub struct Settings {
     pub principals_per_port: usize,
     /// Ports whose streams are looked at for MQTT; the first is meant where a message names none.
     pub mqtt_ports: Vec<u16>,
+    /// How much the kernel has room for.
+    pub room: Room,
+}
+
+/// Most entries of what the kernel holds too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Numbers of principals, counted from 0; half of them are for outside hosts.
+    pub principals: u32,
+    pub edges: usize,
+    /// Addresses of outside hosts.
+    pub hosts: usize,
+}
+
+impl Room {
+    /// What the kernel programs of this version reserve.
+    pub const KERNEL: Self = Self {
+        principals: PrincipalId::LIMIT,
+        edges: capacity::EDGES as usize - EdgeId::FIRST as usize,
+        hosts: capacity::HOSTS as usize / 2,
+    };
+
+    pub(crate) const fn outside(self) -> usize {
+        self.principals as usize / 2
+    }
 }
 
 impl Settings {
@@ -54,6 +82,7 @@ impl Default for Settings {
             pending_per_source: 64,
             principals_per_port: 256,
             mqtt_ports: vec![1883],
+            room: Room::KERNEL,
         }
     }
 }

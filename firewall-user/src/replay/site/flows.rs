@@ -36,6 +36,8 @@ pub(super) struct Flow {
     /// Whether the model lets it pass.
     pub(super) passes: bool,
     pub(super) last: u64,
+    /// Tells the connections of a capture apart.
+    pub(super) number: u64,
 }
 
 /// What the first frame of a connection opens.
@@ -59,16 +61,17 @@ struct Key {
 
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    flows: HashMap<Key, (Flow, (Addr, u16))>,
+    known: HashMap<Key, (Flow, (Addr, u16))>,
     /// Who asked everyone: address and port.
     asked: HashMap<(Addr, u16), Discovery>,
+    opened: u64,
 }
 
 impl Flows {
     /// Whether a frame belongs to a connection that is known.
     pub(super) fn goes_on(&mut self, frame: &Frame, now: u64) -> bool {
         let opens = frame.proto == proto::TCP && frame.flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
-        let Some((flow, opener)) = self.flows.get_mut(&key(frame)) else { return false };
+        let Some((flow, opener)) = self.known.get_mut(&key(frame)) else { return false };
         let is_again = opens && *opener == (frame.src, frame.src_port);
         if expired(frame.proto, flow, now) || opens && !is_again {
             return false;
@@ -110,30 +113,37 @@ impl Flows {
 
     /// Whether an echo reply has its request.
     pub(super) fn answers_echo(&self, frame: &Frame) -> bool {
-        matches!(frame.flags, 0 | 129) && self.flows.contains_key(&key(frame))
+        matches!(frame.flags, 0 | 129) && self.known.contains_key(&key(frame))
     }
 
-    pub(super) fn insert(&mut self, frame: &Frame, flow: Flow) {
-        if self.flows.len() >= FLOWS {
-            self.flows.retain(|key, (known, _)| !expired(key.proto, known, flow.last));
+    pub(super) fn insert(&mut self, frame: &Frame, mut flow: Flow) {
+        self.opened += 1;
+        flow.number = self.opened;
+        if self.known.len() >= FLOWS {
+            self.known.retain(|key, (known, _)| !expired(key.proto, known, flow.last));
         }
-        if self.flows.len() >= FLOWS {
-            self.flows.clear();
+        if self.known.len() >= FLOWS {
+            self.known.clear();
         }
-        self.flows.insert(key(frame), (flow, (frame.src, frame.src_port)));
+        self.known.insert(key(frame), (flow, (frame.src, frame.src_port)));
     }
 
     /// A question to a server of the link: its answer belongs to it.
     pub(super) fn essential(&mut self, frame: &Frame, now: u64) {
         let ends = Ends { src: PrincipalId::SELF, dst: PrincipalId::SELF, addr: Addr([0; 16]) };
-        self.insert(frame, Flow { ends, port: frame.dst_port, passes: true, last: now });
+        self.insert(frame, Flow { ends, port: frame.dst_port, passes: true, last: now, number: 0 });
+    }
+
+    /// The connection that a frame belongs to.
+    pub(super) fn of_frame(&self, frame: &Frame) -> Option<Flow> {
+        self.known.get(&key(frame)).map(|(flow, _)| *flow)
     }
 
     /// The connection between two ends, and whether its opener speaks.
     pub(super) fn of(&self, proto: u8, src: SocketAddr, dst: SocketAddr) -> Option<(Flow, bool)> {
         let (src, dst) = (end(src), end(dst));
         let key = Key { low: src.min(dst), high: src.max(dst), proto };
-        self.flows.get(&key).map(|(flow, opener)| (*flow, *opener == src))
+        self.known.get(&key).map(|(flow, opener)| (*flow, *opener == src))
     }
 
     fn remember(&mut self, frame: &Frame, now: u64) {

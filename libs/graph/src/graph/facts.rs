@@ -365,6 +365,7 @@ impl Graph {
             let Seen { at, src, dst, verb, object, .. } = seen;
             let observation = Observation { at, verdict, reason, edge: None, src, dst, verb, object, count };
             self.notify(Event::Observation(observation));
+            self.sign_of(fact, src, dst, count, now);
         }
     }
 

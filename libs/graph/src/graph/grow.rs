@@ -174,6 +174,7 @@ impl Graph {
             first_seen: None,
             last_seen: None,
             tallies: Vec::new(),
+            busiest: 0,
             rev,
         });
         id
@@ -203,7 +204,9 @@ impl Graph {
             count: new,
         };
         let settled = edge.state != State::Learned;
+        let (src, dst) = (edge.path.src, edge.path.dst);
         self.notify(Event::Observation(observation));
+        self.sign_of(fact, src, dst, new, now);
         let due = self.saved.get(&id).is_some_and(|at| now.boot_ns.saturating_sub(*at) >= SAVE_EVERY_NS);
         if due {
             self.save_edge(id, now);

@@ -74,6 +74,9 @@ impl Graph {
         let edge = self.take_edge(id)?;
         self.saved.remove(&id);
         self.asked_uses.remove(&id);
+        if let Some(stream) = edge.path.stream().filter(|_| edge.is_transport()) {
+            self.watch.forget_stream(stream);
+        }
         self.untell_edge(&edge, now);
         self.push(Command::Delete(RecordKey::Edge(id.0)));
         self.touch();

@@ -166,6 +166,7 @@ impl Graph {
         self.forget_names(id);
         self.untell_principal(id);
         self.stopped.forget(id);
+        self.watch.forget(id);
         self.alarms.retain(|(_, principal), _| *principal != id);
         self.touch();
         self.push(Command::Delete(RecordKey::Principal(id.0)));

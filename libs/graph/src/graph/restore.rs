@@ -53,7 +53,7 @@ impl Graph {
 
     fn restore_principal(&mut self, principal: Principal) -> Result<(), RestoreError> {
         let id = principal.id;
-        if !(PrincipalId::FIRST..PrincipalId::LIMIT).contains(&id.0) {
+        if !(PrincipalId::FIRST..self.settings.room.principals).contains(&id.0) {
             return Err(RestoreError::Number(crate::record::RecordKey::Principal(id.0)));
         }
         for place in &principal.places {

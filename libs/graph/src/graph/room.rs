@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use firewall_common::abi::{Addr, PrincipalId};
 use firewall_common::precedence::Mode;
 
-use super::{EDGES_CAP, Graph, HOSTS_CAP, OUTSIDE_CAP};
+use super::Graph;
 use crate::command::{Alarm, Command, Event};
 use crate::edge::State;
 use crate::host::HostName;
@@ -66,7 +66,8 @@ impl Graph {
 
     pub(crate) fn has_room_outside(&self) -> bool {
         let outside = self.principals.values().filter(|principal| principal.is_outside()).count();
-        outside < OUTSIDE_CAP && self.index.hosts.len() < HOSTS_CAP
+        let room = self.settings.room;
+        outside < room.outside() && self.index.hosts.len() < room.hosts
     }
 
     /// Makes a principal of an outside host under a number that is free.
@@ -92,14 +93,14 @@ impl Graph {
 
     pub(super) fn free_number(&mut self) -> Option<PrincipalId> {
         let free = self.free_numbers().next()?;
-        let numbers = PrincipalId::LIMIT - PrincipalId::FIRST;
+        let numbers = self.settings.room.principals - PrincipalId::FIRST;
         self.next_principal = PrincipalId::FIRST + (free.0 + 1 - PrincipalId::FIRST) % numbers;
         Some(free)
     }
 
     /// The numbers that nobody has, in the order in which they are given out.
     pub(crate) fn free_numbers(&self) -> impl Iterator<Item = PrincipalId> {
-        let numbers = PrincipalId::LIMIT - PrincipalId::FIRST;
+        let numbers = self.settings.room.principals - PrincipalId::FIRST;
         let from = self.next_principal - PrincipalId::FIRST;
         (0..numbers)
             .map(move |step| PrincipalId(PrincipalId::FIRST + (from + step) % numbers))
@@ -108,7 +109,7 @@ impl Graph {
 
     /// Whether there is room for one more edge; what has lapsed makes room.
     pub(super) fn room_for_edge(&mut self, now: Now) -> bool {
-        if self.edges.len() < EDGES_CAP {
+        if self.edges.len() < self.settings.room.edges {
             return true;
         }
         let lapsed = self.edges.values().filter(|edge| edge.state == State::Lapsed);

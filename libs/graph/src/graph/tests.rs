@@ -30,6 +30,7 @@ mod names;
 mod principals;
 mod protocols;
 mod restart;
+mod signs;
 
 const SECOND: u64 = 1_000_000_000;
 const MQTT: u16 = 1883;
@@ -276,7 +277,7 @@ impl Site {
     /// What holds at any time.
     fn check(&self) {
         let Graph { edges, principals, index, settings, .. } = &self.graph;
-        assert!(edges.len() <= super::EDGES_CAP && principals.len() <= PrincipalId::LIMIT as usize);
+        assert!(edges.len() <= settings.room.edges && principals.len() <= settings.room.principals as usize);
         assert_eq!(index.edges.len(), edges.len());
         assert_eq!(index.from.values().map(std::collections::BTreeSet::len).sum::<usize>(), edges.len());
         assert_eq!(index.to.values().map(std::collections::BTreeSet::len).sum::<usize>(), edges.len());

@@ -1,0 +1,64 @@
+//! Signs of attacks, as the kernel's facts tell them.
+
+use super::*;
+use crate::edge::Stream;
+use crate::watch::FLOOD_FLOOR;
+
+#[test]
+fn refused_logins_are_an_alarm_about_their_principal() {
+    let mut site = Site::open();
+    let (hub, lock) = (site.device(1), site.device(2));
+    site.connect(lock, hub);
+    let edge = EdgeKey { src: lock, dst: hub, port: MQTT, proto: 6, kind: Kind::LoginFailed as u8 };
+    let key = ObservedKey { addr: Addr([0; 16]), object: 0, edge, _pad: 0 };
+    let mut value = Observed {
+        count: 9,
+        first: site.now.boot_ns,
+        last: site.now.boot_ns,
+        verdict: Verdict::Forwarded as u8,
+        reason: Reason::LoginFailed as u8,
+        object_len: 0,
+        ifindex: 7,
+        object: [0; OBJECT_CAP],
+    };
+    for (count, expected) in [(9, vec![]), (9, vec![]), (10, vec![Alarm::Bruteforce])] {
+        value.count = count;
+        site.graph.handle_observed(&Fact { key, value }, site.now);
+        site.execute();
+        assert_eq!(site.alarms(), expected, "{count}");
+    }
+}
+
+#[test]
+fn a_scan_is_noticed_whatever_the_mode() {
+    let mut site = Site::open();
+    let (hub, lock) = (site.device(1), site.device(2));
+    site.finish(lock);
+    for port in 0..19 {
+        site.open_port(lock, hub, 2_000 + port);
+    }
+    assert!(site.alarms().is_empty());
+    site.open_port(lock, hub, 2_019);
+    assert_eq!(site.alarms(), [Alarm::Scan]);
+}
+
+#[test]
+fn a_flood_is_not_learned() {
+    let mut site = Site::open();
+    let (hub, sensor) = (site.device(1), site.device(2));
+    site.connect(sensor, hub);
+    let stream = Stream { src: sensor, dst: hub, proto: 6, port: MQTT };
+    let send = |site: &mut Site, messages: u64| {
+        site.graph.handle_messages(stream, messages, site.now);
+        site.wait(10);
+        site.execute();
+        site.alarms().len()
+    };
+    assert_eq!(send(&mut site, 400), 0);
+    assert_eq!(send(&mut site, 1_600), 0, "four times as much as before");
+    assert_eq!(send(&mut site, 50 * FLOOD_FLOOR), 1);
+    assert_eq!(site.alarms(), [Alarm::Flood]);
+    send(&mut site, 1);
+    let busiest = site.graph.edges().map(|edge| edge.busiest).max();
+    assert_eq!(busiest, Some(1_600));
+}
