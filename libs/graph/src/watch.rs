@@ -59,7 +59,7 @@ pub enum Sign {
 }
 
 /// What is remembered.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
     servers: BTreeMap<PrincipalId, BTreeMap<PrincipalId, Server>>,
     tries: BTreeMap<PrincipalId, Tries>,
@@ -67,7 +67,7 @@ pub(crate) struct Watch {
 }
 
 /// A source at a server.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Server {
     last: u64,
     refused: u64,
@@ -78,13 +78,13 @@ struct Server {
 }
 
 /// What a source has tried since a moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tries {
     since: u64,
     tried: BTreeSet<(PrincipalId, Addr, u16)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rate {
     since: u64,
     messages: u64,
