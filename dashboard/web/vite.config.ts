@@ -31,7 +31,16 @@ export default defineConfig({
     // The page's CSP allows neither inline script nor data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { index: 'index.html', sw: 'worker/sw.ts' },
+      output: {
+        // A service worker is found under its name, and may answer for what lies beside it.
+        entryFileNames: (chunk) => (chunk.name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js'),
+      },
+    },
   },
+  // Components are tested as they run in a browser.
+  ...(process.env['VITEST'] === undefined ? {} : { resolve: { conditions: ['browser'] } }),
   test: {
     environment: 'happy-dom',
     include: ['src/**/*.test.ts'],

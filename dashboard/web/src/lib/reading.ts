@@ -1,6 +1,7 @@
 // What an edge means to a person, in codes: who, does what, to whom. No text is made here and nothing is guessed: where
 // the content cannot be seen, the action says so.
 
+import { harmless } from './harmless';
 import type { Edge, End, Principal } from './types';
 
 /** One end, as far as it is known who that is. */
@@ -45,6 +46,9 @@ export interface Reading {
   via: Who | undefined;
 }
 
+/** Longer names are cut. */
+export const LONGEST_NAME = 40;
+
 const UNNAMED_SERVER = 0;
 const BOX = 1;
 const EVERYONE = 2;
@@ -61,10 +65,11 @@ export function whoIs(end: Pick<End, 'id' | 'name' | 'confirmed' | 'kind'>, prin
   if (end.id === BOX) return { is: 'box' };
   if (end.id === EVERYONE) return { is: 'everyone' };
   if (end.id === UNNAMED_SERVER) return { is: 'server', name: undefined };
-  if (principals.get(end.id)?.mode === 'outside') return { is: 'server', name: end.name };
-  if (end.confirmed) return { is: 'named', name: end.name, kind: end.kind };
-  if (isAddress(end.name) || NUMBER_ONLY.test(end.name)) return { is: 'unknown', kind: end.kind };
-  return { is: 'unnamed', name: end.name, kind: end.kind };
+  const name = harmless(end.name, LONGEST_NAME);
+  if (principals.get(end.id)?.mode === 'outside') return { is: 'server', name };
+  if (end.confirmed) return { is: 'named', name, kind: end.kind };
+  if (name === '' || isAddress(name) || NUMBER_ONLY.test(name)) return { is: 'unknown', kind: end.kind };
+  return { is: 'unnamed', name, kind: end.kind };
 }
 
 export const kindOf = (who: Who): string => ('kind' in who ? who.kind : who.is);

@@ -4,6 +4,7 @@ import { api, isLoggedOut, type Failure } from './api';
 import { assertNever } from './assert';
 import * as later from './later';
 import { connect, type Link, type LiveEvent } from './live';
+import * as snapshot from './snapshot';
 import type {
   Answer,
   DaemonState,
@@ -68,6 +69,8 @@ export class Site {
   daemon = $state.raw<DaemonState>({ running: true, since: 0 });
   link = $state.raw<Link>({ state: 'live' });
   loaded = $state(false);
+  /** Whether what is shown was kept on this phone, because the box is out of reach since the page was opened. */
+  isKept = $state(false);
   /** Milliseconds; moves on so that "in 5 minutes" stays true. */
   now = $state(Date.now());
   newBuild = $state(false);
@@ -95,7 +98,7 @@ export class Site {
   /** Whether what is shown may be old. */
   readonly stale = $derived(this.link.state === 'lost' && this.now - this.link.since > PATIENCE);
   /** Whether a decision could be made now. */
-  readonly canDecide = $derived(!this.stale && this.daemon.running);
+  readonly canDecide = $derived(!this.stale && !this.isKept && this.daemon.running);
   /** Whether this phone may make the site safer, or ask. What it may is checked by the box. */
   readonly canProtect = $derived(this.canDecide && this.me?.role !== 'viewer');
   /** Whether it may change how devices are treated. */
@@ -104,7 +107,10 @@ export class Site {
   readonly blocks = $derived(this.status?.mode === 'enforce' && this.status.health !== 'paused');
 
   constructor() {
-    setInterval(() => (this.now = Date.now()), CLOCK_TICK);
+    setInterval(() => {
+      this.now = Date.now();
+      this.#keepSnapshot();
+    }, CLOCK_TICK);
   }
 
   /** Whether this phone may allow what an edge asks for; a member asks an owner about what is of high risk. */
@@ -120,11 +126,35 @@ export class Site {
       this.phase = 'paired';
       this.#follow();
     } else if (isLoggedOut(me.failure)) {
-      this.phase = 'unpaired';
+      this.#leave(this.isKept);
     } else {
       this.#noteOutage(me.failure);
+      if (me.failure.kind === 'unreachable') this.#showSnapshot();
       setTimeout(() => void this.start(), 2_000);
     }
+  }
+
+  /** Keeps what waits, to be read when the box is out of reach. */
+  #keepSnapshot(): void {
+    if (!this.loaded || this.isKept || this.stale || this.me === undefined || this.status === undefined) return;
+    const waiting = this.#waitingEdges();
+    const ends = new Set(waiting.flatMap((edge) => [edge.from, edge.to, ...edge.beneficiaries].map(({ id }) => id)));
+    const principals = [...this.principals.values()].filter(({ id }) => ends.has(id));
+    snapshot.write(localStorage, { at: this.now, me: this.me, status: this.status, waiting, principals });
+  }
+
+  #showSnapshot(): void {
+    const kept = this.loaded ? undefined : snapshot.read(localStorage);
+    if (kept === undefined) return;
+    this.me = kept.me;
+    this.status = kept.status;
+    this.edges = byId(kept.waiting);
+    this.waiting = new Set(kept.waiting.map((edge) => edge.id));
+    this.principals = byId(kept.principals);
+    this.link = { state: 'lost', since: kept.at };
+    this.phase = 'paired';
+    this.isKept = true;
+    this.loaded = true;
   }
 
   async logOut(): Promise<void> {
@@ -323,6 +353,7 @@ export class Site {
         this.waiting = new Set(pending.value.map((edge) => edge.id));
         this.principals = byId(principals.value);
         this.loaded = true;
+        this.isKept = false;
       },
     );
     await Promise.all([this.#reloadDecisions(), this.#loadWishes()]);
@@ -381,6 +412,8 @@ export class Site {
   #leave(byOthers: boolean): void {
     this.#stop?.();
     this.#stop = undefined;
+    snapshot.clear(localStorage);
+    this.isKept = false;
     this.phase = 'unpaired';
     this.loggedOut = byOthers;
     this.me = undefined;

@@ -204,6 +204,51 @@ describe('the site', () => {
     expect(site.canDecide).toBe(false);
   });
 
+  describe('out of reach of the box', () => {
+    const status = { mode: 'enforce', health: 'ok' };
+    const hello = { rev: 1, ui_build: '', daemon: { running: true, since: 0 } };
+
+    beforeEach(async () => {
+      site.me = { id: '1', name: 'Phone', role: 'owner', pin: false };
+      answers['/status'] = () => json(status);
+      answers['/principals'] = () => json([]);
+      answers['/edges'] = () => json([edge()]);
+      answers['/pending'] = () => json([edge()]);
+      site.handle({ event: 'resync', data: hello });
+      await vi.waitFor(() => expect(site.loaded).toBe(true));
+      vi.advanceTimersByTime(5_000);
+    });
+
+    it('shows what was known last, and lets nothing be decided', async () => {
+      const away = new Site();
+      answers['/me'] = () => Promise.reject(new TypeError('network'));
+      await away.start();
+      expect(away.inbox.map((one) => one.id)).toEqual([8]);
+      expect(away.isKept).toBe(true);
+      expect(away.canDecide).toBe(false);
+      expect(away.canProtect).toBe(false);
+    });
+
+    it('keeps nothing of one that is logged out', async () => {
+      site.handle({ event: 'client.revoked', data: {} });
+      const away = new Site();
+      answers['/me'] = () => Promise.reject(new TypeError('network'));
+      await away.start();
+      expect(away.loaded).toBe(false);
+      expect(away.inbox).toEqual([]);
+    });
+
+    it('asks to be paired again when the box no longer knows it', async () => {
+      const away = new Site();
+      answers['/me'] = () => Promise.reject(new TypeError('network'));
+      await away.start();
+      answers['/me'] = () => problem('unauthenticated', 401);
+      await away.start();
+      expect(away.phase).toBe('unpaired');
+      expect(away.inbox).toEqual([]);
+    });
+  });
+
   it('can decide nothing while the daemon is away', () => {
     site.handle({ event: 'daemon', data: { running: false, since: 5 } });
     expect(site.canDecide).toBe(false);

@@ -1,6 +1,7 @@
 // Every text of the page, made from codes and parameters. The page translates DESIGN's words here and nowhere else: what a
 // language has to say is in `words/make.ts`, the languages are beside it.
 
+import { harmless } from './harmless';
 import { kindOf, type Reading } from './reading';
 import type { Edge } from './types';
 import { de } from './words/de';
@@ -52,8 +53,11 @@ export function whyUnusual(words: Words, edge: Edge, reading: Reading): string {
   return isClass ? habit : `${property} ${habit}`;
 }
 
+/** Longer topics and paths are cut; the table and the command line have all of it. */
+const LONGEST_OBJECT = 160;
+
 /** The operation in the protocol's own text. */
-export const exactly = (edge: Edge): string => `${edge.verb} ${edge.object}`;
+export const exactly = (edge: Pick<Edge, 'verb' | 'object'>): string => harmless(`${edge.verb} ${edge.object}`, LONGEST_OBJECT);
 
 /** A time of day today, otherwise with its day. */
 export function when(words: Words, unix: number | null | undefined, now: number): string {

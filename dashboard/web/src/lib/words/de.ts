@@ -9,6 +9,7 @@ import {
   modeText,
   pathOf,
   protocolOf,
+  quoted,
   serverName,
   serverOf,
   siteModeText,
@@ -59,7 +60,7 @@ const deDoes: Record<Action, (target: string, what: string) => string> = {
   send: (target) => `Daten an ${target} senden`,
   message: (target) => `eine Nachricht an ${target} senden`,
   listen: (target) => `Nachrichten bei ${target} mithören`,
-  sign_in: (target, what) => `sich bei ${target} als „${what.replace(SIGN_IN, '')}“ anmelden`,
+  sign_in: (target, what) => `sich bei ${target} als „${quoted(what.replace(SIGN_IN, ''))}“ anmelden`,
   connect: (target) => `sich mit ${target} verbinden`,
   speak: (target, what) => {
     const protocol = protocolOf(what);
@@ -76,7 +77,7 @@ const deDoes: Record<Action, (target: string, what: string) => string> = {
   frames: (target) => `besondere Netzwerk-Nachrichten an ${target} senden`,
   update: (target) => `die Software von ${target} ersetzen`,
   scan: () => 'nach anderen Geräten in Ihrem Zuhause suchen',
-  resolve: (target, what) => `„${what}“ bei ${target} nachschlagen`,
+  resolve: (target, what) => `„${quoted(what)}“ bei ${target} nachschlagen`,
   delete: (target) => `Daten bei ${target} löschen`,
   copy: (target) => `seine Daten nach ${target} kopieren`,
 };
@@ -149,7 +150,7 @@ export const de: Words = {
       case 'class.forbidden':
         return 'Bei solchen Geräten wird bei allem Neuen gefragt.';
       case 'dest.new':
-        return `Ein Server, den es noch nie benutzt hat: ${edge.to.name}.`;
+        return `Ein Server, den es noch nie benutzt hat: ${quoted(edge.to.name)}.`;
       case 'principal.new':
         return 'Dieses Gerät ist neu hier.';
       case 'guest.inside':
@@ -451,6 +452,8 @@ export const de: Words = {
   },
   bars: {
     reconnecting: (at) => `Verbinde neu… Was Sie sehen, ist von ${at}.`,
+    away: (at) =>
+      `Die Box ist nicht erreichbar; Ihr Telefon ist vielleicht nicht im Heimnetz. Die Box schützt weiter, und Neues bleibt blockiert. Was Sie sehen, ist von ${at}.`,
     daemonAway: (at) =>
       `Edgeward läuft seit ${at} nicht mehr. Was blockiert ist, bleibt blockiert; neue Fragen sind nicht möglich. Starten Sie es oder die Box neu.`,
     fault: 'Der Schutz ist nicht vollständig.',

@@ -9,6 +9,7 @@ import {
   modeText,
   pathOf,
   protocolOf,
+  quoted,
   serverName,
   serverOf,
   siteModeText,
@@ -67,7 +68,7 @@ const enDoes: Record<Action, (target: string, what: string) => string> = {
   send: (target) => `send data to ${target}`,
   message: (target) => `send a message to ${target}`,
   listen: (target) => `listen to messages at ${target}`,
-  sign_in: (target, what) => `sign in at ${target} as “${what.replace(SIGN_IN, '')}”`,
+  sign_in: (target, what) => `sign in at ${target} as “${quoted(what.replace(SIGN_IN, ''))}”`,
   connect: (target) => `connect to ${target}`,
   speak: (target, what) => {
     const protocol = protocolOf(what);
@@ -82,7 +83,7 @@ const enDoes: Record<Action, (target: string, what: string) => string> = {
   frames: (target) => `send special network messages to ${target}`,
   update: (target) => `replace the software of ${target}`,
   scan: () => 'look for other devices in your home',
-  resolve: (target, what) => `look up “${what}” at ${target}`,
+  resolve: (target, what) => `look up “${quoted(what)}” at ${target}`,
   delete: (target) => `delete data at ${target}`,
   copy: (target) => `copy its data to ${target}`,
 };
@@ -155,7 +156,7 @@ export const en: Words = {
       case 'class.forbidden':
         return 'It is asked about every time something new reaches for such a device.';
       case 'dest.new':
-        return `A server it has never used: ${edge.to.name}.`;
+        return `A server it has never used: ${quoted(edge.to.name)}.`;
       case 'principal.new':
         return 'This device is new here.';
       case 'guest.inside':
@@ -452,6 +453,8 @@ export const en: Words = {
   },
   bars: {
     reconnecting: (at) => `Reconnecting… What you see is from ${at}.`,
+    away: (at) =>
+      `The box is out of reach; your phone may not be in your home network. The box keeps protecting, and new things stay blocked. What you see is from ${at}.`,
     daemonAway: (at) =>
       `Edgeward has not been running since ${at}. What is blocked stays blocked; new questions cannot be asked. Start it again or restart the box.`,
     fault: 'Protection is not complete.',

@@ -1,10 +1,14 @@
 // What a language has to say, and what the languages share.
 
 import type { Failure } from '../api';
+import { harmless } from '../harmless';
 import { isAddress, SPEAKS, type Action, type Consequence, type Reading, type Who } from '../reading';
 import type { Answer, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk, Role } from '../types';
 
 export type Lang = 'en' | 'de';
+
+/** What a device chose and stands inside of a sentence is cut there. */
+const LONGEST_PART = 64;
 
 /** Text of a kind of device: as a label, and in the plural for "… normally don't …". */
 export type Kinds = Record<Kind, readonly [label: string, plural: string]>;
@@ -205,6 +209,7 @@ export interface Words {
   };
   bars: {
     reconnecting(at: string): string;
+    away(at: string): string;
     daemonAway(at: string): string;
     fault: string;
     confirm(until: string): string;
@@ -282,11 +287,14 @@ export const serverName = (name: string | undefined, none: string, word: string)
 /** Host and path of a request, as an owner may know them from the address line of a browser; nothing for registers. */
 export function pathOf(object: string): string | undefined {
   const [, path] = /^(?:http|coap):(?:\d+:)?(.+)$/.exec(object) ?? [];
-  return path?.replace(/^\/\//, '');
+  return path === undefined ? undefined : quoted(path.replace(/^\/\//, ''));
 }
 
+/** What a device chose, as a part of a sentence. */
+export const quoted = (text: string): string => harmless(text, LONGEST_PART);
+
 /** The name in a TLS connection. */
-export const serverOf = (object: string): string => object.replace(/^tls:(?:\d+:)?/, '');
+export const serverOf = (object: string): string => quoted(object.replace(/^tls:(?:\d+:)?/, ''));
 
 /** A protocol's usual name; nothing for what cannot be read. */
 export function protocolOf(object: string): string | undefined {
