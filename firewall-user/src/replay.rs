@@ -10,7 +10,7 @@
 //! Checksums are not looked at: what a machine captured of its own sending has none yet.
 
 // From the file to the frame.
-pub mod capture;
+pub use ::capture;
 pub mod link;
 
 // From frames to what was said.

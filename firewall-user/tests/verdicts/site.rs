@@ -15,7 +15,7 @@ use edgeward::{
 use firewall_common::{
     abi::{
         Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Kind, LinkKey, MacHome, MacKey, NetworkKey,
-        Observed, ObservedKey, Port, Principal, PrincipalId, Protocol, Role, Rule, RuleId, counter,
+        Observed, ObservedKey, Port, Principal, PrincipalId, Protocol, Role, Rule, RuleId, State, counter,
     },
     hash::HashKey,
     precedence::{Mode, RuleState},
@@ -36,6 +36,8 @@ use nix::{
     time::{ClockId, clock_gettime},
     unistd::geteuid,
 };
+
+use zerocopy::IntoBytes;
 
 use crate::frame::{self, NETWORK};
 
@@ -377,6 +379,22 @@ impl Site {
         edge.connect = written.connect;
         edge.speaks = Protocol::Mqtt.bit();
         self.maps.edges.put(&key, &edge).expect("room for an edge");
+    }
+
+    /// Writes message rules that belong to no edge.
+    pub(crate) fn write_topics(&mut self, topics: &Topics) -> Result<Option<Written>, KernelError> {
+        self.automata.write(&mut self.maps, &self.config.key, topics)
+    }
+
+    /// All states and steps of message rules, in order.
+    pub(crate) fn message_rules(&self) -> (Vec<(u32, State)>, Vec<(Vec<u8>, u32)>) {
+        let mut states = self.maps.states.entries().expect("states can be read");
+        states.sort_by_key(|(state, _)| *state);
+        let steps = self.maps.automaton.entries().expect("steps can be read");
+        let mut steps: Vec<_> =
+            steps.into_iter().map(|(key, next)| (key.as_bytes().to_vec(), next)).collect();
+        steps.sort();
+        (states, steps)
     }
 
     /// Lets a frame arrive from a device: at the gate first, then at TC.

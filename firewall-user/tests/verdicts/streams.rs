@@ -1,5 +1,6 @@
 //! What is said in an inspected connection: MQTT, message by message.
 
+use edgeward::kernel::KernelError;
 use firewall_common::{
     abi::{EdgeKey, Kind, Rule, RuleId},
     precedence::{Mode, RuleState},
@@ -167,6 +168,50 @@ fn a_message_cannot_hide_behind_others() {
     let (first, second) = both.split_at(25);
     assert_eq!(connection.say(&mut site, first), Fate::Forwarded);
     assert_eq!(connection.say(&mut site, second), UNKNOWN);
+}
+
+/// Rules for so many topics, beside each other.
+fn many(site: &mut Site, name: &str, count: usize) -> Topics {
+    let mut topics = Topics::default();
+    for number in 0..count {
+        let rule = site.fresh_rule();
+        topics.publish.push(message::topic(&format!("{name}/{number}"), rule, RuleState::Allowed));
+    }
+    topics
+}
+
+#[test]
+fn rules_over_a_cap_are_refused_as_a_whole() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let mut connections: Vec<_> = (0..2).map(|_| rig.connected(&mut site, V3_1_1)).collect();
+    let before = (site.message_rules(), site.maps.edges.get(&rig.edge).unwrap());
+    let too_complex = many(&mut site, "a", 1_100);
+    assert!(site.write_topics(&too_complex).unwrap().is_none());
+    assert_eq!((site.message_rules(), site.maps.edges.get(&rig.edge).unwrap()), before);
+    assert_eq!(connections[0].say(&mut site, &publish(ALLOWED, b"1")), Fate::Forwarded);
+
+    // Many sets that fit, until the table is full.
+    let mut written = Vec::new();
+    let full = loop {
+        let topics = many(&mut site, &format!("a{}", written.len()), 1_000);
+        let rules = site.message_rules();
+        match site.write_topics(&topics) {
+            Ok(more) => written.push(more.expect("it is not too complex")),
+            Err(error) => {
+                assert_eq!(site.message_rules(), rules, "nothing is left of it");
+                break error;
+            }
+        }
+    };
+    assert!(matches!(full, KernelError::Full { .. }), "{full}");
+    assert!(written.len() >= 12, "{} sets of a thousand rules fit", written.len());
+    assert_eq!(connections[0].say(&mut site, &publish(ALLOWED, b"1")), Fate::Forwarded);
+    assert_eq!(connections[1].say(&mut site, &publish("a0/1", b"1")), UNKNOWN);
+    for set in written {
+        set.remove(&mut site.maps).unwrap();
+    }
+    assert_eq!((site.message_rules(), site.maps.edges.get(&rig.edge).unwrap()), before);
 }
 
 #[test]

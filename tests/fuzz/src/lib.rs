@@ -13,6 +13,7 @@ mod input;
 mod machine;
 
 // The targets.
+mod capture;
 mod coap;
 mod datagram;
 mod dhcp;
@@ -38,6 +39,7 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "capture", check: capture::check },
     Target { name: "coap", check: coap::check },
     Target { name: "dhcp", check: dhcp::check },
     Target { name: "dns", check: dns::check },

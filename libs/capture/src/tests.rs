@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 /// Time, link and bytes of a packet.
@@ -254,4 +256,36 @@ fn claims_cost_nothing() {
     let mut capture = Capture::new(file.as_slice()).unwrap();
     assert!(capture.packet().is_err());
     assert!(capture.bytes.capacity() < 100_000);
+}
+
+proptest! {
+    /// Whatever is damaged, what stands before it is read, and the error lies in the file.
+    #[test]
+    fn damage_costs_nothing_before_it(
+        which in 0..4_usize,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut file = match which {
+            0 => pcap(Order::Little, 0xa1b2_c3d4, 1_000_000, 1),
+            1 => pcap(Order::Big, 0xa1b2_3c4d, 1_000_000_000, 101),
+            2 => pcapng(Order::Little),
+            _ => pcapng(Order::Big),
+        };
+        let (whole, _) = read(&file);
+        let first = damage.iter().map(|(at, _)| at.index(file.len())).min().unwrap_or_default();
+        for (at, value) in &damage {
+            let at = at.index(file.len());
+            file[at] = *value;
+        }
+        file.truncate(cut.index(file.len()) + 1);
+        let (packets, end) = read(&file);
+        // Records and blocks that end before the damage.
+        let (before, _) = read(&file[..first.min(file.len())]);
+        prop_assert_eq!(&packets[..before.len()], &whole[..before.len()]);
+        if let Some(end) = end {
+            prop_assert!(end.offset <= file.len() as u64, "{}", end);
+            prop_assert_eq!(read(&file[..end.offset as usize]).0, packets);
+        }
+    }
 }
