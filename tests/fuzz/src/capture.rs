@@ -147,9 +147,7 @@ impl Interface {
                 (0, _) => break,
                 (9, 1) => {
                     let value = *options.get(4)?;
-                    // Planted: takes every clock for a decimal one.
-                    let binary = value & 0x80 != 0 && !cfg!(feature = "planted");
-                    let base = if binary { 2_u128 } else { 10 };
+                    let base = if value & 0x80 != 0 { 2_u128 } else { 10 };
                     this.units = base.checked_pow(u32::from(value & 0x7f));
                 }
                 (14, 8) => {
@@ -218,7 +216,9 @@ fn packet(kind: u32, body: &[u8], order: Order, interfaces: &[Interface]) -> Opt
     let link = link(interface.link)?;
     let (time, captured, length, start) = if kind == 3 {
         let length = order.u32(body, 0)?;
-        (0, if interface.snap == 0 { length } else { length.min(interface.snap) }, length, 4)
+        // Planted: takes what has no limit for what is cut to nothing.
+        let unlimited = interface.snap == 0 && !cfg!(feature = "planted");
+        (0, if unlimited { length } else { length.min(interface.snap) }, length, 4)
     } else {
         let [high, low, captured, length] = [4, 8, 12, 16].map(|at| order.u32(body, at));
         (interface.time(u64::from(high?) << 32 | u64::from(low?)), captured?, length?, 20)
