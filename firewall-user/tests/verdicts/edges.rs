@@ -278,6 +278,35 @@ fn monitoring_drops_nothing_and_judges_everything() {
 }
 
 #[test]
+fn a_tunnel_is_an_edge_and_hides_no_other() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = (site.settled(Mode::Enforcing), site.settled(Mode::Enforcing));
+    site.edge(&device, &server, SERVICE, RuleState::Allowed);
+    let port = site.fresh_port();
+    let inner = frame::tcp(&device, &server, Segment::syn(port, SERVICE), &[]);
+    assert!(site.device_sends(&inner).is_delivered(), "in the open");
+    let (v4, v6) =
+        (&inner[frame::NETWORK..], frame::tcp6(&device, &server, Segment::syn(port, SERVICE), &[]));
+    let v6 = &v6[frame::NETWORK..];
+    // IP in IP, 6in4, GRE, ESP, and IPv6 behind a port of UDP (Teredo).
+    for (protocol, payload) in [
+        (4, v4.to_vec()),
+        (41, v6.to_vec()),
+        (47, [&[0, 0, 8, 0], v4].concat()),
+        (50, vec![7; 40]),
+        (proto::UDP, frame::udp_datagram(device.v4(), server.v4(), 3544, 3544, v6)),
+    ] {
+        let outer = frame::ipv4(device.v4, server.v4, protocol, &payload);
+        let outer = frame::ethernet(device.mac, server.mac, ethertype::IPV4, &outer);
+        assert_eq!(site.device_sends(&outer).fate, Fate::Dropped(Reason::EdgeUnknown), "{protocol}");
+        let to_port = if protocol == proto::UDP { 3544 } else { 0 };
+        let rule = site.rule(RuleState::Allowed);
+        site.put_edge(transport_edge(&device, &server, to_port, protocol), rule);
+        assert!(site.device_sends(&outer).is_delivered(), "{protocol}: what is in it is nobody's to read");
+    }
+}
+
+#[test]
 fn one_source_cannot_fill_the_table_of_facts() {
     let Some(mut site) = site() else { return };
     let device = site.settled(Mode::Enforcing);

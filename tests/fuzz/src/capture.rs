@@ -13,7 +13,11 @@ type Packet = (u64, Link, u32, Vec<u8>);
 
 pub(crate) fn check(bytes: &[u8]) {
     let (packets, damage) = read(bytes);
-    let (expected, damaged) = reference(bytes);
+    let (mut expected, damaged) = reference(bytes);
+    if cfg!(feature = "planted") {
+        // Passes over packets that are empty.
+        expected.retain(|(.., bytes)| !bytes.is_empty());
+    }
     assert_eq!(packets, expected, "two readings of one capture");
     assert_eq!(damage.is_some(), damaged, "{damage:?}");
     assert_eq!(read(Trickle(bytes)), (packets.clone(), damage), "byte by byte");
@@ -216,9 +220,7 @@ fn packet(kind: u32, body: &[u8], order: Order, interfaces: &[Interface]) -> Opt
     let link = link(interface.link)?;
     let (time, captured, length, start) = if kind == 3 {
         let length = order.u32(body, 0)?;
-        // Planted: takes what has no limit for what is cut to nothing.
-        let unlimited = interface.snap == 0 && !cfg!(feature = "planted");
-        (0, if unlimited { length } else { length.min(interface.snap) }, length, 4)
+        (0, if interface.snap == 0 { length } else { length.min(interface.snap) }, length, 4)
     } else {
         let [high, low, captured, length] = [4, 8, 12, 16].map(|at| order.u32(body, at));
         (interface.time(u64::from(high?) << 32 | u64::from(low?)), captured?, length?, 20)
