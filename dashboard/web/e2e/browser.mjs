@@ -88,6 +88,32 @@ export async function pair(page, url, name) {
   return page.context().storageState();
 }
 
+/**
+ * Presses Tab until the focus comes round, and returns what could have been reached and was not.
+ *
+ * @param {Page} page
+ * @param {string} selector
+ * @returns {Promise<string[]>}
+ */
+export async function beyondKeyboard(page, selector) {
+  await page.evaluate(() => {
+    /** @type {Element[]} */
+    const reached = [];
+    Reflect.set(window, 'reached', reached);
+    addEventListener('focusin', ({ target }) => target instanceof Element && reached.push(target));
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+  });
+  const all = await page.locator('a, button, input, select, summary, [tabindex]').count();
+  for (let press = 0; press <= all; press += 1) await page.keyboard.press('Tab');
+  return page.evaluate((wanted) => {
+    /** @type {Element[]} */
+    const reached = Reflect.get(window, 'reached');
+    return [...document.querySelectorAll(wanted)]
+      .filter((element) => !element.matches(':disabled') && element.checkVisibility() && !reached.includes(element))
+      .map((element) => (element.textContent ?? '').trim());
+  }, selector);
+}
+
 /** What the owner of the demonstration site says about its devices, by the name that they give themselves. */
 const OWNERS_WORDS = [
   { self: 'front-door-lock', name: 'Front door lock', room: 'Hallway', kind: 'lock' },

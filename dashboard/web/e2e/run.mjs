@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 
-import { axe, DEVICES, launch, measure, nameDevices, open, pair } from './browser.mjs';
+import { axe, beyondKeyboard, DEVICES, launch, measure, nameDevices, open, pair } from './browser.mjs';
 
 const [url, folder = 'e2e/shots'] = process.argv.slice(2);
 if (url === undefined) {
@@ -36,6 +36,100 @@ async function look(page, state) {
  */
 function expect(condition, expectation) {
   if (!condition) wrong.push(`not so: ${expectation}`);
+}
+
+/** Something doesn't work: what was blocked is allowed for a try, and taken back because it did not help. */
+async function tryOut(/** @type {import('./browser.mjs').Device} */ device) {
+  const { context, page } = await open(browser, device, session);
+  await page.goto(`${base}#/trouble`);
+  await page.locator('a.card', { hasText: 'Home hub' }).click();
+  const stopped = page.locator('li.card', { has: page.locator('button.button') }).first();
+  await stopped.waitFor();
+  await stopped.locator('button').click();
+  const keep = page.locator('li.card .buttons');
+  await keep.waitFor();
+  await look(page, 'phone-trouble-tried');
+  await keep.locator('.refuse').click();
+  await keep.waitFor({ state: 'detached' });
+  await context.close();
+}
+
+/** Opened again without the box: what waited can be read, and nothing can be decided. */
+async function outOfReach(/** @type {import('./browser.mjs').Device} */ device) {
+  const { context, page } = await open(browser, device, session);
+  await page.goto(`${base}#/decide`);
+  await page.locator('article[data-edge]').first().waitFor();
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.waitForFunction(() => localStorage.getItem('edgeward.snapshot') !== null, undefined, { timeout: 20_000 });
+  await context.setOffline(true);
+  await page.reload();
+  const card = page.locator('article[data-edge]').first();
+  await card.waitFor();
+  expect((await page.locator('.bar').count()) > 0, 'out of reach of the box, the page says so');
+  expect(await card.locator('.refuse').isDisabled(), 'out of reach of the box, nothing can be decided');
+  await look(page, 'phone-away');
+  await context.setOffline(false);
+  await page.locator('article[data-edge] .refuse:enabled').first().waitFor();
+  await context.close();
+}
+
+/** A member is let in with a typed code, asks the owner about the lock, and is logged out by the owner. */
+async function member(/** @type {import('./browser.mjs').Device} */ device) {
+  const owner = await open(browser, device, session);
+  await owner.page.goto(`${base}#/people`);
+  await owner.page.locator('form button.primary').first().click();
+  const typed = await owner.page.locator('.typed').innerText();
+  const theirs = await open(browser, device, undefined);
+  await theirs.page.goto(base);
+  await theirs.page.locator('input[autocomplete=one-time-code]').fill(typed.toLowerCase());
+  await theirs.page.locator('input[autocomplete=nickname]').fill('Ben');
+  await theirs.page.locator('button.primary').click();
+  const card = theirs.page.locator('article.risk-high').first();
+  await card.waitFor();
+  expect((await card.locator('[data-allow]').count()) === 0, 'a member cannot allow what is of high risk');
+  await card.locator('.buttons .button:not(.refuse)').click();
+  await card.locator('.notice', { hasText: /./ }).waitFor();
+  await look(theirs.page, 'phone-member-asked');
+  await owner.page.goto(`${base}#/decide`);
+  await owner.page.locator('article.risk-high .waiting', { hasText: 'Ben' }).first().waitFor();
+  await look(owner.page, 'phone-owner-is-asked');
+  await owner.page.goto(`${base}#/people`);
+  await owner.page.locator('ul li', { hasText: 'Ben' }).locator('button.icon').click();
+  await owner.page.locator('.sure .refuse').click();
+  await owner.page.locator('.sure').waitFor({ state: 'detached' });
+  // The stream looks every 15 seconds whether its session holds.
+  await theirs.page.locator('input[autocomplete=one-time-code]').waitFor({ timeout: 30_000 });
+  await look(theirs.page, 'phone-logged-out');
+  await owner.context.close();
+  await theirs.context.close();
+}
+
+/** With a PIN, what is of high risk is allowed for good only by who knows it. */
+async function withPin(/** @type {import('./browser.mjs').Device} */ device) {
+  const PIN = '482913';
+  const { context, page } = await open(browser, device, session);
+  await page.goto(`${base}#/people`);
+  await page.locator('input[type=password]').fill(PIN);
+  await page.locator('form', { has: page.locator('input[type=password]') }).locator('button.primary').click();
+  await page.locator('input[type=password]').nth(1).waitFor();
+  await page.goto(`${base}#/decide`);
+  const card = page.locator('article.risk-high').first();
+  const allow = async (/** @type {string} */ pin) => {
+    await card.locator('[data-allow]').click();
+    await page.locator('dialog .choice').last().click();
+    const field = page.locator('dialog input[type=password]');
+    await field.fill(pin);
+    if (pin !== PIN) await look(page, 'phone-pin');
+    await field.press('Enter');
+  };
+  await allow('000000');
+  await card.locator('.notice', { hasText: /./ }).waitFor();
+  expect(await card.isVisible(), 'a wrong PIN leaves the question where it is');
+  await allow(PIN);
+  await card.waitFor({ state: 'detached' });
+  await page.locator('[data-undo]').click();
+  await card.waitFor();
+  await context.close();
 }
 
 /** @type {import('./browser.mjs').Session | undefined} */
@@ -70,10 +164,22 @@ for (const device of DEVICES) {
     const focused = await page.evaluate(() => document.activeElement?.hasAttribute('data-allow') ?? false);
     expect(focused, `${device.name}: closing the sheet gives the focus back`);
   }
-  for (const view of ['map', 'devices', 'history']) {
+  await go('decide');
+  for (const missed of await beyondKeyboard(page, 'main button, main a, main summary')) {
+    wrong.push(`${device.name}: Tab does not reach “${missed}”`);
+  }
+  for (const view of ['map', 'devices', 'history', 'trouble', 'people']) {
     await go(view);
     await look(page, `${device.name}-${view}`);
   }
+  await page.locator('form button.primary').first().click();
+  await page.locator('svg.qr').waitFor();
+  await look(page, `${device.name}-code`);
+  await go('trouble');
+  await page.locator('a.card[href^="#/trouble/"]').first().click();
+  await page.locator('.head').waitFor();
+  await page.locator('main p[role=status]').first().waitFor();
+  await look(page, `${device.name}-trouble-device`);
   const firstDevice = page.locator('a.card[href^="#/devices/"]').first();
   await go('devices');
   if ((await firstDevice.count()) > 0) {
@@ -139,6 +245,11 @@ if (phone !== undefined) {
   }
   await one.context.close();
   await two.context.close();
+
+  await tryOut(phone);
+  await outOfReach(phone);
+  await member(phone);
+  await withPin(phone);
 }
 await browser.close();
 

@@ -7,7 +7,7 @@ const device = (id: number, change: Partial<Principal> = {}): Principal =>
   ({ id, name: `Device ${id}`, confirmed: true, kind: 'light', mode: 'enforcing', room: null, ...change }) as Principal;
 
 const edge = (id: number, from: number, to: number, change: Partial<Edge> = {}): Edge =>
-  ({ id, from: { id: from }, to: { id: to }, state: 'learned', lifetime: null, ...change }) as Edge;
+  ({ id, from: { id: from }, to: { id: to }, state: 'learned', lifetime: null, beneficiaries: [], ...change }) as unknown as Edge;
 
 const map = (devices: Principal[]) => new Map(devices.map((one) => [one.id, one]));
 const SIZE = { width: 680, height: 480 };
@@ -36,6 +36,13 @@ describe('the ring', () => {
     const { arcs } = layOut(map(devices), edges, new Set([2]), SIZE);
     expect(arcs.map(({ state }) => state)).toEqual(['pending']);
     expect(arcs[0]?.edges).toHaveLength(3);
+  });
+
+  it('draws a message that waits on to who would receive it', () => {
+    const message = { verb: 'publish', state: 'pending', beneficiaries: [{ id: 23 }, { id: 21 }] } as unknown as Partial<Edge>;
+    const { arcs } = layOut(map(devices), [edge(1, 21, 20, message), edge(2, 22, 20, { verb: 'publish' })], new Set([1]), SIZE);
+    const lines = arcs.filter(({ state }) => state === 'pending').map(({ from, to, isOnward }) => [from, to, isOnward]);
+    expect(lines).toEqual([[21, 20, false], [20, 23, true]].sort((a, b) => String(a).localeCompare(String(b))));
   });
 
   it('leaves out what is over and asks nobody', () => {

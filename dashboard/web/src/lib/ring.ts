@@ -29,6 +29,8 @@ export interface Arc {
   path: string;
   middle: { x: number; y: number };
   edges: readonly Edge[];
+  /** Whether it is how a message would go on, from its broker to who receives it. */
+  isOnward: boolean;
 }
 
 export interface Ring {
@@ -183,11 +185,37 @@ function arcs(edges: readonly Edge[], nodes: ReadonlyMap<number, Node>, gap: num
         temporary: first.state === 'allowed' && first.lifetime !== 'always' && first.lifetime !== null,
         ...curve(from, to, gap),
         edges: sorted,
+        isOnward: false,
       },
     ];
   });
+  found.push(...onward(edges, nodes, gap));
   // What needs a person is drawn last, so it lies on top; tab order is the other way round.
   return found.sort((a, b) => STATE_RANK[b.state] - STATE_RANK[a.state] || a.key.localeCompare(b.key));
+}
+
+/** What waits or is blocked at a broker is drawn on to who would receive it. */
+function onward(edges: readonly Edge[], nodes: ReadonlyMap<number, Node>, gap: number): Arc[] {
+  const isStopped = (edge: Edge) => edge.verb === 'publish' && (edge.state === 'pending' || edge.state === 'denied');
+  const found = new Map<string, Arc>();
+  for (const edge of edges.filter(isStopped).sort((a, b) => STATE_RANK[b.state] - STATE_RANK[a.state] || b.id - a.id)) {
+    for (const { id } of edge.beneficiaries) {
+      const [from, to] = [nodes.get(edge.to.id), nodes.get(id)];
+      if (from === undefined || to === undefined || from === to || id === edge.from.id) continue;
+      const key = `${from.id}-${to.id}-onward`;
+      found.set(key, {
+        key,
+        from: from.id,
+        to: to.id,
+        state: edge.state,
+        temporary: false,
+        ...curve(from, to, gap),
+        edges: [edge],
+        isOnward: true,
+      });
+    }
+  }
+  return [...found.values()];
 }
 
 function curve(from: Node, to: Node, gap: number): Pick<Arc, 'path' | 'middle'> {

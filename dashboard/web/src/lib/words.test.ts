@@ -50,7 +50,7 @@ const say = (change: Partial<Edge>, words = en) => {
 describe('the sentence', () => {
   it('names who receives a message, and through whom', () => {
     expect(say({})).toBe('Washing machine wants to control your front door lock, through Home hub');
-    expect(say({}, de)).toBe('Washing machine möchte über Home hub Front door lock steuern');
+    expect(say({}, de)).toBe('Washing machine möchte Front door lock steuern, über Home hub');
   });
 
   it('speaks of the riskiest receiver', () => {

@@ -103,8 +103,8 @@ export const de: Words = {
   whom: deWho,
   does: (action) => deDoes[action],
   sentence: ({ source, action, target, via }, what) => {
-    const through = via === undefined ? '' : `über ${deWho(via)} `;
-    return `${capital(deWho(source))} möchte ${through}${deDoes[action](deWho(target), what)}`;
+    const through = via === undefined ? '' : `, über ${deWho(via)}`;
+    return `${capital(deWho(source))} möchte ${deDoes[action](deWho(target), what)}${through}`;
   },
   kinds: {
     unknown: ['Nicht bekannt', 'Unbekannte Geräte'],
