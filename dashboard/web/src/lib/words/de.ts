@@ -460,6 +460,7 @@ export const de: Words = {
     confirm: (until) => `Das Blockieren hat begonnen. Geht noch alles? Ohne Antwort endet es um ${until}.`,
     confirmYes: 'Weiter blockieren',
     clock: 'Die Uhr der Box ist nicht gestellt. Zeiten können falsch sein.',
+    pausedDevice: (name, until) => `${name} macht Pause: Bis ${until} wird davon nichts blockiert.`,
     newBuild: 'Die Seite wurde erneuert.',
     reload: 'Neu laden',
     coverage: 'Nicht abgedeckt:',

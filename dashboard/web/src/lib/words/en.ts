@@ -461,6 +461,7 @@ export const en: Words = {
     confirm: (until) => `Blocking has begun. Does everything still work? Without an answer it ends at ${until}.`,
     confirmYes: 'Keep blocking',
     clock: 'The clock of the box is not set. Times may be wrong.',
+    pausedDevice: (name, until) => `${name} is paused: nothing of it is blocked until ${until}.`,
     newBuild: 'The page was updated.',
     reload: 'Reload',
     coverage: 'Not covered:',

@@ -215,6 +215,7 @@ export interface Words {
     confirm(until: string): string;
     confirmYes: string;
     clock: string;
+    pausedDevice(name: string, until: string): string;
     newBuild: string;
     reload: string;
     coverage: string;
