@@ -238,6 +238,7 @@ export const de: Words = {
     fault: 'Der Schutz ist gestört',
     away: 'Edgeward läuft nicht',
     starting: 'Verbinde…',
+    reached: (at) => `Zuletzt erreicht ${at}`,
     noDevices: 'Noch keine Geräte',
   },
   card: {
@@ -489,6 +490,7 @@ export const de: Words = {
     role: 'Was darf es?',
     make: 'Code zeigen',
     scan: 'Scannen Sie das mit dem anderen Telefon.',
+    onlyHere: 'Die Seite ist nur auf diesem Gerät erreichbar, also noch nicht für Telefone. Auf der Box: edgeward web --listen ADRESSE:8443, mit ihrer Adresse im Heimnetz.',
     orType: (page) => `Oder öffnen Sie dort ${page} und tippen Sie:`,
     validUntil: (at) => `Gültig bis ${at}`,
     pin: 'PIN des Haushalts',

@@ -244,6 +244,7 @@ export const en: Words = {
     fault: 'Protection has a fault',
     away: 'Edgeward is not running',
     starting: 'Connecting…',
+    reached: (at) => `Last reached ${at}`,
     noDevices: 'No devices yet',
   },
   card: {
@@ -490,6 +491,7 @@ export const en: Words = {
     role: 'What may it do?',
     make: 'Show a code',
     scan: 'Scan this with the other phone.',
+    onlyHere: 'The page is served on this machine only, so phones do not reach it yet. On the box: edgeward web --listen ADDRESS:8443, with its address on the LAN.',
     orType: (page) => `Or open ${page} there and type:`,
     validUntil: (at) => `Valid until ${at}`,
     pin: 'PIN of the household',

@@ -53,6 +53,7 @@ export interface Words {
     fault: string;
     away: string;
     starting: string;
+    reached(at: string): string;
     noDevices: string;
   };
   card: {
@@ -239,6 +240,7 @@ export interface Words {
     role: string;
     make: string;
     scan: string;
+    onlyHere: string;
     orType(page: string): string;
     validUntil(at: string): string;
     pin: string;
