@@ -91,7 +91,7 @@ impl RuleId {
     pub const GUARD: Self = Self(1);
 }
 
-/// An IPv4 (mapped as `::ffff:a.b.c.d`) or IPv6 address, network order.
+/// An IPv4 (mapped as `::ffff:a.b.c.d`) or IPv6 address, network order. Aligned, so that kernel programs copy words.
 #[derive(
     Clone,
     Copy,
@@ -107,7 +107,7 @@ impl RuleId {
     Immutable,
     KnownLayout,
 )]
-#[repr(transparent)]
+#[repr(C, align(4))]
 pub struct Addr(pub [u8; 16]);
 
 impl Addr {
@@ -647,7 +647,31 @@ wire_type! {
         pub protocol: u8,
         /// 1: opened by an essential, so no edge is asked for.
         pub essential: u8,
+        /// What was found about frames from the low end, from the high end.
+        pub passes: [Pass; 2],
     }
+}
+
+wire_type! {
+    /// In [`Flow`]: which frames of one direction pass without asking again who sends them and whether they may.
+    ///
+    /// It holds as long as nothing has changed that was asked for: `GENERATION`, written by the daemon with each change of
+    /// its tables, and `CHANGES`, written by the kernel with each new binding, are one number together.
+    pub struct Pass {
+        /// Nanoseconds of the coarse monotonic clock; 0 is none.
+        pub until: u64,
+        /// The low half of `GENERATION` plus `CHANGES` before anything was asked for.
+        pub generation: u32,
+        /// Where they are judged: interface, hook and whether they came gated.
+        pub place: u32,
+        pub sender: MacKey,
+    }
+}
+
+impl Pass {
+    /// No frame passes without asking.
+    pub const NONE: Self =
+        Self { until: 0, generation: 0, place: 0, sender: MacKey { mac: [0; 6], vlan: 0 } };
 }
 
 impl Flow {
@@ -810,7 +834,7 @@ macro_rules! sizes {
 sizes! {
     Port = 8, Config = 48, Principal = 16, MacKey = 8, MacHome = 8, LinkKey = 12, Stranger = 24, AddrKey = 20,
     Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 32, StepKey = 16, State = 8, FlowKey = 40,
-    Flow = 56, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
+    Flow = 104, Pass = 24, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
     BudgetKey = 12, Budget = 16, NameKey = 16, AskedName = 8, Usage = 32,
 }
 
@@ -869,13 +893,17 @@ capacities! {
     /// What the model does not hold.
     OBSERVED = "OBSERVED": ObservedKey => Observed, 4096;
     /// Token buckets of the essentials.
-    BUDGETS = "BUDGETS": BudgetKey => Budget, 8192;
+    BUDGETS = "BUDGETS": BudgetKey => Budget, 4096;
     /// Names that devices have asked for.
     NAMES = "NAMES": NameKey => AskedName, 4096;
     /// By number.
     USAGE = "USAGE": u32 => Usage, 4096;
     /// By number.
     DRAINED = "DRAINED": u32 => u64, 4096;
+    /// One entry, written by the daemon: how often it has changed what verdicts rest on.
+    GENERATION = "GENERATION": u32 => u64, 1;
+    /// One entry, written by the kernel: how often an address has found a holder or lost it.
+    CHANGES = "CHANGES": u32 => u64, 1;
 }
 
 /// `STAGES`, a program array written by the daemon: the steps of a hook behind its entry. Slot: `hook * STAGES + stage`.

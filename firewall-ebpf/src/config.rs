@@ -4,6 +4,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
 use firewall_common::abi::{Config, Port, capacity};
 
+use crate::words;
+
 /// Written by the daemon.
 #[map]
 static CONFIG: Array<Config> = Array::with_max_entries(capacity::CONFIG, 0);
@@ -12,10 +14,12 @@ static CONFIG: Array<Config> = Array::with_max_entries(capacity::CONFIG, 0);
 #[map]
 static PORTS: HashMap<u32, Port> = HashMap::with_max_entries(capacity::PORTS, 0);
 
-/// A copy of the configuration; without one nothing passes.
+/// Copies the configuration; without one nothing passes.
 #[inline(always)]
-pub fn current() -> Option<Config> {
-    CONFIG.get(0).copied()
+pub fn read(config: &mut Config) -> Option<()> {
+    // SAFETY: an array entry is always mapped; the daemon changes one field at a time.
+    unsafe { words::copy(config, CONFIG.get_ptr(0)?) };
+    Some(())
 }
 
 /// The role of an interface, if it is configured.

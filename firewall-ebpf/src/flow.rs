@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_prandom_u32};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap};
 use firewall_common::abi::{
-    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Kind, PrincipalId, Protocol, capacity,
+    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Kind, Pass, PrincipalId, Protocol, capacity,
 };
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
@@ -25,7 +25,7 @@ use crate::hook::{Answer, Next, Permit, Stop, stopped};
 use crate::scratch::Scratch;
 use crate::stream::Segment;
 use crate::stream::machine::Round;
-use crate::{atomic, essential, observe, stream};
+use crate::{atomic, essential, observe, pass, stream, words};
 
 /// Written by the kernel.
 #[map]
@@ -55,6 +55,38 @@ const SWEEP_WHEN_FULL: u64 = SECOND;
 /// What a frame whose connection may go on is given.
 const PASS: Next = Next::Pass(Permit::Judged);
 
+/// What becomes of a frame of a connection that was judged in full a moment ago; nothing where it has to be again.
+#[inline(always)]
+pub fn again(scratch: &mut Scratch) -> Option<Next> {
+    let is_tcp = scratch.frame.proto == proto::TCP;
+    if !is_tcp && scratch.frame.proto != proto::UDP {
+        return None;
+    }
+    find_key(scratch);
+    let entry = FLOWS.get_ptr(&scratch.flow_key)?;
+    // SAFETY: the slot stays mapped while the program runs. One that is given to another connection meanwhile holds a pass
+    // of this very sender at this very place, or none that fits.
+    let flow = unsafe { &*entry };
+    if !pass::holds(scratch, flow) {
+        return None;
+    }
+    let ends = scratch.frame.flags & (tcp::SYN | tcp::FIN | tcp::RST) != 0;
+    if flow.protocol == OPAQUE {
+        return if is_tcp && ends { None } else { Some(PASS) };
+    }
+    if !is_tcp || scratch.frame.flags & tcp::SYN != 0 {
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe { words::copy(&mut scratch.flow, entry) };
+    scratch.now = edge::now();
+    let by_initiator = scratch.dir == scratch.flow.initiator;
+    let EdgeKey { src, dst, .. } = scratch.flow.edge;
+    (scratch.src, scratch.dst) = if by_initiator { (src, dst) } else { (dst, src) };
+    scratch.client = by_initiator as u8;
+    Some(Next::Segment)
+}
+
 /// Judges the frame at hand by its connection and edge.
 #[inline(always)]
 pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
@@ -63,7 +95,7 @@ pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
     let opens = is_tcp && scratch.frame.flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
     if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: copied at once; the slot stays mapped while the program runs.
-        scratch.flow = unsafe { *entry };
+        unsafe { words::copy(&mut scratch.flow, entry) };
         // Not by a copy of the first frame that comes late.
         let first = scratch.flow.next[usize::from(scratch.dir & 1)];
         let again = scratch.frame.seq.wrapping_add(scratch.frame.seq_len()) == first;
@@ -75,7 +107,7 @@ pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
     }
     if let Some(entry) = HALF_OPEN.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: as above.
-        scratch.flow = unsafe { *entry };
+        unsafe { words::copy(&mut scratch.flow, entry) };
         // What was not judged as an essential is no part of one.
         let beside = scratch.flow.essential != 0 && scratch.dir == scratch.flow.initiator;
         if !expired(&scratch.flow, scratch.frame.proto, scratch.now) && !beside {
@@ -111,7 +143,7 @@ pub fn end(scratch: &mut Scratch, reason: Reason) -> Stop {
     find_key(scratch);
     let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) else { return reason.into() };
     // SAFETY: copied at once; the slot stays mapped while the program runs.
-    scratch.flow = unsafe { *entry };
+    unsafe { words::copy(&mut scratch.flow, entry) };
     if scratch.audit == 0 {
         forget(&scratch.flow_key, &scratch.flow);
     }
@@ -223,6 +255,7 @@ fn ask(scratch: &mut Scratch, key: EdgeKey, using: Use) -> Result<Option<u16>, S
             }
         }
     }
+    scratch.deadline = edge.map_or(0, |edge| edge.rule.deadline);
     Ok(edge.map(|edge| edge.speaks))
 }
 
@@ -250,6 +283,7 @@ fn fresh(scratch: &Scratch, edge: EdgeKey, protocol: u8) -> Flow {
         state: FlowState::Opening as u8,
         protocol,
         essential: 0,
+        passes: [Pass::NONE; 2],
     }
 }
 
@@ -425,6 +459,9 @@ fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
     // again gets a time of now, which it would have anyway.
     let live = unsafe { &mut *entry };
     live.seen[usize::from(scratch.dir & 1)] = scratch.now;
+    if scratch.audit == 0 {
+        pass::note(scratch, live, scratch.deadline);
+    }
     if scratch.frame.proto != proto::TCP {
         return Ok(PASS);
     }

@@ -9,13 +9,13 @@ use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::frame::{self, Frame};
 
-use crate::bytes::{Skb, Xdp};
+use crate::bytes::{Headers, Skb, Xdp};
 use crate::edge::{self, Use};
 use crate::essential::{self, Answer as Essential};
 use crate::scratch::{self, Scratch};
 use crate::stream::machine::Round;
 use crate::who::{self, Holder};
-use crate::{answer, config, datagram, flow, observe, stream};
+use crate::{answer, config, datagram, flow, observe, pass, stream, words};
 
 /// Written by the daemon when it loads the programs.
 #[map]
@@ -74,19 +74,25 @@ pub enum Next {
 pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
     observe::count(hook, counter::SEEN);
     let scratch = scratch::of(hook)?;
-    scratch.config = config::current()?;
+    config::read(&mut scratch.config)?;
     // SAFETY: the context is valid while the program runs.
     let (mark, ifindex) = unsafe { ((*ctx.skb.skb).mark, (*ctx.skb.skb).ifindex) };
     if hook != counter::HOOK_UPLINK && mark & scratch.config.mark_judged != 0 {
         observe::count(hook, counter::PASSED);
         return Some(TC_ACT_UNSPEC);
     }
-    begin(scratch, hook, ifindex, ctx.len());
-    scratch.mark = mark;
+    begin(scratch, hook, ifindex, ctx.len(), mark);
+    let parsed = parse(&Headers(ctx), &mut scratch.frame);
+    if hook != counter::HOOK_UPLINK && parsed.is_ok() {
+        if let Some(next) = flow::again(scratch) {
+            return Some(conclude(ctx, scratch, Ok(next)));
+        }
+    }
+    look_around(scratch);
     let result = match hook {
-        counter::HOOK_LAN_INGRESS => from_device(&Skb(ctx), scratch),
-        counter::HOOK_LAN_EGRESS => to_device(&Skb(ctx), scratch),
-        _ => from_uplink(&Skb(ctx), scratch),
+        counter::HOOK_LAN_INGRESS => from_device(&Skb(ctx), scratch, parsed),
+        counter::HOOK_LAN_EGRESS => to_device(&Skb(ctx), scratch, parsed),
+        _ => from_uplink(scratch, parsed),
     };
     Some(conclude(ctx, scratch, result))
 }
@@ -148,15 +154,23 @@ pub fn answer(ctx: &TcContext, hook: u32) -> Option<i32> {
 }
 
 #[inline(always)]
-fn begin(scratch: &mut Scratch, hook: u32, ifindex: u32, length: u32) {
-    scratch.now = edge::now();
+fn begin(scratch: &mut Scratch, hook: u32, ifindex: u32, length: u32, mark: u32) {
+    scratch.generation = pass::generation();
     scratch.hook = hook;
     scratch.ifindex = ifindex;
     scratch.end = length;
-    scratch.link = ifindex;
+    scratch.mark = mark;
+    scratch.neutralised = 0;
+    scratch.audit = 0;
+}
+
+/// What only a frame that is judged in full needs.
+#[inline(always)]
+fn look_around(scratch: &mut Scratch) {
+    scratch.now = edge::now();
+    scratch.link = scratch.ifindex;
     scratch.src = PrincipalId::UNKNOWN;
     scratch.dst = PrincipalId::UNKNOWN;
-    scratch.neutralised = 0;
     scratch.audit = (scratch.config.monitor != 0 || scratch.now < scratch.config.pause_until) as u8;
 }
 
@@ -240,15 +254,16 @@ fn enter(scratch: &mut Scratch, role: Role) -> Result<(), Stop> {
 
 /// On a stack frame of its own: the headers are gone once the fields are known.
 #[inline(never)]
-fn parse(skb: &Skb, fields: &mut Frame) -> Result<(), Reason> {
-    frame::parse(skb, fields)
+fn parse(headers: &Headers, fields: &mut Frame) -> Result<(), Reason> {
+    words::clear(fields);
+    frame::fill(headers, fields)
 }
 
 /// A frame that a device sent.
 #[inline(always)]
-fn from_device(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
+fn from_device(skb: &Skb, scratch: &mut Scratch, parsed: Result<(), Reason>) -> Result<Next, Stop> {
     enter(scratch, Role::Lan)?;
-    parse(skb, &mut scratch.frame)?;
+    parsed?;
     scratch.src = who::sender(scratch)?;
     if edge::paused(scratch.src, scratch.now) {
         scratch.audit = 1;
@@ -270,9 +285,9 @@ fn from_device(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
 
 /// A frame on its way to a device that no device port has judged: from the box or from the uplink.
 #[inline(always)]
-fn to_device(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
+fn to_device(skb: &Skb, scratch: &mut Scratch, parsed: Result<(), Reason>) -> Result<Next, Stop> {
     enter(scratch, Role::Lan)?;
-    parse(skb, &mut scratch.frame)?;
+    parsed?;
     if scratch.frame.version != 0 {
         let (src, dst) = (scratch.frame.src, scratch.frame.dst);
         scratch.src = match who::holder(&src, scratch.link) {
@@ -361,9 +376,9 @@ pub fn stopped(scratch: &Scratch) -> Verdict {
 /// A frame from beyond the uplink: in order, and not from an address of ours. Where it is delivered to a device it is
 /// judged.
 #[inline(always)]
-fn from_uplink(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
+fn from_uplink(scratch: &mut Scratch, parsed: Result<(), Reason>) -> Result<Next, Stop> {
     enter(scratch, Role::Uplink)?;
-    parse(skb, &mut scratch.frame)?;
+    parsed?;
     if scratch.frame.version == 0 {
         return Ok(Next::Pass(Permit::Local));
     }
@@ -384,9 +399,10 @@ fn from_uplink(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
 pub fn gate(ctx: &XdpContext) -> Option<u32> {
     observe::count(counter::HOOK_XDP, counter::SEEN);
     let scratch = scratch::of(counter::HOOK_XDP)?;
-    scratch.config = config::current()?;
+    config::read(&mut scratch.config)?;
     let length = (ctx.data_end() - ctx.data()) as u32;
-    begin(scratch, counter::HOOK_XDP, ctx.ingress_ifindex() as u32, length);
+    begin(scratch, counter::HOOK_XDP, ctx.ingress_ifindex() as u32, length, 0);
+    look_around(scratch);
     match in_order(&Xdp(ctx), scratch) {
         Ok(()) => observe::count(counter::HOOK_XDP, counter::PASSED),
         Err(_) if scratch.audit != 0 => {

@@ -39,6 +39,7 @@ mod who;
 mod datagram;
 mod edge;
 mod flow;
+mod pass;
 mod stream;
 
 // What becomes of it.
@@ -51,6 +52,7 @@ mod bytes;
 mod checksum;
 mod config;
 mod scratch;
+mod words;
 
 /// Frames that a protected port receives from devices.
 #[classifier]

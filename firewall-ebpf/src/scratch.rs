@@ -45,6 +45,8 @@ pub struct Scratch {
     pub observed_key: ObservedKey,
     pub window: [u8; WINDOW],
     pub now: u64,
+    /// [`pass::generation`](crate::pass::generation) before anything was asked for.
+    pub generation: u32,
     pub hook: u32,
     pub ifindex: u32,
     /// Link of the port, for addresses that only have a meaning there.
@@ -52,6 +54,8 @@ pub struct Scratch {
     /// Sender and receiver of this frame, which may be either end of the flow.
     pub src: PrincipalId,
     pub dst: PrincipalId,
+    /// When the rule of the edge that was asked for ends, in boot-time nanoseconds; 0 is never.
+    pub deadline: u64,
     /// Next byte of the stream to judge, and the end of the segment.
     pub at: u32,
     pub end: u32,

@@ -23,7 +23,7 @@ use firewall_common::wire::stream::{Stream, Streams, is_before};
 use crate::bytes::Skb;
 use crate::hook::{Answer, Stop};
 use crate::scratch::Scratch;
-use crate::{atomic, observe};
+use crate::{atomic, observe, words};
 
 pub mod http;
 pub mod judge;
@@ -225,7 +225,8 @@ fn in_order(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<Seg
     scratch.at = scratch.frame.payload.wrapping_add(stream.next.wrapping_sub(seq));
     scratch.fresh = scratch.at;
     scratch.end = scratch.frame.payload.wrapping_add(length);
-    scratch.said = stream.said;
+    // SAFETY: the lock is held, and the stream is a reference.
+    unsafe { words::copy(&mut scratch.said, &raw const stream.said) };
     match stage_of(skb, scratch) {
         Ok(NO_STAGE) => Ok(Segment::Opaque),
         Ok(stage) => Ok(Segment::New(stage)),
@@ -335,7 +336,8 @@ fn through(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream, round: Round) 
     if scratch.patched != 0 {
         neutral::write(skb, scratch, stream)?;
     }
-    stream.said = scratch.said;
+    // SAFETY: as above; the scratch is this CPU's.
+    unsafe { words::copy(&mut stream.said, &raw const scratch.said) };
     stream.strikes = 0;
     stream.records.keep(scratch.pieces.written);
     stream.finished = scratch.frame.has(tcp::FIN) as u32;

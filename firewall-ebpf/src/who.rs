@@ -12,7 +12,7 @@ use firewall_common::reason::Reason;
 use crate::bytes::is_present;
 use crate::observe::{self, addr_key, notice};
 use crate::scratch::Scratch;
-use crate::{atomic, config};
+use crate::{atomic, config, pass};
 
 /// Written by the daemon.
 #[map]
@@ -162,6 +162,7 @@ fn bind(
     if BINDINGS.insert(key, binding, BPF_ANY as u64).is_err() {
         return Err(Reason::TableFull);
     }
+    pass::changed();
     // A stranger's address is found by its MAC once it is registered.
     if principal != PrincipalId::UNKNOWN {
         observe::notify(scratch, Ring::Bound, notice(key.addr, principal, 0));
@@ -195,6 +196,7 @@ fn make_room(principal: PrincipalId, key: AddrKey, owner: MacKey) -> Result<(), 
         };
         if releases {
             let _ = BINDINGS.remove(oldest);
+            pass::changed();
         }
     }
     Ok(())

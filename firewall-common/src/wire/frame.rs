@@ -146,6 +146,12 @@ impl Frame {
 #[inline(always)]
 pub fn parse(bytes: &impl Bytes, frame: &mut Frame) -> Result<(), Reason> {
     *frame = Frame::EMPTY;
+    fill(bytes, frame)
+}
+
+/// As [`parse`], into fields that are [`Frame::EMPTY`].
+#[inline(always)]
+pub fn fill(bytes: &impl Bytes, frame: &mut Frame) -> Result<(), Reason> {
     ethernet(bytes, frame)?;
     match frame.ethertype {
         ethertype::IPV4 => {

@@ -3,6 +3,8 @@
 //! Keys and values are the plain types of [`firewall_common::abi`]; one file turns them into what aya wants. Who writes
 //! a map is said at its key type there, and the fields here that the kernel writes have no caller of `put`.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aya::{
     Ebpf, Pod,
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie},
@@ -38,17 +40,45 @@ pub(super) fn pinned_names() -> impl Iterator<Item = &'static str> {
     MAPS.iter().map(|(name, ..)| *name).chain([EVENTS, COUNTERS])
 }
 
+/// `GENERATION`: tells the kernel programs that what they have found no longer holds. Each change of a table that verdicts
+/// rest on counts, behind the change: a program that reads the new number reads the new table too.
+#[derive(Clone)]
+struct Generation(Arc<Mutex<(Array<MapData, u64>, u64)>>);
+
+impl Generation {
+    const NAME: &str = "GENERATION";
+
+    fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        let map: Array<MapData, u64> = take(ebpf, Self::NAME)?.try_into().map_err(Self::failed)?;
+        let reached = map.get(&0, 0).map_err(Self::failed)?;
+        Ok(Self(Arc::new(Mutex::new((map, reached)))))
+    }
+
+    fn advance(&self) -> Result<(), KernelError> {
+        // A number that was counted but not written is written with the next one.
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (map, reached) = &mut *held;
+        *reached = reached.wrapping_add(1);
+        map.set(0, *reached, 0).map_err(Self::failed)
+    }
+
+    fn failed(source: MapError) -> KernelError {
+        KernelError::Map { name: Self::NAME, source }
+    }
+}
+
 /// A hash map of the kernel, also one with eviction.
 pub struct Table<K, V> {
     name: &'static str,
     capacity: u32,
     map: HashMap<MapData, Raw<K>, Raw<V>>,
+    generation: Generation,
 }
 
 impl<K: Plain, V: Plain> Table<K, V> {
-    fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Self, KernelError> {
+    fn take(ebpf: &mut Ebpf, name: &'static str, generation: &Generation) -> Result<Self, KernelError> {
         let map = take(ebpf, name)?.try_into().map_err(|source| KernelError::Map { name, source })?;
-        Ok(Self { name, capacity: capacity(name), map })
+        Ok(Self { name, capacity: capacity(name), map, generation: generation.clone() })
     }
 
     pub fn get(&self, key: &K) -> Result<Option<V>, KernelError> {
@@ -60,13 +90,14 @@ impl<K: Plain, V: Plain> Table<K, V> {
     }
 
     pub fn put(&mut self, key: &K, value: &V) -> Result<(), KernelError> {
-        self.map.insert(Raw(*key), Raw(*value), 0).map_err(|source| self.failed(source))
+        self.map.insert(Raw(*key), Raw(*value), 0).map_err(|source| self.failed(source))?;
+        self.generation.advance()
     }
 
     /// Removes an entry; one that is not there is removed already.
     pub fn remove(&mut self, key: &K) -> Result<(), KernelError> {
         match self.map.remove(&Raw(*key)) {
-            Ok(()) => Ok(()),
+            Ok(()) => self.generation.advance(),
             Err(error) if is_absent(&error) => Ok(()),
             Err(source) => Err(self.failed(source)),
         }
@@ -104,12 +135,13 @@ impl<K: Plain, V: Plain> Table<K, V> {
 pub struct Slots<V: Plain> {
     name: &'static str,
     map: Array<MapData, Raw<V>>,
+    generation: Generation,
 }
 
 impl<V: Plain> Slots<V> {
-    fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Self, KernelError> {
+    fn take(ebpf: &mut Ebpf, name: &'static str, generation: &Generation) -> Result<Self, KernelError> {
         let map = take(ebpf, name)?.try_into().map_err(|source| KernelError::Map { name, source })?;
-        Ok(Self { name, map })
+        Ok(Self { name, map, generation: generation.clone() })
     }
 
     pub fn get(&self, index: u32) -> Result<V, KernelError> {
@@ -120,13 +152,15 @@ impl<V: Plain> Slots<V> {
     }
 
     pub fn put(&mut self, index: u32, value: &V) -> Result<(), KernelError> {
-        self.map.set(index, Raw(*value), 0).map_err(|source| KernelError::Map { name: self.name, source })
+        self.map.set(index, Raw(*value), 0).map_err(|source| KernelError::Map { name: self.name, source })?;
+        self.generation.advance()
     }
 }
 
 /// `NETWORKS`, a longest-prefix trie.
 pub struct Prefixes {
     map: LpmTrie<MapData, Raw<NetworkKey>, u32>,
+    generation: Generation,
 }
 
 /// A prefix of a link: the number of bits of [`NetworkKey`] that count, and the key.
@@ -139,19 +173,20 @@ pub struct Prefix {
 impl Prefixes {
     const NAME: &str = "NETWORKS";
 
-    fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+    fn take(ebpf: &mut Ebpf, generation: &Generation) -> Result<Self, KernelError> {
         let map = take(ebpf, Self::NAME)?.try_into().map_err(Self::failed)?;
-        Ok(Self { map })
+        Ok(Self { map, generation: generation.clone() })
     }
 
     pub fn put(&mut self, prefix: Prefix) -> Result<(), KernelError> {
         let key = lpm_trie::Key::new(prefix.bits, Raw(prefix.key));
-        self.map.insert(&key, 1, 0).map_err(Self::failed)
+        self.map.insert(&key, 1, 0).map_err(Self::failed)?;
+        self.generation.advance()
     }
 
     pub fn remove(&mut self, prefix: Prefix) -> Result<(), KernelError> {
         match self.map.remove(&lpm_trie::Key::new(prefix.bits, Raw(prefix.key))) {
-            Ok(()) => Ok(()),
+            Ok(()) => self.generation.advance(),
             Err(error) if is_absent(&error) => Ok(()),
             Err(source) => Err(Self::failed(source)),
         }
@@ -253,26 +288,27 @@ pub struct Maps {
 
 impl Maps {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        let generation = &Generation::take(ebpf)?;
         Ok(Self {
-            ports: Table::take(ebpf, "PORTS")?,
-            config: Slots::take(ebpf, "CONFIG")?,
-            principals: Slots::take(ebpf, "PRINCIPALS")?,
-            principal_by_mac: Table::take(ebpf, "PRINCIPAL_BY_MAC")?,
-            strangers: Table::take(ebpf, "STRANGERS")?,
-            bindings: Table::take(ebpf, "BINDINGS")?,
-            hosts: Table::take(ebpf, "HOSTS")?,
-            servers: Table::take(ebpf, "SERVERS")?,
-            networks: Prefixes::take(ebpf)?,
-            edges: Table::take(ebpf, "EDGES")?,
-            rules: Table::take(ebpf, "RULES")?,
-            uses: Table::take(ebpf, "USES")?,
-            automaton: Table::take(ebpf, "AUTOMATON")?,
-            states: Table::take(ebpf, "STATES")?,
-            half_open: Table::take(ebpf, "HALF_OPEN")?,
-            flows: Table::take(ebpf, "FLOWS")?,
-            observed: Table::take(ebpf, "OBSERVED")?,
-            usage: Slots::take(ebpf, "USAGE")?,
-            drained: Slots::take(ebpf, "DRAINED")?,
+            ports: Table::take(ebpf, "PORTS", generation)?,
+            config: Slots::take(ebpf, "CONFIG", generation)?,
+            principals: Slots::take(ebpf, "PRINCIPALS", generation)?,
+            principal_by_mac: Table::take(ebpf, "PRINCIPAL_BY_MAC", generation)?,
+            strangers: Table::take(ebpf, "STRANGERS", generation)?,
+            bindings: Table::take(ebpf, "BINDINGS", generation)?,
+            hosts: Table::take(ebpf, "HOSTS", generation)?,
+            servers: Table::take(ebpf, "SERVERS", generation)?,
+            networks: Prefixes::take(ebpf, generation)?,
+            edges: Table::take(ebpf, "EDGES", generation)?,
+            rules: Table::take(ebpf, "RULES", generation)?,
+            uses: Table::take(ebpf, "USES", generation)?,
+            automaton: Table::take(ebpf, "AUTOMATON", generation)?,
+            states: Table::take(ebpf, "STATES", generation)?,
+            half_open: Table::take(ebpf, "HALF_OPEN", generation)?,
+            flows: Table::take(ebpf, "FLOWS", generation)?,
+            observed: Table::take(ebpf, "OBSERVED", generation)?,
+            usage: Slots::take(ebpf, "USAGE", generation)?,
+            drained: Slots::take(ebpf, "DRAINED", generation)?,
             counters: Counters::take(ebpf)?,
         })
     }

@@ -4,7 +4,8 @@
 //! `BPF_PROG_TEST_RUN`. Every frame runs once, drawn at random from all connections and rules, and its connection goes on
 //! behind it: the same frame again would be a retransmission, and a repeated one would carry the mark of its first run.
 //! So nothing is skipped, and caches are as a system call and another connection leave them: these are upper bounds of
-//! what a loaded firewall takes. Before each run the empty program runs on the same frame, and the net time is the
+//! what a loaded firewall takes. All connections are in use: each had a frame from both ends a moment before, so what was
+//! found about them holds; `opaque_in_full` is a frame behind a change of the model. Before each run the empty program runs on the same frame, and the net time is the
 //! difference; xdp-filter is measured in the same way.
 //!
 //! `figures` prints one line of JSON behind [`MARK`]; it runs when it is asked for by name.
@@ -89,7 +90,7 @@ fn every_figure_can_be_measured() {
     let scale = Scale { flows: 64, inspected: 32, stages: [20, 40, 80], rounds: 2, frames: 10 };
     let figures = measure(&mut site, &scale);
     let is_positive = |figure: &Value| figure["raw"].as_f64().is_some_and(|ns| ns > 0.0);
-    for name in ["tc_empty", "xdp_pass", "opaque", "egress_marked", "gate", "ack"] {
+    for name in ["tc_empty", "xdp_pass", "opaque", "opaque_in_full", "egress_marked", "gate", "ack"] {
         assert!(is_positive(&figures[name]), "{name}: {figures}");
     }
     for name in ["edge", "publish_40", "publish_1400", "publish_deny", "publish_wildcard"] {
@@ -126,6 +127,7 @@ fn measure(site: &mut Site, scale: &Scale) -> Value {
         stages["publish_wildcard"][&label] = yard.publishes(40).json();
     }
     figures["opaque"] = yard.opaque_frames(Program::Ingress).json();
+    figures["opaque_in_full"] = yard.opaque_frames_in_full(site).json();
     figures["egress_marked"] = yard.opaque_frames(Program::Egress).json();
     figures["gate"] = yard.opaque_frames(Program::Gate).json();
     figures["ack"] = yard.acknowledgements().json();
@@ -366,12 +368,36 @@ impl Yard {
         let empty = empty.try_clone().expect("a descriptor can be doubled");
         let runs = Runs { measured, empty, context, action };
         let frames = self.frames;
-        self.sample_with(&runs, frames, |yard| {
+        let next = |yard: &mut Self| {
             let at = yard.dice.below(yard.opaque.len());
-            let connection = yard.opaque[at];
-            advance(&mut yard.opaque[at], Client, 40);
-            connection.frame(Client, connection.segment(Client, ACK), &[b'x'; 40]).into()
-        })
+            yard.opaque_frame(at).into()
+        };
+        self.sample_with(&runs, frames, next, || {})
+    }
+
+    /// As [`Yard::opaque_frames`], where the model changes before each frame: nothing that was found before holds.
+    fn opaque_frames_in_full(&mut self, site: &mut Site) -> Figure {
+        let next = |yard: &mut Self| {
+            let at = yard.dice.below(yard.opaque.len());
+            yard.opaque_frame(at).into()
+        };
+        let runs = self.ingress_runs();
+        self.sample_with(&runs, self.frames, next, || site.change())
+    }
+
+    /// The next frame of an opaque connection.
+    fn opaque_frame(&mut self, at: usize) -> Vec<u8> {
+        let connection = self.opaque[at];
+        advance(&mut self.opaque[at], Client, 40);
+        connection.frame(Client, connection.segment(Client, ACK), &[b'x'; 40])
+    }
+
+    /// One frame from each end of each connection: all of them are in use.
+    fn use_all(&self) {
+        for connection in self.opaque.iter().chain(self.inspected.iter().map(|(_, connection)| connection)) {
+            let from = |side| connection.frame(side, connection.segment(side, ACK), &[]);
+            self.pass_all(&[from(Client), from(Server)]);
+        }
     }
 
     /// Leaves one connection of each kind, and one topic.
@@ -385,13 +411,18 @@ impl Yard {
 
     /// Times the program for frames from devices.
     fn sample(&mut self, frames: usize, next: impl FnMut(&mut Self) -> Shot) -> Figure {
-        let runs = Runs {
+        let runs = self.ingress_runs();
+        self.sample_with(&runs, frames, next, || {})
+    }
+
+    /// The program for frames from devices.
+    fn ingress_runs(&self) -> Runs<'static> {
+        Runs {
             measured: self.ingress.try_clone().expect("a descriptor can be doubled"),
             empty: self.empty.try_clone().expect("a descriptor can be doubled"),
             context: &[],
             action: TC_PASS,
-        };
-        self.sample_with(&runs, frames, next)
+        }
     }
 
     fn sample_with(
@@ -399,14 +430,17 @@ impl Yard {
         runs: &Runs<'_>,
         frames: usize,
         mut next: impl FnMut(&mut Self) -> Shot,
+        mut between: impl FnMut(),
     ) -> Figure {
         let mut rounds = Vec::new();
         for _ in 0..self.rounds {
             let mut round = Round::default();
+            self.use_all();
             // Made first, so that making them does not push the programs out of the caches.
             let shots: Vec<Shot> = (0..frames).map(|_| next(self)).collect();
             for Shot { before, frame } in &shots {
                 self.pass_all(before);
+                between();
                 round.empty.push(runs.time(&runs.empty, frame));
                 round.measured.push(runs.time(&runs.measured, frame));
             }

@@ -313,3 +313,61 @@ fn a_connection_to_the_box_is_an_edge_like_any_other() {
     let mut connection = Connection::open(&mut site, device, BOX, SERVICE);
     assert_eq!(connection.answer(&mut site, b"answer"), Fate::Forwarded);
 }
+
+/// When a connection was last judged in full, by either end.
+fn judged_in_full(site: &Site, device: &Host) -> [u64; 2] {
+    flows(site, device)[0].seen
+}
+
+#[test]
+fn what_was_found_is_asked_for_again_only_after_a_change() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = pair(&mut site);
+    let mut connection = Connection::open(&mut site, device, server, SERVICE);
+    assert_eq!(connection.say(&mut site, b"question"), Fate::Forwarded);
+    assert_eq!(connection.answer(&mut site, b"answer"), Fate::Forwarded);
+    let first = judged_in_full(&site, &device);
+    for _ in 0..3 {
+        assert_eq!(connection.say(&mut site, b"question"), Fate::Forwarded);
+        assert_eq!(connection.answer(&mut site, b"answer"), Fate::Forwarded);
+    }
+    assert_eq!(judged_in_full(&site, &device), first, "neither direction was asked about again");
+    site.change();
+    assert_eq!(connection.say(&mut site, b"question"), Fate::Forwarded);
+    assert_eq!(connection.answer(&mut site, b"answer"), Fate::Forwarded);
+    let second = judged_in_full(&site, &device);
+    assert!(second[0] > first[0] && second[1] > first[1], "{first:?} {second:?}");
+    // An address that finds a holder may be one that was asked about.
+    site.settled(Mode::Enforcing);
+    assert_eq!(connection.say(&mut site, b"question"), Fate::Forwarded);
+    assert_ne!(judged_in_full(&site, &device), second);
+}
+
+#[test]
+fn what_was_found_is_for_one_sender_at_one_place() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = pair(&mut site);
+    let other = site.settled(Mode::Enforcing);
+    let mut connection = Connection::open(&mut site, device, server, SERVICE);
+    assert_eq!(connection.say(&mut site, b"question"), Fate::Forwarded);
+    let frame = connection.frame(Client, connection.segment(Client, ACK), b"question");
+    // From another device, in its name and over its connection.
+    let mut forged = frame.clone();
+    forged[6..12].copy_from_slice(&other.mac);
+    assert_eq!(site.device_sends(&forged).fate, Fate::Dropped(Reason::SpoofIp));
+    // From where the other end is.
+    assert_eq!(site.device_gets(&frame).fate, Fate::Dropped(Reason::SpoofIp));
+    assert_eq!(site.device_sends(&frame).fate, Fate::Forwarded);
+}
+
+#[test]
+fn nothing_is_remembered_while_nothing_is_dropped() {
+    let Some(mut site) = site() else { return };
+    let (device, server) = pair(&mut site);
+    site.monitor(true);
+    let mut connection = Connection::open(&mut site, device, server, SERVICE);
+    assert_eq!(connection.say(&mut site, b"question"), Fate::Forwarded);
+    let first = judged_in_full(&site, &device);
+    assert_eq!(connection.say(&mut site, b"question"), Fate::Forwarded);
+    assert_ne!(judged_in_full(&site, &device), first);
+}

@@ -245,6 +245,11 @@ impl Site {
         self.maps.config.put(0, &self.config).expect("the configuration can be written");
     }
 
+    /// A change of the model that changes nothing for anybody: what was found before does not hold any more.
+    pub(crate) fn change(&mut self) {
+        self.set_mode(PrincipalId::EVERYONE, Mode::System, false);
+    }
+
     /// Whether nothing is dropped.
     pub(crate) fn monitor(&mut self, on: bool) {
         self.config.monitor = u8::from(on);
