@@ -59,7 +59,7 @@ const PASS: Next = Next::Pass(Permit::Judged);
 #[inline(always)]
 pub fn again(scratch: &mut Scratch) -> Option<Next> {
     let is_tcp = scratch.frame.proto == proto::TCP;
-    if !is_tcp && scratch.frame.proto != proto::UDP {
+    if !is_tcp && scratch.frame.proto != proto::UDP || is_tcp && scratch.frame.flags & tcp::SYN != 0 {
         return None;
     }
     find_key(scratch);
@@ -70,11 +70,11 @@ pub fn again(scratch: &mut Scratch) -> Option<Next> {
     if !pass::holds(scratch, flow) {
         return None;
     }
-    let ends = scratch.frame.flags & (tcp::SYN | tcp::FIN | tcp::RST) != 0;
     if flow.protocol == OPAQUE {
-        return if is_tcp && ends { None } else { Some(PASS) };
+        let ends = is_tcp && scratch.frame.flags & (tcp::FIN | tcp::RST) != 0;
+        return if ends { None } else { Some(PASS) };
     }
-    if !is_tcp || scratch.frame.flags & tcp::SYN != 0 {
+    if !is_tcp {
         return None;
     }
     // SAFETY: as above.
