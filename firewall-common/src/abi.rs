@@ -116,6 +116,18 @@ impl Addr {
         Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]])
     }
 
+    /// Makes an unspecified address the one that [`Addr::from_v4`] gives: kernel programs write no more than they must.
+    #[inline(always)]
+    pub const fn map_v4(&mut self, v4: [u8; 4]) {
+        let mut i = 0;
+        while i < 4 {
+            self.0[12 + i] = v4[i];
+            i += 1;
+        }
+        self.0[10] = 0xff;
+        self.0[11] = 0xff;
+    }
+
     /// The IPv4 address, if it is one.
     pub const fn v4(self) -> Option<[u8; 4]> {
         match self.0 {

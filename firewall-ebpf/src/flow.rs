@@ -157,16 +157,13 @@ fn find_key(scratch: &mut Scratch) {
     let frame = &scratch.frame;
     let from_low = is_lower(&frame.src, frame.src_port, &frame.dst, frame.dst_port);
     scratch.dir = !from_low as u8;
-    scratch.flow_key = if from_low {
-        key(frame.src, frame.src_port, frame.dst, frame.dst_port, frame.proto)
-    } else {
-        key(frame.dst, frame.dst_port, frame.src, frame.src_port, frame.proto)
-    };
-}
-
-#[inline(always)]
-fn key(low: Addr, low_port: u16, high: Addr, high_port: u16, proto: u8) -> FlowKey {
-    FlowKey { low, high, low_port, high_port, proto, _pad: [0; 3] }
+    // Field by field: what lies between them stays zero, as it was made.
+    let key = &mut scratch.flow_key;
+    let (low, high) = if from_low { (&mut key.low, &mut key.high) } else { (&mut key.high, &mut key.low) };
+    (*low, *high) = (frame.src, frame.dst);
+    (key.low_port, key.high_port) =
+        if from_low { (frame.src_port, frame.dst_port) } else { (frame.dst_port, frame.src_port) };
+    key.proto = frame.proto;
 }
 
 #[inline(always)]

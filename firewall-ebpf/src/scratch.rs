@@ -68,6 +68,8 @@ pub struct Scratch {
     pub neutralised: u8,
     /// Whether the PUBLISH at hand comes by alias: see `stream::judge`.
     pub by_alias: u8,
+    /// [`Kind`](firewall_common::abi::Kind) of the object at hand, as a number.
+    pub kind: Hidden,
     /// 1: the last level was named by a step of its automaton.
     pub literal: u8,
     /// Of the other direction: MQTT's protocol level, and whether the client id was its client's before.
@@ -87,6 +89,27 @@ pub struct Scratch {
     pub client: u8,
     /// Mark that the frame came with.
     pub mark: u32,
+}
+
+/// A number that the verifier of Linux 6.1 does not follow.
+///
+/// Where a value is a constant on one way to a call and unknown on another, it may take the second way for walked, and
+/// remove the branches behind the call that only that one takes.
+#[repr(transparent)]
+pub struct Hidden(u8);
+
+impl Hidden {
+    #[inline(always)]
+    pub fn set(&mut self, value: u8) {
+        // SAFETY: a reference is valid for writes.
+        unsafe { (&raw mut self.0).write_volatile(value) };
+    }
+
+    #[inline(always)]
+    pub fn get(&self) -> u8 {
+        // SAFETY: a reference is valid for reads.
+        unsafe { (&raw const self.0).read_volatile() }
+    }
 }
 
 /// The scratch of this hook on this CPU.

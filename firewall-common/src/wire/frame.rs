@@ -212,8 +212,8 @@ fn ipv4(bytes: &impl Bytes, frame: &mut Frame) -> Result<u32, Reason> {
     if header[6] & 0x3f != 0 || header[7] != 0 {
         return Err(Reason::Fragment);
     }
-    frame.src = Addr::from_v4([header[12], header[13], header[14], header[15]]);
-    frame.dst = Addr::from_v4([header[16], header[17], header[18], header[19]]);
+    frame.src.map_v4([header[12], header[13], header[14], header[15]]);
+    frame.dst.map_v4([header[16], header[17], header[18], header[19]]);
     frame.proto = header[9];
     frame.transport = frame.network + header_len;
     Ok(end)

@@ -148,10 +148,11 @@ pub fn accept(state: u32) -> RuleId {
 /// Judges an object whose last level is at hand.
 #[inline(always)]
 pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
+    scratch.kind.set(kind as u8);
     level(scratch, kind);
     let accept = accept(scratch.said.automaton);
     scratch.said.rule = accept.0;
-    if kind == Kind::MqttConnect {
+    if scratch.kind.get() == Kind::MqttConnect as u8 {
         certain(scratch, Protocol::Mqtt)?;
         scratch.said.known = scratch.literal;
     }
