@@ -10,12 +10,10 @@ use std::{
 use clap::Parser;
 use edgeward::cli::Cli;
 use firewall_common::{
-    abi::MAPS,
+    abi::{ARRAYS, MAPS},
     wire::essential::{Essential, Trickle},
 };
 
-/// Maps that are arrays: the kernel makes every entry, and nothing beside it.
-const ARRAYS: [&str; 5] = ["CONFIG", "PRINCIPALS", "ADDRESSES", "USAGE", "DRAINED"];
 /// What the kernel adds to each entry of a table: 48 bytes of element and 16 of bucket.
 const BESIDE_AN_ENTRY: u64 = 64;
 
