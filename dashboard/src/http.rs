@@ -83,7 +83,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Options {
     /// Where the daemon's socket is.
     pub runtime_dir: PathBuf,
-    /// Host names under which the page may be asked for, besides `localhost` and the address of the connection.
+    /// Host names under which the page may be asked for through TLS, besides `localhost` and the address of the
+    /// connection.
     pub hosts: Vec<String>,
     /// Whether browsers reach the page through somebody else's TLS; the cookie is then always marked `Secure`.
     pub tls: bool,

@@ -36,7 +36,9 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match refuse(request.headers(), &shared.options.hosts, &arrived) {
+    // Anyone on the LAN may answer for a name; in clear it is not ours.
+    let names = if shared.is_tls(&arrived) { shared.options.hosts.as_slice() } else { &[] };
+    let mut response = match refuse(request.headers(), names, &arrived) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
     };

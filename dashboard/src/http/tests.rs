@@ -387,8 +387,8 @@ async fn a_wrong_code_is_told_from_an_old_and_a_burnt_one() {
 
 #[tokio::test]
 async fn foreign_hosts_and_origins_are_refused() {
-    let site =
-        Site::start_with(Options { hosts: vec!["edgeward.home.arpa".into()], ..Options::default() }).await;
+    let hosts = vec!["edgeward.home.arpa".to_owned()];
+    let site = Site::start_with(Options { hosts: hosts.clone(), tls: true, ..Options::default() }).await;
     site.pair();
     let own = site.address.to_string();
     let own_origin = format!("http://{own}");
@@ -416,6 +416,12 @@ async fn foreign_hosts_and_origins_are_refused() {
     assert_eq!(asked(&[("sec-fetch-site", "same-site")]).await, 403);
     assert_eq!(asked(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]).await, 403);
     assert_eq!(asked(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]).await, 200);
+
+    // In clear, whoever answers for a name on the LAN could be meant.
+    let clear = Site::start_with(Options { hosts, ..Options::default() }).await;
+    clear.pair();
+    let named = clear.send("GET", "/api/v1/pending", &[COOKIE, ("host", "edgeward.home.arpa")], "").await;
+    assert_eq!(named.problem(), (421, "host".into()));
 
     // A page of another site may not pair itself either.
     let headers = [JSON, ("origin", "http://evil.example")];

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Site } from './site.svelte';
-import type { Edge } from './types';
+import type { Edge, Role } from './types';
 
 const washer = { id: 22, name: 'Washing machine', kind: 'washing_machine', confirmed: true };
 const hub = { id: 20, name: 'Home hub', kind: 'hub', confirmed: true };
@@ -202,6 +202,55 @@ describe('the site', () => {
     vi.advanceTimersByTime(7_000);
     expect(site.stale).toBe(true);
     expect(site.canDecide).toBe(false);
+  });
+
+  it('decides about a group edge by edge, leaves what failed, and takes all back at once', async () => {
+    const [first, second, third] = [8, 9, 10].map((id) => edge({ id }));
+    for (const one of [first, second, third]) if (one) asks(one);
+    for (const id of [8, 10]) {
+      answers[`/edges/${id}/decision`] = () =>
+        json({ decision_id: id + 100, state: 'applied', edge: edge({ id, state: 'denied', rev: 6 }) });
+      answers[`/decisions/${id + 100}/undo`] = () => json({ decision_id: id + 200, state: 'applied', edge: null });
+    }
+    answers['/edges/9/decision'] = () => problem('not_found', 404);
+    await site.decideAll([first, second, third].flatMap((one) => one ?? []), 'deny', 'always');
+    expect(site.inbox.map(({ id }) => id)).toEqual([9]);
+    expect(site.done?.others).toHaveLength(1);
+    await site.undoDone();
+    const undone = asked.map(({ path }) => path).filter((path) => path.endsWith('/undo'));
+    expect(undone.sort()).toEqual(['/decisions/108/undo', '/decisions/110/undo']);
+  });
+
+  it('knows what its role may', async () => {
+    const may = (role: Role) => {
+      site.me = { id: '1', name: 'Phone', role, pin: false };
+      return [site.canProtect, site.canChange, site.mayAllow(edge({ risk: 'low' })), site.mayAllow(edge({ risk: 'high' }))];
+    };
+    expect(may('owner')).toEqual([true, true, true, true]);
+    expect(may('pro')).toEqual([true, true, true, true]);
+    expect(may('member')).toEqual([true, false, true, false]);
+    expect(may('viewer')).toEqual([false, false, false, false]);
+  });
+
+  it('asks an owner, and forgets it when it is decided', async () => {
+    asks();
+    answers['/edges/8/wish'] = () => new Response(null, { status: 204 });
+    site.me = { id: '1', name: 'Ben', role: 'member', pin: false };
+    await site.askOwners(edge());
+    expect(site.wishes.get(8)?.by).toBe('Ben');
+    site.handle({ event: 'edge.decided', data: edge({ state: 'allowed', by: 'Anna', rev: 6 }) });
+    expect(site.wishes.size).toBe(0);
+  });
+
+  it('sends the PIN, and finds out that there is one now', async () => {
+    asks();
+    site.me = { id: '1', name: 'Anna', role: 'owner', pin: false };
+    answers['/edges/8/decision'] = () => problem('pin_needed', 403);
+    answers['/me'] = () => json({ id: '1', name: 'Anna', role: 'owner', pin: true });
+    await site.decide(edge(), 'allow', 'always');
+    await vi.waitFor(() => expect(site.me?.pin).toBe(true));
+    await site.decide(edge(), 'allow', 'always', '4829');
+    expect(asked.at(-1)?.body ?? asked.at(-2)?.body).toMatchObject({ pin: '4829' });
   });
 
   describe('out of reach of the box', () => {
