@@ -123,7 +123,8 @@ impl Subscriber {
     fn listen(site: &Site, name: &str) -> Result<Self> {
         let hub = site.namespace(Device::Hub);
         let mut command = hub.command("mosquitto_sub");
-        command.args(["-h", "127.0.0.1", "-t", "#", "-q", "1", "-i", name, "-F", "%t %p"]);
+        // Also what was neutralised and should not have been.
+        command.args(["-h", "127.0.0.1", "-t", "#", "-t", "$asher/#", "-q", "1", "-i", name, "-F", "%t %p"]);
         let process = Process::start(&mut command, name, site.folder())?;
         let seen = site.folder().join(format!("{name}.events"));
         let subscriber = Self { process, seen };
@@ -162,7 +163,7 @@ impl Subscriber {
     }
 }
 
-/// Which messages did not come, and whether the broker itself says that it dropped any for a slow subscriber.
+/// Which messages did not come, and what the broker says: it drops what a slow subscriber does not take.
 fn missing(site: &Site, seen: &BTreeMap<String, Vec<String>>, expected: &[String]) -> String {
     let mut text = String::new();
     for topic in allowed() {
@@ -171,8 +172,10 @@ fn missing(site: &Site, seen: &BTreeMap<String, Vec<String>>, expected: &[String
         text +=
             &format!("{topic}: {} lost, first {:?}\n", lost.len(), lost.iter().take(5).collect::<Vec<_>>());
     }
-    let log = fs::read_to_string(site.folder().join("mosquitto.log")).unwrap_or_default();
-    text + &log.lines().filter(|line| line.contains("drop")).take(3).collect::<Vec<_>>().join("\n")
+    let log = fs::read_to_string(site.folder().join("mosquitto.log"));
+    let log = log.unwrap_or_else(|error| format!("no log of the broker: {error}"));
+    let lines: Vec<&str> = log.lines().filter(|line| !line.contains("mosquitto_pub")).collect();
+    text + &lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
 async fn write(stage: &mut Stage<'_>, topic: &str, answer: Answer, action: Action) -> Result<()> {
