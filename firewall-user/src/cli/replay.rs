@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Judge only the edges from and to this device; the others are there, but not judged
     #[arg(long, value_name = "MAC")]
     as_device: Option<String>,
+    /// Compare what that device has learned with what its maker declares (MUD, RFC 8520)
+    #[arg(long, value_name = "FILE.json", requires = "as_device")]
+    mud: Option<PathBuf>,
 }
 
 /// One line of `--json`: a record of a file, or what a file was made of.

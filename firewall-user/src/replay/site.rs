@@ -201,6 +201,12 @@ impl Site {
         self.alarms.iter().map(|(alarm, id)| (*alarm, title(id))).collect()
     }
 
+    /// What the subject's maker declares beside its model.
+    pub fn compare(&self, profile: &graph::mud::Profile) -> graph::mud::Comparison {
+        let subject = self.subject.and_then(|mac| self.neighbours.principal(mac));
+        subject.map_or_else(Default::default, |id| self.graph.compare(id, profile, self.now()))
+    }
+
     /// What the parsers counted.
     pub const fn summary(&self) -> &Summary {
         self.replay.summary()

@@ -38,6 +38,7 @@ pub mod record;
 // The whole.
 pub mod exchange;
 pub mod graph;
+pub mod mud;
 pub mod settings;
 pub mod time;
 

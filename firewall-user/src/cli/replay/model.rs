@@ -1,14 +1,19 @@
 //! `edgeward replay --learn`: what a model that some captures have taught would ask about others.
 
 use std::{
-    io::{BufWriter, Write as _, stdout},
-    path::PathBuf,
+    fs::File,
+    io::{BufWriter, Read as _, Write as _, stdout},
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
 };
 
 use anyhow::{Context as _, Result};
-use graph::{Settings, principal::parse_mac};
+use graph::{
+    Settings,
+    mud::{Comparison, Profile, TEXT_CAP},
+    principal::parse_mac,
+};
 use serde::Serialize;
 
 use super::Args;
@@ -47,16 +52,54 @@ pub(super) fn run(args: &Args, json: bool) -> Result<ExitCode> {
         files::hear(&mut site, capture)?;
     }
     site.finish_learning();
+    let maker = args.mud.as_deref().map(|path| compare(&site, path)).transpose()?;
     for capture in &judged {
         files::hear(&mut site, capture)?;
     }
     let rate = site.summary().rate(begun.elapsed());
     print(&site, rate, json)?;
+    if let Some(comparison) = maker {
+        print_comparison(&comparison, json)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 fn checked(paths: &[PathBuf]) -> Result<Vec<Checked>> {
     paths.iter().map(|path| Ok(files::check(path)?)).collect()
+}
+
+/// What the model of the device is beside what its maker declares.
+fn compare(site: &Site, path: &Path) -> Result<Comparison> {
+    let mut text = String::new();
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    // A byte more than a profile may have says that it is too long.
+    let read = file.take(TEXT_CAP as u64 + 1).read_to_string(&mut text);
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    let profile = Profile::parse(&text).with_context(|| format!("{} is no MUD profile", path.display()))?;
+    Ok(site.compare(&profile))
+}
+
+fn print_comparison(comparison: &Comparison, json: bool) -> Result<()> {
+    let Comparison { agreed, undeclared, unseen } = comparison;
+    let mut output = stdout().lock();
+    if json {
+        let line = serde_json::json!({
+            "type": "mud", "agreed": agreed, "undeclared": undeclared, "unseen": unseen,
+        });
+        writeln!(output, "{line}")?;
+        return Ok(());
+    }
+    for (heading, lines) in [
+        ("Learned, and declared by the maker:", agreed),
+        ("Learned, but not declared:", undeclared),
+        ("Declared, but not seen:", unseen),
+    ] {
+        writeln!(output, "{heading}")?;
+        for line in lines {
+            writeln!(output, "    {line}")?;
+        }
+    }
+    Ok(())
 }
 
 fn print(site: &Site, rate: u64, json: bool) -> Result<()> {

@@ -25,6 +25,8 @@ const DATAGRAM_IDLE_NS: u64 = 300_000_000_000;
 const FLOWS: usize = 65_536;
 const ASKED: usize = 1_024;
 
+/// Ports at which everyone is asked and from which is answered: SSDP, multicast DNS.
+const DISCOVERY: [u16; 2] = [1900, 5353];
 /// Ports from here on are given to who asks, not to services (the default of Linux; RFC 6335 begins later).
 const EPHEMERAL: u16 = 32_768;
 
@@ -104,7 +106,8 @@ impl Flows {
             return Opens::Answer(asked.port);
         }
         // A capture at one device lacks what others asked of everyone; their answers look like this.
-        let answers = frame.src_port < EPHEMERAL && frame.dst_port >= EPHEMERAL;
+        let from_group = DISCOVERY.contains(&frame.src_port) && frame.dst_port != frame.src_port;
+        let answers = from_group || frame.src_port < EPHEMERAL && frame.dst_port >= EPHEMERAL;
         if answers && is_inside(frame.src) && is_inside(frame.dst) {
             return Opens::Backward;
         }

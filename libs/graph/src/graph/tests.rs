@@ -26,6 +26,7 @@ mod guards;
 mod hostile;
 mod learning;
 mod model;
+mod mud;
 mod names;
 mod principals;
 mod protocols;
