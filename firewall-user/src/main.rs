@@ -1,6 +1,6 @@
 //! The program `edgeward`.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use edgeward::cli::{self, Cli};
@@ -13,7 +13,8 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        // Colours are a feature that is not built in; asking for them at a terminal is an error.
+        .with_ansi(false)
         .with_target(false)
         .init();
     cli::run(cli).await
