@@ -40,7 +40,7 @@ impl Hasher {
     /// The value, 62 bits; never zero once a byte was fed, except with the chance of a collision.
     #[inline(always)]
     pub const fn finish(self) -> u64 {
-        self.0[0] << 31 | self.0[1]
+        modulo(self.0[0]) << 31 | modulo(self.0[1])
     }
 }
 
@@ -89,13 +89,13 @@ pub fn hash(bytes: &[u8], key: &HashKey) -> u64 {
     bytes.iter().fold(Hasher::ZERO, |hasher, &byte| hasher.push(byte, key)).finish()
 }
 
-/// `(state * point + byte + 1) mod P`; both factors are below 2^31, so the product fits.
+/// `state * point + byte + 1`, folded twice: at most 2^31 again, as `state` was, and so the product fits. What is left to
+/// the value below `P` is left to the end.
 #[inline(always)]
 const fn lane(state: u64, point: u64, byte: u8) -> u64 {
     let sum = state * point + byte as u64 + 1;
     let folded = (sum & P) + (sum >> 31);
-    let folded = (folded & P) + (folded >> 31);
-    if folded >= P { folded - P } else { folded }
+    (folded & P) + (folded >> 31)
 }
 
 #[cfg(test)]

@@ -89,6 +89,9 @@ fn refused(scratch: &Scratch, reason: Reason) -> Stop {
 pub struct Coap;
 
 impl Machine for Coap {
+    /// The datagram ends where it ends.
+    const AHEAD: u32 = 0;
+
     #[inline(always)]
     fn skip(scratch: &mut Scratch, available: u32) -> u32 {
         scratch.coap.skip(available)

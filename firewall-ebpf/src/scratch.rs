@@ -12,13 +12,14 @@ use firewall_common::wire::frame::Frame;
 use firewall_common::wire::object::Levels;
 use firewall_common::wire::stream::{PATCHES, Said, Streams};
 
+use crate::stream::machine::Window;
 use crate::stream::pieces::Pieces;
 
 /// Written and read by the kernel programs only.
 #[map]
 static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(counter::HOOKS, 0);
 
-/// Bytes of a stream that are loaded at once.
+/// Bytes of a question that are loaded at once.
 pub const WINDOW: usize = 16;
 
 /// All that is known of the frame at hand.
@@ -43,7 +44,10 @@ pub struct Scratch {
     pub flow: Flow,
     pub flow_key: FlowKey,
     pub observed_key: ObservedKey,
-    pub window: [u8; WINDOW],
+    /// Bytes of the question at hand.
+    pub question: [u8; WINDOW],
+    /// Bytes of the stream at hand.
+    pub window: Window,
     pub now: u64,
     /// [`pass::generation`](crate::pass::generation) before anything was asked for.
     pub generation: u32,
@@ -59,8 +63,11 @@ pub struct Scratch {
     /// Next byte of the stream to judge, and the end of the segment.
     pub at: u32,
     pub end: u32,
-    /// Offset of the first byte of the segment that was not judged before.
+    /// Offset of the first byte of the segment that was not judged before, and of the payload that it ends in.
     pub fresh: u32,
+    pub tail: u32,
+    /// Bytes of that payload that are still to come.
+    pub ahead: u32,
     /// Positions of topics that are changed if the segment passes, and how many there are.
     pub patches: [u32; PATCHES],
     pub patched: u8,
@@ -77,6 +84,8 @@ pub struct Scratch {
     pub known: u8,
     /// 1: the other direction of HTTP has asked for an upgrade, or agreed to it.
     pub upgrade: u8,
+    /// 1: there is room to remember that the segment ends in a payload.
+    pub roomy: u8,
     /// Reason of the first object that does not pass, or 0.
     pub stop: u8,
     /// [`Answer`](crate::hook::Answer) that a stopped frame gets, as a number.

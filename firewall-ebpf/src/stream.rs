@@ -9,6 +9,9 @@
 //! dropped segment leaves no trace. Bytes that passed pass again only if they are the same, until their receiver has
 //! acknowledged them: what it will read is what was judged, whatever is lost, repeated or forged on the way.
 //!
+//! A payload is not judged. Once a message has said how long its payload is, all of it is free: any bytes pass in its
+//! place, in any order, and what is judged next begins behind it.
+//!
 //! The direction's lock is held from the first program to the end of the second.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
@@ -18,7 +21,7 @@ use firewall_common::abi::{self, Flow, FlowKey, PrincipalId, Protocol, capacity,
 use firewall_common::reason::Reason;
 use firewall_common::wire::Bytes;
 use firewall_common::wire::frame::tcp;
-use firewall_common::wire::stream::{Stream, Streams, is_before};
+use firewall_common::wire::stream::{Free, PAYLOAD, Stream, Streams, is_before};
 
 use crate::bytes::Skb;
 use crate::hook::{Answer, Stop};
@@ -141,6 +144,9 @@ pub fn segment(skb: &Skb, scratch: &mut Scratch) -> Result<Segment, Stop> {
     if scratch.flow.protocol == Protocol::Tls as u8 && is_veiled(streams, scratch) {
         return Ok(Segment::Opaque);
     }
+    if is_free(scratch, stream) {
+        return Ok(Segment::Known);
+    }
     // SAFETY: the slot stays mapped while the program runs.
     let lock = unsafe { &raw mut (*stream).lock };
     if !atomic::try_lock(lock) {
@@ -154,16 +160,35 @@ pub fn segment(skb: &Skb, scratch: &mut Scratch) -> Result<Segment, Stop> {
     result
 }
 
+/// The part of a direction of this connection that is free; none if the slot has changed hands.
+#[inline(always)]
+fn free(scratch: &Scratch, stream: *mut Stream) -> Free {
+    // SAFETY: the slot stays mapped while the program runs, and the part is one word. What is in it stays true for its
+    // connection, and that it is this one's is looked at afterwards.
+    unsafe {
+        let word = core::ptr::read_volatile(&raw const (*stream).free);
+        if (*stream).belongs_to(scratch.flow.id) { Free::unpack(word) } else { Free::NONE }
+    }
+}
+
+/// Whether the whole segment is payload of a message that was judged. Where it ends the stream, its place counts.
+#[inline(always)]
+fn is_free(scratch: &Scratch, stream: *mut Stream) -> bool {
+    let frame = &scratch.frame;
+    !frame.has(tcp::FIN) && free(scratch, stream).has(frame.seq, frame.payload_len)
+}
+
+/// Longest part of a TLS stream that is free and ends: a record, or a field of a hello.
+const RECORD: u32 = 0x1_0000;
+
 /// Whether all that can be read of a TLS connection has been read and acknowledged: no repetition can replace it.
 #[inline(always)]
 fn is_veiled(streams: *mut Streams, scratch: &Scratch) -> bool {
     let client = direction(streams, scratch.flow.initiator);
-    // SAFETY: the slot stays mapped while the program runs; words that only ever move on.
-    unsafe {
-        let next = core::ptr::read_volatile(&raw const (*client).next);
-        let acked = core::ptr::read_volatile(&raw const (*client).acked);
-        (*client).belongs_to(scratch.flow.id) && (*client).said.machine.tls().is_done() && acked == next
-    }
+    let free = free(scratch, client);
+    // SAFETY: the slot stays mapped while the program runs; a word that only ever moves on.
+    let acked = unsafe { core::ptr::read_volatile(&raw const (*client).acked) };
+    free.len() > RECORD && !is_before(acked, free.from)
 }
 
 /// A frame of the handshake that comes again because its answer was lost.
@@ -203,13 +228,13 @@ fn in_order(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<Seg
     let new = is_before(stream.next, end);
     // The end of a stream stays where it was, and nothing comes behind it.
     let last = end.wrapping_add(stream.finished);
-    if new && stream.finished != 0 || fin && !new && last != stream.next {
+    if new && stream.finished != 0 || fin && !new && last != stream.next && !may_give_up(stream, end) {
         return Err(Reason::StreamOrder.into());
     }
     if !new && !is_before(stream.acked, end) {
         // The receiver has all of it and reads none of it.
         if fin && stream.finished == 0 {
-            finish(scratch, stream);
+            finish(stream, end);
         }
         return Ok(Segment::Known);
     }
@@ -217,7 +242,7 @@ fn in_order(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<Seg
     if !new {
         neutral::again(skb, scratch, stream, end)?;
         if fin && stream.finished == 0 {
-            finish(scratch, stream);
+            finish(stream, end);
         }
         return Ok(Segment::Known);
     }
@@ -234,11 +259,24 @@ fn in_order(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<Seg
     }
 }
 
-/// The last byte was sent.
+/// Whether the sender may end its stream here, within the payload that it had announced: nothing is known behind it, and
+/// its receiver has not read on.
 #[inline(always)]
-fn finish(scratch: &Scratch, stream: &mut Stream) {
+fn may_give_up(stream: &Stream, end: u32) -> bool {
+    let free = Free::unpack(stream.free);
+    stream.finished == 0 && free.to == stream.next && free.has(end, 0) && !is_before(end, stream.acked)
+}
+
+/// The last byte is the one before this position.
+#[inline(always)]
+fn finish(stream: &mut Stream, end: u32) {
+    if stream.next != end {
+        let free = Free { from: Free::unpack(stream.free).from, to: end };
+        stream.records.cut_free(free);
+        stream.free = free.pack();
+    }
     stream.finished = 1;
-    stream.next = scratch.frame.seq.wrapping_add(scratch.frame.seq_len());
+    stream.next = end.wrapping_add(1);
 }
 
 /// The stage of what the connection speaks. Until that is certain, the first byte of who opened it says what to try.
@@ -333,16 +371,49 @@ fn through(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream, round: Round) 
         scratch.frame.payload_len = scratch.frame.payload_len.wrapping_sub(old);
         return Err(Stop { reason, answer: Answer::ResetBoth });
     }
-    if scratch.patched != 0 {
-        neutral::write(skb, scratch, stream)?;
+    if !stream.belongs_to(scratch.flow.id) {
+        return Err(Stop { reason: Reason::Midstream, answer: Answer::ResetBoth });
+    }
+    let judged = judged_end(scratch);
+    pieces::keep(skb, scratch, stream, judged)?;
+    if scratch.patched != 0 && !neutral::write(skb, scratch, stream) {
+        return Err(Stop { reason: Reason::EdgeDenied, answer: Answer::ResetBoth });
     }
     // SAFETY: as above; the scratch is this CPU's.
     unsafe { words::copy(&mut stream.said, &raw const scratch.said) };
     stream.strikes = 0;
-    stream.records.keep(scratch.pieces.written);
-    stream.finished = scratch.frame.has(tcp::FIN) as u32;
-    stream.next = scratch.frame.seq.wrapping_add(scratch.frame.seq_len());
+    go_on(scratch, stream, judged);
     Ok(())
+}
+
+/// Offset behind the last judged byte of the segment: before the payload that it ends in, if it is worth a place.
+#[inline(always)]
+fn judged_end(scratch: &Scratch) -> u32 {
+    let payload = scratch.end.wrapping_sub(scratch.tail);
+    let worth = scratch.roomy != 0 && payload >= PAYLOAD || scratch.ahead != 0;
+    if worth { scratch.tail } else { scratch.end }
+}
+
+/// The segment passes: what comes next is behind it, and behind all of the payload that it ends in. Its stack is not that
+/// of the loop before.
+#[inline(never)]
+fn go_on(scratch: &Scratch, stream: &mut Stream, judged: u32) {
+    stream.records.keep(scratch.pieces.written);
+    let frame = &scratch.frame;
+    let end = frame.seq.wrapping_add(frame.payload_len);
+    stream.finished = frame.has(tcp::FIN) as u32;
+    let from = frame.seq.wrapping_add(judged.wrapping_sub(frame.payload));
+    // Nothing is behind the end.
+    let ahead = if stream.finished != 0 { 0 } else { scratch.ahead };
+    let free = Free { from, to: end.wrapping_add(ahead) };
+    stream.next = free.to.wrapping_add(stream.finished);
+    if !free.is_empty() {
+        stream.records.push_free(free.len());
+        stream.free = free.pack();
+    } else if !is_before(stream.acked, Free::unpack(stream.free).to) {
+        // Its numbers will come again.
+        stream.free = Free::NONE.pack();
+    }
 }
 
 /// Whether this direction has taken more work in a second than the cap.

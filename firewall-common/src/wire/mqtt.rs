@@ -220,6 +220,32 @@ impl Mqtt {
         skipped
     }
 
+    /// Bytes of the text at hand that [`Mqtt::run`] may take: all but the last one, which ends it.
+    #[inline(always)]
+    pub const fn plain(&self) -> u32 {
+        let within = self.phase == phase::TEXT && self.utf8 == 0 && self.wildcard == 0;
+        if within { self.field.saturating_sub(1) } else { 0 }
+    }
+
+    /// Takes bytes of the window from this place on, at most so many, as [`Mqtt::step`] would one by one without an event;
+    /// returns how many.
+    #[inline(always)]
+    pub fn run<const N: usize>(
+        &mut self,
+        object: &mut Object,
+        window: &[u8; N],
+        from: u32,
+        most: u32,
+        key: &HashKey,
+        hidden: impl Fn(u64) -> u64,
+    ) -> u32 {
+        let plain = self.plain();
+        let taken = object.run(window, from, if plain < most { plain } else { most }, key, hidden);
+        self.field = self.field.wrapping_sub(taken);
+        self.remaining = self.remaining.wrapping_sub(taken);
+        taken
+    }
+
     /// Takes one byte.
     #[inline(always)]
     pub fn step(&mut self, object: &mut Object, byte: u8, sender: Sender, key: &HashKey) -> Event {
@@ -800,8 +826,10 @@ impl Mqtt {
             self.utf8_high = 0xbf;
             return true;
         }
+        if byte < 0x80 {
+            return true;
+        }
         let (more, low, high) = match byte {
-            0x00..=0x7f => (0, 0x80, 0xbf),
             0xc2..=0xdf => (1, 0x80, 0xbf),
             0xe0 => (2, 0xa0, 0xbf),
             0xed => (2, 0x80, 0x9f),

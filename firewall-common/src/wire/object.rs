@@ -89,6 +89,44 @@ impl Object {
         self.level_len += 1;
     }
 
+    /// Adds the bytes of a window from this place on as [`Object::push`] does, at most so many, up to the first one that
+    /// is more than itself: a control character, a separator, a wildcard, a byte of a longer character. Returns how many.
+    ///
+    /// `hidden` returns what it is given, unknown to a compiler that must not move the checks of a kernel program.
+    #[inline(always)]
+    pub fn run<const N: usize>(
+        &mut self,
+        window: &[u8; N],
+        from: u32,
+        most: u32,
+        key: &HashKey,
+        hidden: impl Fn(u64) -> u64,
+    ) -> u32 {
+        let (mut level, mut whole) = (self.level, self.whole);
+        let (start, end) = (u64::from(from), self.len as u64);
+        let mut taken = 0;
+        while taken < most {
+            let at = hidden(start.wrapping_add(u64::from(taken)));
+            if at >= N as u64 {
+                break;
+            }
+            let byte = window[at as usize];
+            let to = hidden(end.wrapping_add(u64::from(taken)));
+            if !is_plain(byte) || to >= OBJECT_CAP as u64 {
+                break;
+            }
+            self.text[to as usize] = byte;
+            level = level.push(byte, key);
+            whole = whole.push(byte, key);
+            taken += 1;
+        }
+        self.level = level;
+        self.whole = whole;
+        self.len += taken as u16;
+        self.level_len += taken as u16;
+        taken
+    }
+
     /// Begins the next level.
     #[inline(always)]
     pub fn next_level(&mut self) {
@@ -149,6 +187,12 @@ impl Object {
     pub const fn buffer(&self) -> (&[u8; OBJECT_CAP], u16) {
         (&self.text, self.len)
     }
+}
+
+/// Whether the byte is text and nothing else, in every protocol.
+#[inline(always)]
+const fn is_plain(byte: u8) -> bool {
+    byte > b'/' && byte < 0x7f || byte >= b' ' && byte < b'/' && byte != b'+' && byte != b'#'
 }
 
 /// Most levels of a request's path, its verb and host included; one more is

@@ -1,8 +1,9 @@
 //! One direction of an inspected connection: where it stands, what was said, and what was judged but not acknowledged.
 //!
 //! A byte that passed can come again: it was lost behind us, or somebody wants to replace it. So each piece that passed is
-//! remembered by a keyed hash until its receiver has acknowledged it, and only the same bytes pass again. Positions are
-//! sequence numbers, compared as such (RFC 9293, section 3.4).
+//! remembered by a keyed hash until its receiver has acknowledged it, and only the same bytes pass again. Of a payload
+//! nothing is judged, so any bytes may stand in its place, in any order: once its length is known it is free to its end.
+//! Positions are sequence numbers, compared as such (RFC 9293, section 3.4).
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, transmute_mut, transmute_ref};
 
@@ -16,6 +17,11 @@ use super::tls::Tls;
 pub const RECORDS: usize = 128;
 /// Pieces of one segment: the rest of the table is for others.
 pub const PIECES: u32 = 64;
+/// Most bytes of a payload that are free before the first one of them has come. With a window of 2^30 bytes (RFC 7323,
+/// section 2.3) before it and behind it, positions can still be compared.
+pub const AHEAD: u32 = 1 << 29;
+/// Payload that costs a place among the pieces, at least: less is kept as if it was judged.
+pub const PAYLOAD: u32 = 64;
 /// Places that were changed on the way and may have to be changed again.
 pub const PATCHES: usize = 8;
 
@@ -108,11 +114,56 @@ machines! {
     Modbus: modbus, modbus_mut;
 }
 
+/// A part of the stream of which nothing is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free {
+    pub from: u32,
+    /// Position behind the last byte.
+    pub to: u32,
+}
+
+impl Free {
+    /// No part.
+    pub const NONE: Self = Self { from: 0, to: 0 };
+
+    /// In one word, which is read and written at once.
+    #[inline(always)]
+    pub const fn unpack(word: u64) -> Self {
+        Self { from: word as u32, to: (word >> 32) as u32 }
+    }
+
+    #[inline(always)]
+    pub const fn pack(self) -> u64 {
+        self.from as u64 | (self.to as u64) << 32
+    }
+
+    /// How many bytes it has.
+    #[inline(always)]
+    pub const fn len(self) -> u32 {
+        self.to.wrapping_sub(self.from)
+    }
+
+    /// Whether there is no byte.
+    #[inline(always)]
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether so many bytes from this position on all lie within.
+    #[inline(always)]
+    pub const fn has(self, at: u32, length: u32) -> bool {
+        let before = at.wrapping_sub(self.from);
+        before < self.len() && length <= self.len() - before
+    }
+}
+
 /// What passed and was not acknowledged, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Records {
+    /// Of a free piece: its length.
     hashes: [u64; RECORDS],
+    /// Of a free piece: [`FREE`].
     lengths: [u16; RECORDS],
     /// Position of the oldest piece.
     first: u32,
@@ -121,6 +172,9 @@ pub struct Records {
     count: u32,
     pad: u32,
 }
+
+/// In place of a length: any bytes may stand here, and how many is where the hash would be.
+const FREE: u16 = 0;
 
 impl Records {
     /// Nothing has passed; the first piece will be at this position.
@@ -158,7 +212,33 @@ impl Records {
     #[inline(always)]
     pub const fn get(&self, index: u32) -> (u64, u32) {
         let at = (self.head.wrapping_add(index)) as usize % RECORDS;
-        (self.hashes[at], self.lengths[at] as u32)
+        let (hash, length) = (self.hashes[at], self.lengths[at]);
+        (hash, if length == FREE { hash as u32 } else { length as u32 })
+    }
+
+    /// Whether any bytes may stand in the place of a piece.
+    #[inline(always)]
+    pub const fn is_free(&self, index: u32) -> bool {
+        self.lengths[(self.head.wrapping_add(index)) as usize % RECORDS] == FREE
+    }
+
+    /// Writes a free piece behind those that are counted, and counts it.
+    #[inline(always)]
+    pub fn push_free(&mut self, length: u32) {
+        let at = (self.head.wrapping_add(self.count)) as usize % RECORDS;
+        self.hashes[at] = length as u64;
+        self.lengths[at] = FREE;
+        self.count += 1;
+    }
+
+    /// Ends the last piece here, if it is a free one that begins there.
+    #[inline(always)]
+    pub fn cut_free(&mut self, free: Free) {
+        let last = self.count.wrapping_sub(1);
+        if self.count != 0 && self.is_free(last) {
+            let at = (self.head.wrapping_add(last)) as usize % RECORDS;
+            self.hashes[at] = free.len() as u64;
+        }
     }
 
     /// Writes a piece behind the last one, without counting it: [`Records::keep`] does.
@@ -193,15 +273,6 @@ impl Records {
     }
 }
 
-/// A byte that was replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Patch {
-    pub at: u32,
-    /// 1: this entry is used.
-    pub used: u32,
-}
-
 /// One direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -219,8 +290,14 @@ pub struct Stream {
     pub strikes: u32,
     /// 1: the last byte has been sent.
     pub finished: u32,
+    /// The last [`Free`] part, packed: written under the lock, read without.
+    pub free: u64,
+    /// A bit for each entry of `patches` that is used.
+    pub patched: u32,
+    pad: u32,
     pub said: Said,
-    pub patches: [Patch; PATCHES],
+    /// Positions of bytes that were replaced.
+    pub patches: [u32; PATCHES],
     pub records: Records,
     owner_again: u64,
 }
@@ -235,8 +312,11 @@ impl Stream {
             acked: next,
             strikes: 0,
             finished: 0,
+            free: 0,
+            patched: 0,
+            pad: 0,
             said: Said::NOTHING,
-            patches: [Patch { at: 0, used: 0 }; PATCHES],
+            patches: [0; PATCHES],
             records: Records::new(next),
             owner_again: owner,
         }
@@ -252,8 +332,10 @@ impl Stream {
         self.acked = next;
         self.strikes = 0;
         self.finished = 0;
+        self.free = 0;
+        self.patched = 0;
         self.said = Said::NOTHING;
-        self.patches = [Patch { at: 0, used: 0 }; PATCHES];
+        self.patches = [0; PATCHES];
         self.records.clear(next);
     }
 
@@ -306,6 +388,29 @@ mod tests {
                 prop_assert_eq!((records.first(), records.count() as usize), (first, queue.len()));
                 prop_assert!(queue.iter().zip(0..).all(|(piece, index)| records.get(index) == *piece));
             }
+        }
+    }
+
+    #[test]
+    fn a_free_piece_has_its_length_and_may_end_early() {
+        let mut records = Records::new(u32::MAX - 10);
+        records.write(0, 7, 20);
+        records.keep(1);
+        records.push_free(AHEAD);
+        assert_eq!((records.is_free(0), records.is_free(1), records.get(1).1), (false, true, AHEAD));
+        assert!(records.retire(9) && !records.retire(9 + AHEAD - 1));
+        records.cut_free(Free { from: 9, to: 12 });
+        assert!(!records.retire(11) && records.retire(12));
+        assert_eq!((records.first(), records.count()), (12, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_free_part_has_what_lies_within(from: u32, len in 0..=AHEAD, at in 0..AHEAD * 2, length in 0..70_000_u32) {
+            let free = Free { from, to: from.wrapping_add(len) };
+            prop_assert_eq!(Free::unpack(free.pack()), free);
+            prop_assert_eq!(free.has(from.wrapping_add(at), length), at < len && at + length <= len);
+            prop_assert!(!free.has(from.wrapping_sub(at + 1), length));
         }
     }
 

@@ -115,7 +115,7 @@ unsafe extern "C" fn round(_index: u32, walk: *mut c_void) -> i64 {
         return 0;
     }
     let length = if left < WINDOW as u32 { left } else { WINDOW as u32 };
-    if !copy(walk.skb, scratch.frame.payload.wrapping_add(scratch.at), &mut scratch.window, length) {
+    if !copy(walk.skb, scratch.frame.payload.wrapping_add(scratch.at), &mut scratch.question, length) {
         scratch.stop = 1;
         return 1;
     }
@@ -126,7 +126,7 @@ unsafe extern "C" fn round(_index: u32, walk: *mut c_void) -> i64 {
         if at >= WINDOW as u64 {
             break;
         }
-        let byte = scratch.window[at as usize];
+        let byte = scratch.question[at as usize];
         i += 1;
         scratch.at += 1;
         let event = scratch.dns.step(&mut scratch.said.object, byte, Sender::Client, &scratch.config.key.0);

@@ -6,6 +6,7 @@ use firewall_common::wire::{Event, Sender};
 
 use super::judge;
 use super::machine::Machine;
+use crate::bytes::opaque;
 use crate::scratch::Scratch;
 
 /// Both directions of MQTT.
@@ -15,6 +16,17 @@ impl Machine for Mqtt {
     #[inline(always)]
     fn skip(scratch: &mut Scratch, available: u32) -> u32 {
         scratch.said.mqtt.skip(available)
+    }
+
+    #[inline(always)]
+    fn is_text(scratch: &Scratch) -> bool {
+        scratch.said.mqtt.plain() != 0
+    }
+
+    #[inline(always)]
+    fn run(scratch: &mut Scratch, from: u32, most: u32) -> u32 {
+        let said = &mut scratch.said;
+        said.mqtt.run(&mut said.object, &scratch.window.bytes, from, most, &scratch.config.key.0, opaque)
     }
 
     #[inline(always)]

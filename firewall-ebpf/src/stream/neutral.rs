@@ -7,11 +7,11 @@
 use aya_ebpf::helpers::generated::bpf_skb_store_bytes;
 use firewall_common::reason::Reason;
 use firewall_common::wire::Bytes;
-use firewall_common::wire::stream::{PATCHES, Patch, Stream, is_before};
+use firewall_common::wire::stream::{PATCHES, Stream, is_before};
 
 use crate::bytes::Skb;
 use crate::checksum;
-use crate::hook::{Answer, Stop};
+use crate::hook::Stop;
 use crate::scratch::Scratch;
 
 /// What stands in for the first byte of the topic.
@@ -45,9 +45,9 @@ pub fn note(scratch: &mut Scratch) {
     }
 }
 
-/// Writes the changes of this segment and keeps them.
-#[inline(always)]
-pub fn write(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<(), Stop> {
+/// Writes the changes of this segment and keeps them; false if one is not possible.
+#[inline(never)]
+pub fn write(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> bool {
     let mut i = 0;
     while i < PATCHES {
         if i >= usize::from(scratch.patched) {
@@ -55,12 +55,12 @@ pub fn write(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<()
         }
         let at = scratch.patches[i];
         if !keep(stream, at) || replace(skb, scratch, at).is_none() {
-            return Err(Stop { reason: Reason::EdgeDenied, answer: Answer::ResetBoth });
+            return false;
         }
         i += 1;
     }
     scratch.neutralised = 1;
-    Ok(())
+    true
 }
 
 /// Keeps a place where it can be found again; false if too many are not acknowledged yet.
@@ -68,9 +68,10 @@ pub fn write(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<()
 fn keep(stream: &mut Stream, at: u32) -> bool {
     let mut i = 0;
     while i < PATCHES {
-        let patch = stream.patches[i];
-        if patch.used == 0 || is_before(patch.at, stream.acked) {
-            stream.patches[i] = Patch { at, used: 1 };
+        let bit = 1 << i;
+        if stream.patched & bit == 0 || is_before(stream.patches[i], stream.acked) {
+            stream.patches[i] = at;
+            stream.patched |= bit;
             return true;
         }
         i += 1;
@@ -81,17 +82,27 @@ fn keep(stream: &mut Stream, at: u32) -> bool {
 /// Changes again what was changed before, in the bytes of the segment up to this position.
 #[inline(always)]
 pub fn again(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream, until: u32) -> Result<(), Stop> {
+    if stream.patched == 0 {
+        return Ok(());
+    }
     let mut i = 0;
     while i < PATCHES {
-        let patch = stream.patches[i];
-        let here = !is_before(patch.at, scratch.frame.seq) && is_before(patch.at, until);
-        if patch.used != 0 && here {
-            if replace(skb, scratch, patch.at).is_none() {
+        let (bit, at) = (1 << i, stream.patches[i]);
+        i += 1;
+        if stream.patched & bit == 0 {
+            continue;
+        }
+        if is_before(at, stream.acked) {
+            // Its number will come again.
+            stream.patched &= !bit;
+            continue;
+        }
+        if !is_before(at, scratch.frame.seq) && is_before(at, until) {
+            if replace(skb, scratch, at).is_none() {
                 return Err(Reason::Malformed.into());
             }
             scratch.neutralised = 1;
         }
-        i += 1;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The bytes of a segment, piece by piece: their checksum, and whether those that passed before are the same.
 //!
 //! A sender cuts its stream where it likes, and cuts it there again when it repeats: so a piece is what one segment
-//! brought, or one `gso_size` of a segment that the kernel put together.
+//! brought, or one `gso_size` of a segment that the kernel put together. Only its judged bytes are kept.
 
 use core::ffi::c_void;
 
@@ -17,9 +17,11 @@ use crate::checksum::{fold, is_partial, pseudo_header};
 use crate::hook::{Answer, Stop};
 use crate::scratch::Scratch;
 
-/// Bytes that are looked at in one round, in words of eight.
-const CHUNK: usize = 256;
-const WORDS: usize = CHUNK / 8;
+/// Bytes that are summed in one round: as many as the helper takes on Linux 6.1.
+const CHUNK: usize = 512;
+/// Bytes that are hashed in one round, in words of eight.
+const HASHED: u32 = 256;
+const WORDS: usize = HASHED as usize / 8;
 /// Rounds of the loop: 64 KiB in chunks, and the rest of a chunk at the end of each piece.
 const ROUNDS: u32 = 512;
 
@@ -27,7 +29,7 @@ const ROUNDS: u32 = 512;
 #[repr(C)]
 pub struct Pieces {
     /// Bytes, and zeros behind them.
-    buffer: [u64; WORDS + 1],
+    buffer: [u64; CHUNK / 8 + 1],
     hasher: PieceHasher,
     /// Offset of the next byte, of the first byte of the payload, and of the end.
     at: u32,
@@ -39,17 +41,20 @@ pub struct Pieces {
     /// Bytes of this piece that are left, and all of them.
     left: u32,
     length: u32,
-    /// Next piece to compare with.
+    /// Next piece to compare with, and how many bytes of a free one are before the segment.
     index: u32,
+    within: u32,
     /// New pieces that were written.
     pub written: u32,
-    /// Most bytes of a new piece.
+    /// Most bytes of a new piece, counted from the first byte of the payload.
     cut: u32,
     sum: u32,
     /// [`Kind`] of this piece, as a number.
     kind: u8,
     /// 1: the checksum is left to a device.
     partial: u8,
+    /// 1: new pieces are written down; 0: new bytes are only summed.
+    keeps: u8,
     /// 1: a byte is not the one that passed before.
     differs: u8,
     /// Reason to stop, or 0.
@@ -60,13 +65,13 @@ pub struct Pieces {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Kind {
-    /// Before all that is remembered: its receiver has it.
-    Acknowledged = 0,
+    /// What is only summed: its receiver has it, any bytes may stand there, or it is new and not judged yet.
+    Summed = 0,
     Old = 1,
     New = 2,
 }
 
-/// Compares what passed before and writes down what is new; the new pieces count once they have passed.
+/// Sums up the segment and compares what passed before. There must be room for what is new.
 #[inline(always)]
 pub fn compare(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<(), Stop> {
     retire(stream);
@@ -92,11 +97,48 @@ pub fn compare(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<
     pieces.sum = 0;
     pieces.differs = 0;
     pieces.stop = 0;
+    pieces.keeps = 0;
+    pieces.within = 0;
     pieces.cut = cut(skb, frame.payload_len);
     if (known as i32) < 0 && pieces.new != pieces.start && !find(pieces, stream, frame.seq) {
         return strike(stream);
     }
+    if pieces.new != pieces.end {
+        // A piece that has begun before the new bytes is one of them.
+        let begun = pieces.new.wrapping_sub(pieces.start).checked_div(pieces.cut);
+        let last = pieces.end.wrapping_sub(pieces.start).wrapping_sub(1).checked_div(pieces.cut);
+        let (Some(begun), Some(last)) = (begun, last) else { return Err(Reason::Malformed.into()) };
+        let wanted = last.wrapping_sub(begun).wrapping_add(1);
+        if wanted > stream.records.room() {
+            return Err(Reason::StreamFull.into());
+        }
+        scratch.roomy = (wanted < stream.records.room()) as u8;
+    }
     checksum_begin(skb, scratch)?;
+    run(skb, scratch, stream)?;
+    let pieces = &scratch.pieces;
+    if pieces.partial == 0 && fold(pieces.sum) != 0xffff {
+        return Err(Reason::Checksum.into());
+    }
+    if pieces.differs != 0 { strike(stream) } else { Ok(()) }
+}
+
+/// Writes down the new bytes up to this offset; they count once the segment has passed.
+#[inline(always)]
+pub fn keep(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream, end: u32) -> Result<(), Reason> {
+    let pieces = &mut scratch.pieces;
+    pieces.at = pieces.new;
+    pieces.end = end;
+    pieces.left = 0;
+    pieces.keeps = 1;
+    // It is summed already.
+    pieces.partial = 1;
+    if pieces.at == end { Ok(()) } else { run(skb, scratch, stream) }
+}
+
+/// Takes all pieces. Its stack is not that of what surrounds it.
+#[inline(never)]
+fn run(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<(), Reason> {
     let mut walk = Walk {
         skb: skb.raw().cast(),
         pieces: &raw mut scratch.pieces,
@@ -107,24 +149,18 @@ pub fn compare(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<
     unsafe { bpf_loop(ROUNDS, round as *mut c_void, (&raw mut walk).cast(), 0) };
     let pieces = &scratch.pieces;
     if pieces.stop != 0 {
-        return Err(Reason::from_code(pieces.stop).unwrap_or(Reason::Malformed).into());
+        return Err(Reason::from_code(pieces.stop).unwrap_or(Reason::Malformed));
     }
-    if pieces.at != pieces.end {
-        return Err(Reason::WorkCap.into());
-    }
-    if pieces.partial == 0 && fold(pieces.sum) != 0xffff {
-        return Err(Reason::Checksum.into());
-    }
-    if pieces.differs != 0 { strike(stream) } else { Ok(()) }
+    if pieces.at == pieces.end { Ok(()) } else { Err(Reason::WorkCap) }
 }
 
 /// Forgets what the receiver has acknowledged.
 #[inline(always)]
 fn retire(stream: &mut Stream) {
-    let mut walk = Retire { acked: stream.acked, records: &raw mut stream.records };
     if stream.records.count() == 0 {
         return;
     }
+    let mut walk = Retire { acked: stream.acked, records: &raw mut stream.records };
     // SAFETY: the callback has the signature that the helper calls.
     unsafe { bpf_loop(ROUNDS, retire_one as *mut c_void, (&raw mut walk).cast(), 0) };
 }
@@ -158,7 +194,7 @@ fn cut(skb: &Skb, length: u32) -> u32 {
     }
 }
 
-/// Finds the piece that begins where the segment does.
+/// Finds the piece that begins where the segment does, or the free one that the segment begins in.
 #[inline(always)]
 fn find(pieces: &mut Pieces, stream: &mut Stream, seq: u32) -> bool {
     let mut walk =
@@ -166,6 +202,7 @@ fn find(pieces: &mut Pieces, stream: &mut Stream, seq: u32) -> bool {
     // SAFETY: the callback has the signature that the helper calls.
     unsafe { bpf_loop(ROUNDS, find_one as *mut c_void, (&raw mut walk).cast(), 0) };
     pieces.index = walk.index;
+    pieces.within = seq.wrapping_sub(walk.at);
     walk.found != 0
 }
 
@@ -191,6 +228,10 @@ unsafe extern "C" fn find_one(_index: u32, walk: *mut c_void) -> i64 {
         return 1;
     }
     let (_, length) = records.get(walk.index);
+    if walk.seq.wrapping_sub(walk.at) < length {
+        walk.found = records.is_free(walk.index) as u32;
+        return 1;
+    }
     walk.at = walk.at.wrapping_add(length);
     walk.index += 1;
     0
@@ -251,7 +292,8 @@ unsafe extern "C" fn round(_index: u32, walk: *mut c_void) -> i64 {
             return 1;
         }
     }
-    let length = if pieces.left < CHUNK as u32 { pieces.left } else { CHUNK as u32 };
+    let most = if pieces.kind == Kind::Summed as u8 { CHUNK as u32 } else { HASHED };
+    let length = if pieces.left < most { pieces.left } else { most };
     if !load(walk.skb, pieces.at, pieces, length) {
         pieces.stop = Reason::Malformed as u8;
         return 1;
@@ -261,7 +303,7 @@ unsafe extern "C" fn round(_index: u32, walk: *mut c_void) -> i64 {
         let sum = sum(pieces, length);
         pieces.sum += u32::from(if odd { sum.swap_bytes() } else { sum });
     }
-    if pieces.kind != Kind::Acknowledged as u8 {
+    if pieces.kind != Kind::Summed as u8 {
         digest(pieces, length, key);
     }
     pieces.at = pieces.at.wrapping_add(length);
@@ -276,8 +318,9 @@ unsafe extern "C" fn round(_index: u32, walk: *mut c_void) -> i64 {
 #[inline(always)]
 fn begin(pieces: &mut Pieces, records: &Records) -> Result<(), Reason> {
     pieces.hasher = PieceHasher::ZERO;
+    let left = pieces.end.wrapping_sub(pieces.at);
     if pieces.at < pieces.old {
-        pieces.kind = Kind::Acknowledged as u8;
+        pieces.kind = Kind::Summed as u8;
         pieces.left = pieces.old - pieces.at;
     } else if pieces.at < pieces.new {
         pieces.kind = Kind::Old as u8;
@@ -285,19 +328,29 @@ fn begin(pieces: &mut Pieces, records: &Records) -> Result<(), Reason> {
         if pieces.index >= records.count() || length == 0 {
             return Err(Reason::StreamOrder);
         }
-        let left = pieces.end - pieces.at;
-        if length > left {
+        let length = length.wrapping_sub(pieces.within);
+        pieces.within = 0;
+        if records.is_free(pieces.index) {
+            pieces.kind = Kind::Summed as u8;
+            pieces.index += 1;
+        } else if length > left {
             // Its rest is missing, so it cannot be compared.
             pieces.differs = 1;
         }
         pieces.left = if length < left { length } else { left };
+    } else if pieces.keeps == 0 {
+        pieces.kind = Kind::Summed as u8;
+        pieces.left = left;
     } else {
         pieces.kind = Kind::New as u8;
         if pieces.written >= PIECES || pieces.written >= records.room() {
             return Err(Reason::StreamFull);
         }
-        let left = pieces.end - pieces.at;
-        pieces.left = if pieces.cut < left { pieces.cut } else { left };
+        // The sender's cuts are counted from where the segment begins, whatever is judged of it.
+        let within = pieces.at.wrapping_sub(pieces.start).checked_rem(pieces.cut);
+        let Some(within) = within else { return Err(Reason::Malformed) };
+        let whole = pieces.cut.wrapping_sub(within);
+        pieces.left = if whole < left { whole } else { left };
     }
     pieces.length = pieces.left;
     Ok(())
@@ -306,7 +359,7 @@ fn begin(pieces: &mut Pieces, records: &Records) -> Result<(), Reason> {
 /// The piece is complete.
 #[inline(always)]
 fn end(pieces: &mut Pieces, records: &mut Records, key: &HashKey) {
-    if pieces.kind == Kind::Acknowledged as u8 {
+    if pieces.kind == Kind::Summed as u8 {
         return;
     }
     let hash = pieces.hasher.finish(pieces.length, key);
@@ -354,7 +407,7 @@ fn load(skb: *const c_void, offset: u32, pieces: &mut Pieces, length: u32) -> bo
 /// The folded sum of so many bytes of the buffer, whose rest of a word is zero.
 #[inline(always)]
 fn sum(pieces: &mut Pieces, length: u32) -> u16 {
-    let words = opaque((u64::from(length) + 3) & 0x1fc);
+    let words = opaque((u64::from(length) + 3) & 0x3fc);
     if words > CHUNK as u64 {
         return 0;
     }

@@ -22,6 +22,7 @@ mod agreement;
 mod datagrams;
 mod edges;
 mod flows;
+mod payloads;
 mod repeats;
 mod requests;
 mod streams;

@@ -285,6 +285,48 @@ fn the_user_name_is_an_object_and_nothing_follows_the_last_field() {
     }
 }
 
+/// What a caller hears, and what is remembered behind it.
+type Heard = (Vec<(usize, Event)>, Mqtt, Object);
+
+/// Drives the machine over pieces of these lengths; with runs over windows of 64 bytes, or step by step.
+fn hear(bytes: &[u8], cuts: &[usize], sender: Sender, runs: bool) -> Heard {
+    let key = HashKey::from_random([7; 16]);
+    let (mut stream, mut object, mut events) = (Mqtt::NEW, Object::EMPTY, vec![]);
+    let (mut at, mut cuts) = (0, cuts.iter().cycle());
+    while at < bytes.len() {
+        let end = bytes.len().min(at + cuts.next().expect("there is one"));
+        while at < end {
+            let mut window = [0; 64];
+            let from = at % 7;
+            let length = (end - at).min(window.len() - from);
+            window[from..from + length].copy_from_slice(&bytes[at..at + length]);
+            let most = length as u32;
+            let taken = match stream.skip((end - at) as u32) {
+                0 if runs => stream.run(&mut object, &window, from as u32, most, &key, |at| at),
+                skipped => skipped,
+            };
+            at += taken as usize;
+            if taken > 0 {
+                continue;
+            }
+            let mut event = stream.step(&mut object, bytes[at], sender, &key);
+            if event == Event::Level {
+                events.push((at, event));
+                stream.next_level(&mut object);
+                event = if stream.ends_with_slash() { stream.finish_text() } else { Event::More };
+            }
+            if event != Event::More {
+                events.push((at, event));
+            }
+            at += 1;
+            if matches!(event, Event::Wrong(_)) {
+                return (events, stream, object);
+            }
+        }
+    }
+    (events, stream, object)
+}
+
 proptest! {
     #[test]
     fn topics_come_out_as_they_went_in(
@@ -304,5 +346,25 @@ proptest! {
         hello.extend(bytes);
         let _ = run(&hello, Sender::Client, 0);
         let _ = run(&hello, Sender::Server, 5);
+    }
+
+    #[test]
+    fn a_run_is_as_many_steps(
+        texts in proptest::collection::vec(prop_oneof![4 => "[a-z0-9 é€/+#$\u{7f}]{1,90}", 1 => "\\PC{1,20}"], 1..6),
+        damage in proptest::option::of((any::<proptest::sample::Index>(), any::<u8>())),
+        cuts in proptest::collection::vec(1..90_usize, 1..9),
+        client: bool,
+    ) {
+        let mut bytes = connect(4, "a client", Some("will/topic"));
+        for text in &texts {
+            bytes.extend(publish(text, b"payload"));
+            bytes.extend(subscribe(&[text]));
+        }
+        if let Some((at, byte)) = damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let sender = if client { Sender::Client } else { Sender::Server };
+        prop_assert_eq!(hear(&bytes, &cuts, sender, true), hear(&bytes, &cuts, sender, false));
     }
 }
