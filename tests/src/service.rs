@@ -66,12 +66,13 @@ pub fn ask_for_address(site: &Site, device: Device) -> Result<()> {
 }
 
 fn start_broker(site: &Site) -> Result<()> {
+    // Without a limit: a subscriber that is slow beside other work would lose messages at the broker, unsaid for QoS 0.
     let config = site.folder().join("mosquitto.conf");
     fs::write(
         &config,
         format!(
             "listener {BROKER_PORT}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n\
-             max_queued_messages 10000\nlog_dest stderr\nconnection_messages true\n"
+             max_queued_messages 0\nlog_dest stderr\nconnection_messages true\n"
         ),
     )
     .context("cannot write the broker's configuration")?;
