@@ -34,13 +34,16 @@ impl Demonstration {
             .context("cannot start the demonstration")?;
         let output = child.stdout.take().context("a piped output is there")?;
         let mut demonstration = Self { child, url: String::new() };
-        for line in BufReader::new(output).lines() {
+        let mut lines = BufReader::new(output).lines();
+        while let Some(line) = lines.next() {
             let line = line?;
             if let Some(url) = line.strip_prefix("The page: ") {
                 url.clone_into(&mut demonstration.url);
             }
             if line.contains("stays up") {
                 ensure!(!demonstration.url.is_empty(), "no address of the page was printed");
+                // Read on: what it says about decisions later must have somewhere to go.
+                std::thread::spawn(move || lines.for_each(drop));
                 return Ok(demonstration);
             }
         }
