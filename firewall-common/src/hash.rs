@@ -44,6 +44,39 @@ impl Hasher {
     }
 }
 
+/// The hash of a string that is fed from its end: after each byte the value is what [`Hasher`] gives for the bytes so far,
+/// so one pass over a name gives the hash of each domain that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct BackHasher {
+    sums: [u64; 2],
+    /// The points to the power of the number of bytes.
+    powers: [u64; 2],
+}
+
+impl BackHasher {
+    /// Nothing fed yet.
+    pub const ZERO: Self = Self { sums: [0; 2], powers: [1; 2] };
+
+    /// Puts one byte before those of before.
+    #[inline(always)]
+    #[must_use]
+    pub const fn push(self, byte: u8, key: &HashKey) -> Self {
+        let [a, b] = self.powers;
+        let byte = byte as u64 + 1;
+        Self {
+            sums: [reduce(self.sums[0] + a * byte), reduce(self.sums[1] + b * byte)],
+            powers: [reduce(a * key.0[0]), reduce(b * key.0[1])],
+        }
+    }
+
+    /// As [`Hasher::finish`].
+    #[inline(always)]
+    pub const fn finish(self) -> u64 {
+        Hasher(self.sums).finish()
+    }
+}
+
 /// The hash of a piece of a stream, eight bytes at a time: quicker than [`Hasher`], and never compared with one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -98,6 +131,14 @@ const fn lane(state: u64, point: u64, byte: u8) -> u64 {
     (folded & P) + (folded >> 31)
 }
 
+/// A number below 2^63, modulo `P`.
+#[inline(always)]
+const fn reduce(value: u64) -> u64 {
+    let folded = (value & P) + (value >> 31);
+    let folded = (folded & P) + (folded >> 31);
+    if folded >= P { folded - P } else { folded }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +165,16 @@ mod tests {
             }
             let hasher = words.iter().fold(PieceHasher::ZERO, |hasher, word| hasher.push(*word, &key));
             prop_assert_eq!(u128::from(hasher.finish(u32::from(length), &key) >> 31), expected);
+        }
+
+        #[test]
+        fn from_the_end_it_is_the_hash_of_each_suffix(bytes: [u8; 40], random: [u8; 16]) {
+            let key = HashKey::from_random(random);
+            let mut back = BackHasher::ZERO;
+            for at in (0..bytes.len()).rev() {
+                back = back.push(bytes[at], &key);
+                prop_assert_eq!(back.finish(), hash(&bytes[at..], &key));
+            }
         }
 
         #[test]

@@ -12,6 +12,8 @@ use crate::reason::Reason;
 use crate::wire::object::Object;
 use crate::wire::{Event, Sender};
 
+pub mod reply;
+
 /// Where in a message the next byte belongs.
 mod phase {
     pub(super) const HEADER: u8 = 0;

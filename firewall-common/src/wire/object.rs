@@ -177,6 +177,13 @@ impl Object {
         if self.len == 0 { 0 } else { self.text[0] }
     }
 
+    /// Last byte of the text; 0 without one.
+    #[inline(always)]
+    pub const fn last(&self) -> u8 {
+        let at = (self.len as usize).wrapping_sub(1);
+        if at < OBJECT_CAP { self.text[at] } else { 0 }
+    }
+
     /// The text.
     pub fn text(&self) -> &[u8] {
         self.text.get(..self.len as usize).unwrap_or(&[])
