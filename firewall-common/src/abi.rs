@@ -26,6 +26,12 @@ pub const OBJECT_CAP: usize = 256;
 /// Most addresses that one principal may hold; one more takes the place of the oldest.
 pub const ADDRESSES_EACH: usize = 16;
 
+/// Most addresses whose names are remembered for one device; after so many newer ones a binding holds no more.
+pub const RESOLVED_EACH: u64 = 256;
+
+/// Names that one address has for one device beside the latest one, before the oldest is forgotten.
+pub const OTHER_NAMES: usize = 12;
+
 macro_rules! wire_type {
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $($body:tt)* }) => {
         $(#[$doc])*
@@ -304,6 +310,8 @@ pub enum Kind {
     MqttUser = 18,
     /// Not an edge: a server refused the login of a connection's client.
     LoginFailed = 19,
+    /// A name that `src` asks the site's resolver for; the object is the name, in lower case.
+    Resolve = 20,
 }
 
 impl Kind {
@@ -330,6 +338,7 @@ impl Kind {
             17 => Some(Self::TlsName),
             18 => Some(Self::MqttUser),
             19 => Some(Self::LoginFailed),
+            20 => Some(Self::Resolve),
             _ => None,
         }
     }
@@ -821,9 +830,66 @@ wire_type! {
 wire_type! {
     /// `NAMES`: [`NameKey`] → a name that was asked for.
     pub struct AskedName {
+        /// Where `NAMED` has it, as in [`KnownName`].
+        pub via: u64,
         /// 1: while its principal learned. Such a name was not chosen by who has taken the device over since.
         pub learned: u32,
         pub _pad: u32,
+    }
+}
+
+wire_type! {
+    /// Key of `QUESTIONS`: what a device has asked a resolver and was not answered yet. Written by the kernel.
+    pub struct QuestionKey {
+        /// Keyed hash of the name, as in [`NameKey`].
+        pub name: u64,
+        pub device: PrincipalId,
+        /// Source port and number of the question, host order.
+        pub port: u16,
+        pub id: u16,
+    }
+}
+
+wire_type! {
+    /// A name and where `NAMED` has it; in `QUESTIONS` by [`QuestionKey`].
+    ///
+    /// `NAMED` and `DOMAINS` are written by the daemon. `NAMED`: keyed hash of a name, or of a dot and the domain below which all names are meant →
+    /// [`PrincipalId`].
+    pub struct KnownName {
+        pub name: u64,
+        /// Key of the entry that was the closest when the name was asked for; that of the name itself if there was none.
+        pub via: u64,
+    }
+}
+
+wire_type! {
+    /// Key of `RESOLVED`: an address as one device knows it.
+    pub struct ResolvedKey {
+        pub addr: Addr,
+        pub device: PrincipalId,
+    }
+}
+
+wire_type! {
+    /// `RESOLVED`: [`ResolvedKey`] → the names that led the device to the address. Written by the kernel; by the daemon
+    /// before it attaches the programs, after a restart of the box.
+    pub struct Resolved {
+        /// The one that was asked for last.
+        pub latest: KnownName,
+        /// Boot-time nanoseconds until which it holds; each use puts that off.
+        pub until: u64,
+        /// How many addresses the device had resolved before: see [`RESOLVED_EACH`].
+        pub born: u64,
+        /// Low halves of the hashes of other names, in no order.
+        pub others: [u32; OTHER_NAMES],
+    }
+}
+
+impl Resolved {
+    /// What stands for a name in [`Resolved::others`].
+    #[inline(always)]
+    pub const fn tag(name: u64) -> u32 {
+        name as u32
     }
 }
 
@@ -837,6 +903,8 @@ wire_type! {
         /// writes.
         pub observed: u64,
         pub streams: u64,
+        /// Addresses ever resolved, see [`Resolved::born`].
+        pub resolved: u64,
     }
 }
 
@@ -847,7 +915,8 @@ sizes! {
     Port = 8, Config = 48, Principal = 16, MacKey = 8, MacHome = 8, LinkKey = 12, Stranger = 24, AddrKey = 20,
     Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 32, StepKey = 16, State = 8, FlowKey = 40,
     Flow = 104, Pass = 24, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
-    BudgetKey = 12, Budget = 16, NameKey = 16, AskedName = 8, Usage = 32,
+    BudgetKey = 12, Budget = 16, NameKey = 16, AskedName = 16, Usage = 40, QuestionKey = 16, KnownName = 16,
+    ResolvedKey = 20, Resolved = 80,
 }
 
 /// Defines [`capacity`] from one table.
@@ -875,11 +944,11 @@ capacities! {
     /// Senders to register.
     STRANGERS = "STRANGERS": LinkKey => Stranger, 1024;
     /// Addresses held by devices.
-    BINDINGS = "BINDINGS": AddrKey => Binding, 8192;
+    BINDINGS = "BINDINGS": AddrKey => Binding, 4096;
     /// By number.
     ADDRESSES = "ADDRESSES": u32 => Addresses, 4096;
     /// The box's own addresses and those of outside hosts.
-    HOSTS = "HOSTS": AddrKey => PrincipalId, 8192;
+    HOSTS = "HOSTS": AddrKey => PrincipalId, 4096;
     /// Named servers of DNS and NTP.
     SERVERS = "SERVERS": AddrKey => u32, 64;
     /// On-link prefixes.
@@ -908,6 +977,14 @@ capacities! {
     BUDGETS = "BUDGETS": BudgetKey => Budget, 4096;
     /// Names that devices have asked for.
     NAMES = "NAMES": NameKey => AskedName, 4096;
+    /// Questions to resolvers that wait for an answer.
+    QUESTIONS = "QUESTIONS": QuestionKey => KnownName, 512;
+    /// Addresses that devices know by name.
+    RESOLVED = "RESOLVED": ResolvedKey => Resolved, 4096;
+    /// Names and domains that a principal stands for.
+    NAMED = "NAMED": u64 => PrincipalId, 2048;
+    /// Names and domains that principals may ask for, keyed as in `NAMED`: when that ends, in boot-time nanoseconds, or 0.
+    DOMAINS = "DOMAINS": NameKey => u64, 2048;
     /// By number.
     USAGE = "USAGE": u32 => Usage, 4096;
     /// By number.
@@ -938,8 +1015,10 @@ pub mod stage {
     pub const COAP: u32 = 7;
     /// What a datagram speaks.
     pub const DATAGRAM: u32 = 8;
+    /// What a resolver answers.
+    pub const NAMES: u32 = 9;
     /// Stages per hook.
-    pub const STAGES: u32 = 9;
+    pub const STAGES: u32 = 10;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
@@ -952,6 +1031,7 @@ pub mod stage {
         ("edgeward_ingress_modbus", MODBUS),
         ("edgeward_ingress_coap", COAP),
         ("edgeward_ingress_datagram", DATAGRAM),
+        ("edgeward_ingress_names", NAMES),
         ("edgeward_egress_flow", STAGES + FLOW),
         ("edgeward_egress_segment", STAGES + SEGMENT),
         ("edgeward_egress_answer", STAGES + ANSWER),
@@ -961,6 +1041,7 @@ pub mod stage {
         ("edgeward_egress_modbus", STAGES + MODBUS),
         ("edgeward_egress_coap", STAGES + COAP),
         ("edgeward_egress_datagram", STAGES + DATAGRAM),
+        ("edgeward_egress_names", STAGES + NAMES),
     ];
 }
 
@@ -980,7 +1061,8 @@ mod tests {
 
     #[test]
     fn the_pi_profile_fits_into_24_mb() {
-        // 64 bytes per entry are the kernel's element and bucket of a preallocated hash table.
+        // 64 bytes per entry are the kernel's element and bucket of a preallocated hash table; an array has neither key
+        // nor bucket.
         let bytes: u64 = MAPS
             .iter()
             .map(|&(name, key, value, entries)| {

@@ -16,8 +16,8 @@ use firewall_common::wire::frame::{Frame, proto, tcp};
 
 use crate::bytes::Skb;
 use crate::checksum::{fold, is_partial, pseudo_header, words};
-use crate::essential;
 use crate::scratch::Scratch;
+use crate::{checksum, essential};
 
 const IPV4: u32 = 20;
 const IPV6: u32 = 40;
@@ -58,7 +58,12 @@ pub fn refuse(ctx: &TcContext, scratch: &mut Scratch) -> Option<i32> {
     if scratch.frame.is_group() || scratch.frame.dst.is_everyone() || scratch.frame.src.is_everyone() {
         return Some(TC_ACT_SHOT);
     }
-    if scratch.frame.proto == proto::TCP {
+    if scratch.refused != 0 {
+        if essential::spend(scratch, Essential::Answer).is_err() {
+            return Some(TC_ACT_SHOT);
+        }
+        unknown_name(ctx, &scratch.frame)?;
+    } else if scratch.frame.proto == proto::TCP {
         if scratch.frame.has(tcp::RST) {
             return Some(TC_ACT_SHOT);
         }
@@ -130,6 +135,40 @@ fn write_tcp(
     let sum = if partial { fold(pseudo) } else { !fold(pseudo + words(&header)) };
     [header[16], header[17]] = sum.to_be_bytes();
     store(ctx, transport, &header)
+}
+
+/// Turns a question into its own answer: REFUSED (RFC 1035, section 4.1.1). It keeps its length, and swapping both ends
+/// changes no checksum.
+#[inline(never)]
+fn unknown_name(ctx: &TcContext, frame: &Frame) -> Option<()> {
+    const FLAGS: u32 = 2;
+    /// A response, and the client may ask for recursion all the same.
+    const RESPONSE: u8 = 0x80;
+    const RECURSION: u8 = 0x80;
+    const REFUSED: u8 = 5;
+    let skb = Skb(ctx);
+    let header = if frame.version == 4 { IPV4 } else { IPV6 };
+    if frame.transport != frame.network + header {
+        return None;
+    }
+    let [first, second]: [u8; 2] = skb.load(frame.payload + FLAGS)?;
+    let flags = [first | RESPONSE, RECURSION | REFUSED];
+    let (before, after) = (u16::from_ne_bytes([first, second]), u16::from_ne_bytes(flags));
+    checksum::replace_datagram(&skb, frame.transport + 6, u64::from(before), u64::from(after))?;
+    store(ctx, frame.payload + FLAGS, &flags)?;
+    write_link(ctx, frame, To::Sender)?;
+    let (src, dst) = (&frame.dst, &frame.src);
+    if frame.version == 4 {
+        let [.., a, b, c, d] = src.0;
+        let [.., e, f, g, h] = dst.0;
+        store(ctx, frame.network + 12, &[a, b, c, d, e, f, g, h])?;
+    } else {
+        store(ctx, frame.network + 8, &src.0)?;
+        store(ctx, frame.network + 24, &dst.0)?;
+    }
+    let [s0, s1] = frame.dst_port.to_be_bytes();
+    let [d0, d1] = frame.src_port.to_be_bytes();
+    store(ctx, frame.transport, &[s0, s1, d0, d1])
 }
 
 /// Replaces the frame by an ICMP error: administratively prohibited (RFC 1812, section 5.2.7.1; RFC 4443, section 3.1).

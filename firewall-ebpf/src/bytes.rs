@@ -111,6 +111,31 @@ impl Bytes for Headers<'_> {
     }
 }
 
+/// A socket buffer, as the pointer that a loop's callback was given.
+pub struct Raw(pub *const c_void);
+
+impl Bytes for Raw {
+    /// Not known here: who reads knows where its message ends.
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        u32::MAX
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        let mut to = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the helper checks offset and length against the frame and fills all of `to` or fails.
+        let result = unsafe { bpf_skb_load_bytes(self.0, offset, to.as_mut_ptr().cast(), N as u32) };
+        // SAFETY: filled by the helper.
+        if result == 0 { Some(unsafe { to.assume_init() }) } else { None }
+    }
+
+    #[inline(always)]
+    fn tag(&self) -> Option<u16> {
+        None
+    }
+}
+
 /// A frame at the XDP hook.
 pub struct Xdp<'a>(pub &'a XdpContext);
 

@@ -3,6 +3,7 @@
 //! A frame of local origin carries only the sum of the pseudo header, and a device adds the rest (CHECKSUM_PARTIAL). No
 //! program can read which it is, but a change with the kernel's own function has no effect on such a frame.
 
+use aya_ebpf::bindings::BPF_F_MARK_MANGLED_0;
 use aya_ebpf::helpers::generated::bpf_l4_csum_replace;
 use firewall_common::abi::Addr;
 use firewall_common::wire::Bytes;
@@ -24,6 +25,15 @@ pub fn is_partial(skb: &Skb, at: u32) -> Option<bool> {
 pub fn replace(skb: &Skb, at: u32, from: u64, to: u64) -> Option<()> {
     // SAFETY: the helper checks the offset against the buffer.
     let replaced = unsafe { bpf_l4_csum_replace(skb.raw(), at, from, to, 2) };
+    if replaced == 0 { Some(()) } else { None }
+}
+
+/// As [`replace`] for UDP, where a field of zero means that there is no checksum (RFC 768).
+#[inline(always)]
+pub fn replace_datagram(skb: &Skb, at: u32, from: u64, to: u64) -> Option<()> {
+    let flags = 2 | BPF_F_MARK_MANGLED_0 as u64;
+    // SAFETY: as above.
+    let replaced = unsafe { bpf_l4_csum_replace(skb.raw(), at, from, to, flags) };
     if replaced == 0 { Some(()) } else { None }
 }
 

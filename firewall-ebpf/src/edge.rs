@@ -3,10 +3,11 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
-use firewall_common::abi::{Edge, EdgeKey, Principal, PrincipalId, Rule, RuleId, capacity};
+use firewall_common::abi::{Edge, EdgeKey, Kind, Principal, PrincipalId, Rule, RuleId, capacity};
 use firewall_common::precedence::{self, End, Mode, Outcome, RuleState};
 
 use crate::atomic;
+use crate::scratch::Scratch;
 
 /// Written by the daemon.
 #[map]
@@ -43,6 +44,20 @@ pub fn now() -> u64 {
 pub fn lookup(key: &EdgeKey) -> Option<Edge> {
     // SAFETY: the value is copied at once; the daemon replaces whole entries.
     unsafe { EDGES.get(key) }.copied()
+}
+
+/// Whether the model lets a device send frames like the one at hand to this principal.
+#[inline(never)]
+pub fn is_held(scratch: &Scratch, device: PrincipalId, dst: PrincipalId) -> bool {
+    let (port, proto) = (scratch.frame.dst_port, scratch.frame.proto);
+    let key = EdgeKey { src: device, dst, port, proto, kind: Kind::Transport as u8 };
+    match lookup(&key) {
+        Some(edge) => matches!(
+            state(Some(edge.rule), Use::Taken, scratch.now),
+            RuleState::Learned | RuleState::Allowed | RuleState::Denied | RuleState::Banned
+        ),
+        None => false,
+    }
 }
 
 /// The rule of an object, as the daemon wrote it.
@@ -108,6 +123,18 @@ fn end(principal: PrincipalId) -> End {
 #[inline(always)]
 pub fn learning(principal: PrincipalId) -> bool {
     matches!(end(principal).mode, Mode::Learning | Mode::Ready)
+}
+
+/// Whether only what is in its model passes from this principal.
+#[inline(always)]
+pub fn enforcing(principal: PrincipalId) -> bool {
+    end(principal).mode == Mode::Enforcing
+}
+
+/// Whether this principal is a host beyond the uplink, with a number or without.
+#[inline(always)]
+pub fn is_outside(principal: PrincipalId) -> bool {
+    end(principal).mode == Mode::Outside
 }
 
 /// Whether this principal may use essentials but not talk through them: everyone who neither learns nor is a guest, who

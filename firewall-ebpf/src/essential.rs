@@ -16,7 +16,11 @@ use crate::bytes::{Skb, copy};
 use crate::scratch::Scratch;
 use crate::{atomic, edge, flow, observe, who};
 
+mod answers;
 mod names;
+
+pub use answers::{is_answer, judge as told};
+pub use names::via;
 
 /// Written by the kernel. Least recently used: a sender whose bucket is forgotten has been silent for long.
 #[map]

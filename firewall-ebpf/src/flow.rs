@@ -438,6 +438,10 @@ fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
     resolve(scratch, entry);
     let by_initiator = scratch.dir == scratch.flow.initiator;
     let sender = if by_initiator { scratch.flow.edge.src } else { scratch.flow.edge.dst };
+    if sender != scratch.src && edge::is_outside(sender) && edge::is_outside(scratch.src) {
+        // The device knows the address by another name since; the connection stays what it was opened as.
+        scratch.src = sender;
+    }
     if sender != scratch.src {
         // The address has another holder than when it was opened.
         forget(&scratch.flow_key, &scratch.flow);
@@ -532,6 +536,21 @@ pub fn said(skb: &Skb, scratch: &mut Scratch, round: Round) -> Result<Next, Stop
         }
         Err(stop) => Err(broken(scratch, stop)),
     }
+}
+
+/// The connection at hand is one to another principal at the same address, by the name that it shows.
+#[inline(never)]
+pub fn turn(scratch: &mut Scratch, dst: PrincipalId) -> Result<(), Reason> {
+    let key = EdgeKey { dst, ..scratch.flow.edge };
+    if let Err(stop) = ask(scratch, key, Use::Take) {
+        return Err(stop.reason);
+    }
+    scratch.flow.edge.dst = dst;
+    if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
+        // SAFETY: as in `established`; one word.
+        unsafe { (*entry).edge.dst = dst };
+    }
+    Ok(())
 }
 
 /// Whether the frame at hand is a datagram whose words are judged.

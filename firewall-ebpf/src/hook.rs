@@ -102,6 +102,9 @@ pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
 pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = flow::judge(scratch);
+    if matches!(result, Ok(Next::Pass(_))) && essential::is_answer(scratch) {
+        return Some(enter_stage(ctx, scratch, stage::NAMES));
+    }
     if matches!(result, Ok(Next::Pass(_))) && flow::says_something(scratch) {
         return Some(enter_stage(ctx, scratch, stage::DATAGRAM));
     }
@@ -139,6 +142,14 @@ pub fn coap(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = datagram::coap(&Skb(ctx), scratch);
     Some(conclude(ctx, scratch, result))
+}
+
+/// What a resolver answers.
+#[inline(always)]
+pub fn names(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    let result = essential::told(&Skb(ctx), scratch).map(|()| Next::Pass(Permit::Judged));
+    Some(conclude(ctx, scratch, result.map_err(Stop::from)))
 }
 
 /// The last stage of a stopped frame.
@@ -276,7 +287,8 @@ fn from_device(skb: &Skb, scratch: &mut Scratch, parsed: Result<(), Reason>) -> 
         if !src.is_unspecified() {
             who::claim(scratch, scratch.src, &src)?;
         }
-        scratch.dst = who::holder(&dst, scratch.link).principal();
+        let holder = who::holder(&dst, scratch.link);
+        scratch.dst = who::as_known_by(scratch, scratch.src, &dst, holder);
     } else {
         scratch.dst = who::addressee(scratch);
     }
@@ -290,15 +302,14 @@ fn to_device(skb: &Skb, scratch: &mut Scratch, parsed: Result<(), Reason>) -> Re
     parsed?;
     if scratch.frame.version != 0 {
         let (src, dst) = (scratch.frame.src, scratch.frame.dst);
+        scratch.dst = who::holder(&dst, scratch.link).principal();
         scratch.src = match who::holder(&src, scratch.link) {
             // Its own port has checked the sender and left the rest to us.
             Holder::Device(principal) if scratch.mark & scratch.config.mark_gated != 0 => principal,
             // Its own port would have judged and marked it.
             Holder::Device(_) => return Err(Reason::SpoofIp.into()),
-            Holder::Known(principal) => principal,
-            Holder::Unknown => PrincipalId::UNKNOWN,
+            holder => who::as_known_by(scratch, scratch.dst, &src, holder),
         };
-        scratch.dst = who::holder(&dst, scratch.link).principal();
     } else {
         scratch.dst = who::addressee(scratch);
     }
@@ -314,10 +325,13 @@ fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
     if edge::quarantined(scratch.src, scratch.dst) {
         return Err(flow::end(scratch, Reason::Quarantine));
     }
-    match essential::judge(skb, scratch)? {
-        Essential::Yes => return Ok(Next::Pass(Permit::Judged)),
-        Essential::Opens => return flow::essential(scratch),
-        Essential::No => {}
+    scratch.refused = 0;
+    match essential::judge(skb, scratch) {
+        Ok(Essential::Yes) => return Ok(Next::Pass(Permit::Judged)),
+        Ok(Essential::Opens) => return flow::essential(scratch),
+        Ok(Essential::No) => {}
+        Err(reason) if scratch.refused != 0 => return Err(Stop { reason, answer: Answer::Refuse }),
+        Err(reason) => return Err(reason.into()),
     }
     if scratch.hook == counter::HOOK_LAN_INGRESS && scratch.src == PrincipalId::UNKNOWN {
         return Err(Reason::PrincipalNew.into());

@@ -108,6 +108,12 @@ pub fn edgeward_ingress_coap(ctx: TcContext) -> i32 {
     hook::coap(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
+/// What resolvers answer devices, where one of them is a device itself.
+#[classifier]
+pub fn edgeward_ingress_names(ctx: TcContext) -> i32 {
+    hook::names(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
 /// Answers to frames from devices.
 #[classifier]
 pub fn edgeward_ingress_answer(ctx: TcContext) -> i32 {
@@ -166,6 +172,12 @@ pub fn edgeward_egress_datagram(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn edgeward_egress_coap(ctx: TcContext) -> i32 {
     hook::coap(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What resolvers answer devices.
+#[classifier]
+pub fn edgeward_egress_names(ctx: TcContext) -> i32 {
+    hook::names(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames to devices.

@@ -109,6 +109,24 @@ fn name(protocol: u8) -> ([u8; 16], u16) {
     }
 }
 
+/// Records the name that a question is about, which is the object at hand. Whoever is asked stands for the site.
+#[inline(always)]
+pub fn question(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
+    let edge = EdgeKey {
+        src: scratch.src,
+        dst: PrincipalId::SELF,
+        port: scratch.frame.dst_port,
+        proto: scratch.frame.proto,
+        kind: Kind::Resolve as u8,
+    };
+    let object = scratch.said.object.hash();
+    scratch.observed_key = ObservedKey { addr: abi::Addr([0; 16]), object, edge, _pad: 0 };
+    let (bytes, length) = scratch.said.object.buffer();
+    scratch.observed.object = *bytes;
+    scratch.observed.object_len = length;
+    record(scratch, verdict, reason);
+}
+
 /// Records that a server refused the login of the connection's client.
 #[inline(always)]
 pub fn login_failed(scratch: &mut Scratch) {

@@ -5,9 +5,12 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
-use firewall_common::abi::{Bell, Config, Flow, FlowKey, Observed, ObservedKey, PrincipalId, counter};
+use firewall_common::abi::{
+    Bell, Config, Flow, FlowKey, KnownName, Observed, ObservedKey, PrincipalId, Resolved, counter,
+};
 use firewall_common::wire::coap::Coap;
 use firewall_common::wire::dns::Dns;
+use firewall_common::wire::dns::reply::Reply;
 use firewall_common::wire::frame::Frame;
 use firewall_common::wire::object::Levels;
 use firewall_common::wire::stream::{PATCHES, Said, Streams};
@@ -40,6 +43,14 @@ pub struct Scratch {
     /// The question at hand, and how many bytes of its answer repeat it: see `essential::answered`.
     pub dns: Dns,
     pub counted: u32,
+    /// The answer at hand, the name that it was asked for, and the binding that is made of it.
+    pub reply: Reply,
+    pub asked: KnownName,
+    pub resolved: Resolved,
+    /// 1: the question at hand is answered by us.
+    pub refused: u8,
+    /// What the name that a stream shows says: see `stream::shown`.
+    pub shown: u8,
     pub config: Config,
     pub flow: Flow,
     pub flow_key: FlowKey,

@@ -36,6 +36,7 @@ pub mod mqtt;
 mod neutral;
 pub mod pieces;
 pub mod request;
+mod shown;
 pub mod tls;
 
 use machine::Round;

@@ -12,7 +12,11 @@ use firewall_common::reason::Reason;
 use crate::bytes::is_present;
 use crate::observe::{self, addr_key, notice};
 use crate::scratch::Scratch;
-use crate::{atomic, config, pass};
+use crate::{atomic, config, edge, pass};
+
+pub mod names;
+
+use names::Known;
 
 /// Written by the daemon.
 #[map]
@@ -241,6 +245,28 @@ pub fn holder(addr: &Addr, link: u32) -> Holder {
         }
     }
     Holder::Unknown
+}
+
+/// Who the holder of an address is for this device: for one outside, who stands for the name that led the device there
+/// comes before who is known by the address. A name that nobody stands for is nobody, unless the model has an edge to the
+/// address: whoever may go there need not ask for a name.
+#[inline(always)]
+pub fn as_known_by(scratch: &Scratch, device: PrincipalId, addr: &Addr, holder: Holder) -> PrincipalId {
+    let by_address = holder.principal();
+    let is_outside = match holder {
+        Holder::Device(_) => false,
+        Holder::Known(principal) => principal.0 >= PrincipalId::FIRST,
+        Holder::Unknown => true,
+    };
+    if !is_outside || device == PrincipalId::UNKNOWN {
+        return by_address;
+    }
+    match names::holder(device, addr, scratch.now) {
+        Known::NoName => by_address,
+        Known::Nobody if edge::is_held(scratch, device, by_address) => by_address,
+        Known::Nobody => PrincipalId::UNKNOWN,
+        Known::As(named) => named,
+    }
 }
 
 /// What [`holder`] found.

@@ -14,6 +14,7 @@ mod people;
 
 // What happens.
 mod answer;
+mod names;
 mod observe;
 mod ports;
 
@@ -50,6 +51,7 @@ use self::{
     access::{Access, Admitted},
     answer::{Outcome, Show},
     instance::Instance,
+    names::Names,
     observe::Observer,
     people::People,
     ports::Ports,
@@ -100,7 +102,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     let clock = Clock::new()?;
     let Opened { store, set_aside } = Store::open(&config.state.dir)?;
     let (mut graph, store, set_aside) = restore(store, set_aside, &config, clock.now())?;
-    let sessions = store.sessions()?;
+    let (sessions, names) = (store.sessions()?, store.names()?);
     let pin = Pin::restore(store.setting(pin::SETTING)?.as_deref());
     let mut faults = Vec::new();
     if let Some(aside) = set_aside {
@@ -130,8 +132,8 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     let mut daemon = Daemon {
         clock,
         graph,
+        observer: Observer::new(Names::new(tables.hash_key())),
         tables,
-        observer: Observer::default(),
         people: People::new(Pairing::restore(sessions), pin, config.state.dir.clone()),
         seen: VecDeque::new(),
         faults,
@@ -144,6 +146,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     };
     daemon.carry_out(Urgency::Decision).await?;
     daemon.tables.sweep(&ports.own_hosts())?;
+    daemon.observer.names.restore(names, &mut daemon.tables, &daemon.graph, clock.now())?;
     ports.attach_all(&mut kernel, clock.now())?;
     kernel.keep_only(&ports.places()).context("Failed to remove what another version left")?;
     // Who can connect finds everything in force.
@@ -179,6 +182,8 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
                 daemon.observer.scan(&mut daemon.tables, &ports, &mut daemon.graph, clock.now())?;
                 daemon.graph.handle_timeout(clock.now());
                 daemon.carry_out(Urgency::Fact).await?;
+                let changes = daemon.observer.names.changes(&daemon.tables, clock.now())?;
+                daemon.writer.write(changes).await?;
             }
             Ok(()) = guarding.changed() => daemon.guard_fault.clone_from(&guarding.borrow_and_update()),
             ended = &mut writing => return Err(why_ended(ended)),
@@ -191,6 +196,8 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     tracing::info!("Edgeward ends; what is in force stays in force");
     serving.abort();
     daemon.graph.handle_shutdown(clock.now());
+    let changes = daemon.observer.names.all_changes(&daemon.tables, clock.now())?;
+    daemon.writer.write(changes).await?;
     daemon.carry_out(Urgency::Decision).await?;
     drop(daemon);
     writing.await.context("The task that writes the state has panicked")??;

@@ -1,4 +1,5 @@
-//! What survives: the records of the graph, the ledger, the sessions and a few settings, in one file.
+//! What survives: the records of the graph, the ledger, the sessions, the names that devices
+//! know and a few settings, in one file.
 //!
 //! A [`Store`] is opened, read once and handed to a [`Writer`]. The writer gathers changes and writes them together after
 //! a moment; who must know that they are on the disk waits for [`Writer::flush`]. A file that cannot be read is set aside
@@ -31,6 +32,7 @@ const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 const LEDGER: TableDefinition<u64, &[u8]> = TableDefinition::new("ledger");
 const SESSIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("sessions");
+const NAMES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("names");
 const SETTINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("settings");
 
 /// How long changes are gathered that nobody waits for.
@@ -57,6 +59,13 @@ pub enum Change {
         value: Vec<u8>,
     },
     RemoveSession {
+        key: Vec<u8>,
+    },
+    PutName {
+        key: Vec<u8>,
+        value: Vec<u8>,
+    },
+    RemoveName {
         key: Vec<u8>,
     },
     /// Nothing removes it.
@@ -147,6 +156,7 @@ impl Store {
             transaction.open_table(RECORDS)?;
             transaction.open_table(LEDGER)?;
             transaction.open_table(SESSIONS)?;
+            transaction.open_table(NAMES)?;
             transaction.open_table(SETTINGS)?;
         }
         transaction.commit().map_err(redb::Error::from)?;
@@ -161,6 +171,11 @@ impl Store {
     /// All sessions.
     pub fn sessions(&self) -> Result<Entries, StoreError> {
         self.entries(SESSIONS)
+    }
+
+    /// All names that devices have asked for.
+    pub fn names(&self) -> Result<Entries, StoreError> {
+        self.entries(NAMES)
     }
 
     /// What was set under this name.
@@ -199,6 +214,7 @@ impl Store {
             let mut records = transaction.open_table(RECORDS)?;
             let mut ledger = transaction.open_table(LEDGER)?;
             let mut sessions = transaction.open_table(SESSIONS)?;
+            let mut names = transaction.open_table(NAMES)?;
             let mut settings = transaction.open_table(SETTINGS)?;
             for change in changes {
                 match change {
@@ -216,6 +232,12 @@ impl Store {
                     }
                     Change::RemoveSession { key } => {
                         sessions.remove(key.as_slice())?;
+                    }
+                    Change::PutName { key, value } => {
+                        names.insert(key.as_slice(), value.as_slice())?;
+                    }
+                    Change::RemoveName { key } => {
+                        names.remove(key.as_slice())?;
                     }
                     Change::PutSetting { name, value: Some(value) } => {
                         settings.insert(*name, value.as_slice())?;

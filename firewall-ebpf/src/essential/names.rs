@@ -1,25 +1,32 @@
-//! What DNS is asked for: questions of an ordinary shape, and few names that were not asked for before.
+//! What DNS is asked for: questions of an ordinary shape, names of domains that are in the model of who asks, and few that
+//! were not asked for before.
 
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::LruHashMap;
-use firewall_common::abi::{AskedName, NameKey, capacity};
-use firewall_common::reason::Reason;
+use aya_ebpf::maps::{HashMap, LruHashMap};
+use firewall_common::abi::{AskedName, NameKey, OBJECT_CAP, PrincipalId, capacity};
+use firewall_common::hash::BackHasher;
+use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::dns::{self, Dns};
 use firewall_common::wire::essential::{NAME_AGAIN, Trickle};
 use firewall_common::wire::{Event, Sender};
 
-use super::trickle;
+use super::{answers, trickle};
 use crate::bytes::{Skb, copy, opaque};
-use crate::edge;
 use crate::scratch::{Scratch, WINDOW};
+use crate::{edge, observe, who};
 
 /// Written by the kernel. Least recently used: a forgotten name is a new one.
 #[map]
 static NAMES: LruHashMap<NameKey, AskedName> = LruHashMap::with_max_entries(capacity::NAMES, 0);
+
+/// Written by the daemon: names that a principal may ask for, or behind a dot domains of which all, and the boot-time
+/// nanoseconds at which that ends, or 0.
+#[map]
+static DOMAINS: HashMap<NameKey, u64> = HashMap::with_max_entries(capacity::DOMAINS, 0);
 
 /// Longest question: a name, its type and class, and EDNS with a cookie fit twice.
 const QUESTION_CAP: u32 = 512;
@@ -41,21 +48,133 @@ pub fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<u32, Reason> {
     if bounded && !ordinary {
         return Err(Reason::EssentialShape);
     }
-    if !bounded && !edge::learning(scratch.src) {
+    let Domains { via, is_allowed } = domains(scratch);
+    let learns = edge::learning(scratch.src);
+    if !is_allowed && edge::enforcing(scratch.src) {
+        refuse(scratch)?;
+    } else if learns && !is_allowed {
+        observe::question(scratch, Verdict::Forwarded, Reason::Learned);
+    } else if scratch.src != PrincipalId::UNKNOWN && !who::names::is_named(via) {
+        // Its address will be asked about by its name.
+        observe::question(scratch, Verdict::Forwarded, Reason::InModel);
+    }
+    answers::expect(scratch, via);
+    if !bounded && !learns {
         return Ok(0);
     }
-    let counted = pay(scratch, bounded)?;
+    let counted = pay(scratch, via, bounded)?;
     Ok(if counted { u32::from(scratch.dns.name_len()) + BESIDE_THE_NAME } else { 0 })
+}
+
+/// A name outside the model is not asked for, and its sender is told so.
+#[inline(always)]
+fn refuse(scratch: &mut Scratch) -> Result<(), Reason> {
+    if scratch.audit != 0 {
+        observe::question(scratch, Verdict::Audit, Reason::EdgeUnknown);
+        return Ok(());
+    }
+    observe::question(scratch, Verdict::Dropped, Reason::EdgeUnknown);
+    scratch.refused = 1;
+    Err(Reason::EdgeUnknown)
+}
+
+/// What the domains of a name say.
+struct Domains {
+    /// As [`KnownName::via`](firewall_common::abi::KnownName::via).
+    via: u64,
+    /// Whether its sender may ask for one of them.
+    is_allowed: bool,
+}
+
+/// What a round over a name needs; lives on the stack of the program.
+struct Climb {
+    scratch: *const Scratch,
+    hasher: BackHasher,
+    via: u64,
+    is_allowed: u64,
+}
+
+/// Looks for the name at hand and each domain that it is in, from the last one down.
+#[inline(always)]
+fn domains(scratch: &Scratch) -> Domains {
+    let mut climb = Climb { scratch, hasher: BackHasher::ZERO, via: 0, is_allowed: 0 };
+    let length = u32::from(scratch.said.object.len());
+    // SAFETY: the callback has the signature that the helper calls.
+    unsafe { bpf_loop(length, climb_one as *mut c_void, (&raw mut climb).cast(), 0) };
+    let name = scratch.said.object.hash();
+    climb.ask(scratch, name);
+    climb.below(scratch);
+    if who::names::is_named(name) || climb.via == 0 {
+        climb.via = name;
+    }
+    Domains { via: climb.via, is_allowed: climb.is_allowed != 0 }
+}
+
+impl Climb {
+    /// A name, or all names below a domain, may be asked for, or not.
+    #[inline(always)]
+    fn ask(&mut self, scratch: &Scratch, name: u64) {
+        let key = NameKey { name, principal: scratch.src, _pad: 0 };
+        // SAFETY: the value is copied at once; the daemon replaces whole entries.
+        if let Some(ends) = unsafe { DOMAINS.get(key) } {
+            if *ends == 0 || scratch.now < *ends {
+                self.is_allowed = 1;
+            }
+        }
+    }
+
+    /// What is known of all names below the domain that was read, itself included.
+    #[inline(always)]
+    fn below(&mut self, scratch: &Scratch) {
+        self.hasher = self.hasher.push(b'.', &scratch.config.key.0);
+        let below = self.hasher.finish();
+        self.ask(scratch, below);
+        if who::names::is_named(below) {
+            self.via = below;
+        }
+    }
+}
+
+/// Takes the last byte that was not read.
+#[inline(never)]
+unsafe extern "C" fn climb_one(index: u32, climb: *mut c_void) -> i64 {
+    // SAFETY: the helper passes what `domains` gave it.
+    let climb = unsafe { &mut *climb.cast::<Climb>() };
+    // SAFETY: as above.
+    let scratch = unsafe { &*climb.scratch };
+    let (text, length) = scratch.said.object.buffer();
+    let at = opaque(u64::from(length).wrapping_sub(1).wrapping_sub(u64::from(index)));
+    if at >= OBJECT_CAP as u64 {
+        return 1;
+    }
+    let byte = text[at as usize];
+    if byte == b'.' {
+        climb.below(scratch);
+    } else {
+        climb.hasher = climb.hasher.push(byte, &scratch.config.key.0);
+    }
+    0
+}
+
+/// Where `NAMED` has a name that a device has asked for.
+#[inline(always)]
+pub fn via(device: PrincipalId, name: u64) -> u64 {
+    // SAFETY: the value is copied at once.
+    match unsafe { NAMES.get(NameKey { name, principal: device, _pad: 0 }) } {
+        Some(asked) => asked.via,
+        None => name,
+    }
 }
 
 /// Takes the name from what its sender may still say; says whether the answer is counted too.
 #[inline(always)]
-fn pay(scratch: &mut Scratch, bounded: bool) -> Result<bool, Reason> {
+fn pay(scratch: &mut Scratch, via: u64, bounded: bool) -> Result<bool, Reason> {
     let key = NameKey { name: scratch.said.object.hash(), principal: scratch.src, _pad: 0 };
     let length = u64::from(scratch.dns.name_len());
     if let Some(known) = NAMES.get_ptr_mut(key) {
         // SAFETY: the entry stays mapped while the program runs; a lost update is made up for by the next question.
         let known = unsafe { &mut *known };
+        known.via = via;
         if known.learned != 0 {
             return Ok(false);
         }
@@ -70,7 +189,7 @@ fn pay(scratch: &mut Scratch, bounded: bool) -> Result<bool, Reason> {
     }
     let kind = if bounded { Trickle::Names } else { Trickle::LearnedNames };
     trickle(scratch, scratch.src, kind, length)?;
-    let asked = AskedName { learned: !bounded as u32, _pad: 0 };
+    let asked = AskedName { via, learned: !bounded as u32, _pad: 0 };
     match NAMES.insert(key, asked, BPF_ANY as u64) {
         Ok(()) => Ok(bounded),
         Err(_) => Err(Reason::TableFull),

@@ -5,7 +5,7 @@ use firewall_common::reason::Reason;
 use firewall_common::wire::{Event, Sender};
 
 use super::machine::Machine;
-use super::{judge, request};
+use super::{judge, request, shown};
 use crate::scratch::Scratch;
 
 /// Both directions of HTTP.
@@ -36,6 +36,7 @@ impl Machine for Http {
                 let said = &scratch.said;
                 said.machine.http().levels(&said.object, &mut scratch.levels, &scratch.config.key.0);
                 let kind = said.machine.http().kind();
+                shown::host(scratch)?;
                 request::judge(scratch, kind)
             }
             Event::Becomes(protocol) if scratch.client != 0 => {

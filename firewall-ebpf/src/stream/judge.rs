@@ -11,7 +11,7 @@ use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::Note;
 
-use super::neutral;
+use super::{neutral, shown};
 use crate::edge::{self, Use};
 use crate::observe;
 use crate::scratch::Scratch;
@@ -170,13 +170,16 @@ pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> 
     let reason = match edge::decide(src, dst, state) {
         Outcome::Pass if kind != Kind::MqttPublish || within(scratch, rule) => return Ok(()),
         Outcome::Pass => Reason::EdgeDenied,
+        Outcome::Learn | Outcome::Stop(Reason::EdgeUnknown) if shown::is_own(scratch, kind) => return Ok(()),
         Outcome::Learn => {
             if kind == Kind::MqttConnect {
                 scratch.said.known = 0;
             }
-            observe::operation(scratch, kind, object, Verdict::Forwarded, Reason::Learned);
+            let reason = shown::reason(scratch, kind, Reason::Learned);
+            observe::operation(scratch, kind, object, Verdict::Forwarded, reason);
             return Ok(());
         }
+        Outcome::Stop(Reason::EdgeUnknown) => shown::reason(scratch, kind, Reason::EdgeUnknown),
         Outcome::Stop(reason) => reason,
     };
     if scratch.audit != 0 {

@@ -4,8 +4,8 @@ use firewall_common::abi::{Kind, Protocol};
 use firewall_common::reason::Reason;
 use firewall_common::wire::{Event, Sender};
 
-use super::judge;
 use super::machine::Machine;
+use super::{judge, shown};
 use crate::scratch::Scratch;
 
 /// The `ClientHello`; what follows it is nobody's to read.
@@ -27,6 +27,8 @@ impl Machine for Tls {
     fn event(scratch: &mut Scratch, event: Event) -> Result<(), Reason> {
         match event {
             Event::Object => {
+                let name = scratch.said.object.hash();
+                shown::judge(scratch, name)?;
                 judge::certain(scratch, Protocol::Tls)?;
                 judge::object(scratch, Kind::TlsName)
             }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use firewall_common::abi::{
-    AddrKey, Bell, LinkKey, OBSERVED_PER_SOURCE, Observed, ObservedKey, PrincipalId, Ring, capacity,
+    AddrKey, Bell, Kind, LinkKey, OBSERVED_PER_SOURCE, Observed, ObservedKey, PrincipalId, Ring, capacity,
 };
 use graph::{
     Graph, Now,
@@ -15,6 +15,7 @@ use graph::{
 };
 
 use super::{
+    names::Names,
     ports::Ports,
     tables::{Tables, bytes},
 };
@@ -26,8 +27,9 @@ const QUIET_NS: u64 = 600 * 1_000_000_000;
 const PRESSURE: (u64, u64) = (3, 4);
 
 /// What the graph was told already.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Observer {
+    pub(super) names: Names,
     /// Count that the graph knows, by key.
     told: HashMap<Vec<u8>, u64>,
     /// Who holds an address, as the graph knows it.
@@ -35,6 +37,11 @@ pub(super) struct Observer {
 }
 
 impl Observer {
+    /// The graph was told nothing yet.
+    pub(super) fn new(names: Names) -> Self {
+        Self { names, told: HashMap::new(), bound: HashMap::new() }
+    }
+
     /// Looks where a bell says.
     pub(super) fn handle_bell(
         &mut self,
@@ -47,7 +54,7 @@ impl Observer {
         match bell.ring {
             ring if ring == Ring::Observed as u8 => {
                 if let Some(value) = tables.maps.observed.get(&bell.key)? {
-                    self.tell(&bell.key, &value, graph, now);
+                    self.tell(&bell.key, &value, tables, graph, now)?;
                 }
             }
             ring if ring == Ring::Stranger as u8 => {
@@ -78,11 +85,11 @@ impl Observer {
             }
         }
         let mut observed = tables.maps.observed.entries()?;
-        // A connection before what is said on it.
-        observed.sort_by_key(|(key, _)| key.edge.kind);
+        // A name before the address that it means, a connection before what is said on it.
+        observed.sort_by_key(|(key, _)| (key.edge.kind != Kind::Resolve as u8, key.edge.kind));
         for (key, value) in &observed {
             if self.told.get(&bytes(key)) != Some(&value.count) {
-                self.tell(key, value, graph, now);
+                self.tell(key, value, tables, graph, now)?;
             }
         }
         self.read_bindings(tables, graph, now)?;
@@ -103,7 +110,9 @@ impl Observer {
             let is_between =
                 edge.src == path.src && (edge.dst == path.dst || edge.dst == PrincipalId::UNKNOWN);
             let is_there = edge.port == transport.port && edge.proto == transport.proto;
-            if is_between && edge.kind == kind as u8 && is_there {
+            // All names share one edge: one that the graph was not told of yet is still news.
+            let is_told = kind != Kind::Resolve || self.told.contains_key(&bytes(&key));
+            if is_between && edge.kind == kind as u8 && is_there && is_told {
                 tables.maps.observed.remove(&key)?;
                 self.told.remove(&bytes(&key));
                 drained(key.edge.src, tables)?;
@@ -112,9 +121,22 @@ impl Observer {
         Ok(())
     }
 
-    fn tell(&mut self, key: &ObservedKey, value: &Observed, graph: &mut Graph, now: Now) {
+    fn tell(
+        &mut self,
+        key: &ObservedKey,
+        value: &Observed,
+        tables: &Tables,
+        graph: &mut Graph,
+        now: Now,
+    ) -> Result<(), KernelError> {
         self.told.insert(bytes(key), value.count);
+        if key.edge.kind == Kind::Resolve as u8 {
+            self.names.hear(value);
+        } else {
+            self.names.tell(key, tables, graph, now)?;
+        }
         graph.handle_observed(&Fact { key: *key, value: *value }, now);
+        Ok(())
     }
 
     fn read_bindings(&mut self, tables: &Tables, graph: &mut Graph, now: Now) -> Result<(), KernelError> {

@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use firewall_common::{
     abi::{
-        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, LinkKey, MacHome, MacKey, Principal, PrincipalId,
-        Rule, RuleId, server,
+        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, KnownName, LinkKey, MacHome, MacKey, NameKey,
+        Principal, PrincipalId, ResolvedKey, Rule, RuleId, server,
     },
-    hash::HashKey,
+    hash::{HashKey, hash},
     precedence::Mode,
 };
-use graph::command::{Command, Event, RuleSpec};
+use graph::{
+    command::{Command, Event, RuleSpec},
+    host::HostName,
+};
 use zerocopy::IntoBytes;
 
 use crate::{
@@ -35,6 +38,10 @@ pub(super) struct Tables {
     principals: HashMap<u32, Principal>,
     rules: HashMap<u32, Rule>,
     uses: HashSet<u32>,
+    named: HashMap<u64, PrincipalId>,
+    /// Names that stand for the principal of their domain, because they were resolved before it.
+    named_below: HashMap<u64, PrincipalId>,
+    domains: HashSet<Key>,
 }
 
 /// The bytes of a map's key: the kernel's own notion of the same key.
@@ -84,6 +91,9 @@ impl Tables {
             principals: HashMap::new(),
             rules: HashMap::new(),
             uses: HashSet::new(),
+            named: HashMap::new(),
+            named_below: HashMap::new(),
+            domains: HashSet::new(),
         })
     }
 
@@ -99,6 +109,7 @@ impl Tables {
             Command::RemovePrincipal { id } => {
                 self.principals.remove(&id.0);
                 self.maps.principals.put(id.0, &NOBODY)?;
+                self.forget_names(id)?;
             }
             Command::PutMac { mac, vlan, ifindex, id } => {
                 let key = MacKey { mac, vlan };
@@ -121,6 +132,23 @@ impl Tables {
                 let key = AddrKey { addr, link: 0 };
                 self.hosts.remove(&bytes(&key));
                 self.maps.hosts.remove(&key)?;
+            }
+            Command::PutNamed { name, id } => {
+                let key = self.name_key(&name);
+                self.named.insert(key, id);
+                self.maps.named.put(&key, &id)?;
+            }
+            Command::RemoveNamed { name } => self.remove_named(&name)?,
+            Command::PutName { device, addr, id, .. } => self.put_name(device, addr, id)?,
+            Command::PutDomain { id, name, until } => {
+                let key = NameKey { name: self.name_key(&name), principal: id, _pad: 0 };
+                self.domains.insert(bytes(&key));
+                self.maps.domains.put(&key, &until)?;
+            }
+            Command::RemoveDomain { id, name } => {
+                let key = NameKey { name: self.name_key(&name), principal: id, _pad: 0 };
+                self.domains.remove(&bytes(&key));
+                self.maps.domains.remove(&key)?;
             }
             Command::PutEdge { key, rule, speaks } => self.put_edge(key, rule, speaks)?,
             Command::RemoveEdge { key } => {
@@ -165,14 +193,8 @@ impl Tables {
                 self.maps.config.put(0, &self.config)?;
             }
             Command::Notify(event) => return Ok(Done::Event(event)),
-            // The kernel programs do not bind names yet: outside hosts are found by address.
-            Command::PutName { .. }
-            | Command::RemoveName { .. }
-            | Command::PutNamed { .. }
-            | Command::RemoveNamed { .. }
-            | Command::Save(_)
-            | Command::Delete(_)
-            | Command::Ledger(_) => {}
+            // What a name stands for is removed with the name.
+            Command::RemoveName { .. } | Command::Save(_) | Command::Delete(_) | Command::Ledger(_) => {}
         }
         Ok(Done::Written)
     }
@@ -201,6 +223,58 @@ impl Tables {
         }
         if let Some(old) = self.topics.insert(bytes(&key), new) {
             old.remove(&mut self.maps)?;
+        }
+        Ok(())
+    }
+
+    /// The key under which the kernel finds a name; for all names of a domain, what is behind the asterisk.
+    fn name_key(&self, name: &HostName) -> u64 {
+        let text = name.as_str();
+        hash(text.strip_prefix('*').unwrap_or(text).as_bytes(), &self.config.key.0)
+    }
+
+    /// The secret of this boot's hashes.
+    pub(super) fn hash_key(&self) -> HashKey {
+        self.config.key.0
+    }
+
+    /// A name that was resolved before its domain had a principal: the kernel looks for exactly this name.
+    fn put_name(&mut self, device: PrincipalId, addr: Addr, id: PrincipalId) -> Result<(), KernelError> {
+        let Some(known) = self.maps.resolved.get(&ResolvedKey { addr, device })? else { return Ok(()) };
+        let KnownName { name, via } = known.latest;
+        if self.maps.named.get(&via)? != Some(id) && !self.named.contains_key(&name) {
+            self.named_below.insert(name, id);
+            self.maps.named.put(&name, &id)?;
+        }
+        Ok(())
+    }
+
+    fn remove_named(&mut self, name: &HostName) -> Result<(), KernelError> {
+        let key = self.name_key(name);
+        let Some(id) = self.named.remove(&key) else { return Ok(()) };
+        self.maps.named.remove(&key)?;
+        let below: Vec<u64> =
+            self.named_below.iter().filter(|(_, other)| **other == id).map(|(key, _)| *key).collect();
+        for key in below {
+            self.named_below.remove(&key);
+            if !self.named.contains_key(&key) {
+                self.maps.named.remove(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever gets the number of a principal that is gone knows nothing of what it knew.
+    fn forget_names(&mut self, id: PrincipalId) -> Result<(), KernelError> {
+        for key in self.maps.resolved.keys()? {
+            if key.device == id {
+                self.maps.resolved.remove(&key)?;
+            }
+        }
+        for key in self.maps.names.keys()? {
+            if key.principal == id {
+                self.maps.names.remove(&key)?;
+            }
         }
         Ok(())
     }
@@ -241,6 +315,16 @@ impl Tables {
         for key in maps.hosts.keys()? {
             if !self.hosts.contains_key(&bytes(&key)) && !own_hosts.contains(&key) {
                 maps.hosts.remove(&key)?;
+            }
+        }
+        for key in maps.named.keys()? {
+            if !self.named.contains_key(&key) && !self.named_below.contains_key(&key) {
+                maps.named.remove(&key)?;
+            }
+        }
+        for key in maps.domains.keys()? {
+            if !self.domains.contains(&bytes(&key)) {
+                maps.domains.remove(&key)?;
             }
         }
         for id in 0..PrincipalId::LIMIT {

@@ -10,9 +10,9 @@ use aya::{
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie},
 };
 use firewall_common::abi::{
-    self, AddrKey, Binding, Config, Edge, EdgeKey, Flow, FlowKey, LinkKey, MAPS, MacHome, MacKey, NetworkKey,
-    Observed, ObservedKey, Port, Principal, PrincipalId, Rule, RuleId, State, StepKey, Stranger, Usage,
-    counter,
+    self, AddrKey, AskedName, Binding, Config, Edge, EdgeKey, Flow, FlowKey, LinkKey, MAPS, MacHome, MacKey,
+    NameKey, NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Resolved, ResolvedKey, Rule,
+    RuleId, State, StepKey, Stranger, Usage, counter,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -281,6 +281,10 @@ pub struct Maps {
     pub half_open: Table<FlowKey, Flow>,
     pub flows: Table<FlowKey, Flow>,
     pub observed: Table<ObservedKey, Observed>,
+    pub names: Table<NameKey, AskedName>,
+    pub resolved: Table<ResolvedKey, Resolved>,
+    pub named: Table<u64, PrincipalId>,
+    pub domains: Table<NameKey, u64>,
     pub usage: Slots<Usage>,
     pub drained: Slots<u64>,
     pub counters: Counters,
@@ -307,6 +311,10 @@ impl Maps {
             half_open: Table::take(ebpf, "HALF_OPEN", generation)?,
             flows: Table::take(ebpf, "FLOWS", generation)?,
             observed: Table::take(ebpf, "OBSERVED", generation)?,
+            names: Table::take(ebpf, "NAMES", generation)?,
+            resolved: Table::take(ebpf, "RESOLVED", generation)?,
+            named: Table::take(ebpf, "NAMED", generation)?,
+            domains: Table::take(ebpf, "DOMAINS", generation)?,
             usage: Slots::take(ebpf, "USAGE", generation)?,
             drained: Slots::take(ebpf, "DRAINED", generation)?,
             counters: Counters::take(ebpf)?,
@@ -336,6 +344,10 @@ impl Maps {
             used("HALF_OPEN", self.half_open.keys()?.len()),
             used("FLOWS", self.flows.keys()?.len()),
             used("OBSERVED", self.observed.keys()?.len()),
+            used("NAMES", self.names.keys()?.len()),
+            used("RESOLVED", self.resolved.keys()?.len()),
+            used("NAMED", self.named.keys()?.len()),
+            used("DOMAINS", self.domains.keys()?.len()),
         ])
     }
 }

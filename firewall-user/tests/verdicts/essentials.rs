@@ -12,6 +12,7 @@ use firewall_common::{
 };
 
 use crate::{
+    dns::{answer, ask, question},
     frame::{self, NETWORK, Segment, TRANSPORT},
     site::{BOX, Fate, Host, PORT, Site, site, transport_edge},
 };
@@ -294,24 +295,6 @@ fn an_icmp_error_must_quote_a_live_connection() {
     assert_eq!(site.device_gets(&error(&elsewhere)).fate, Fate::Dropped(Reason::IcmpUnrelated));
 }
 
-/// A question of a resolver's client (RFC 1035), with what follows it.
-fn question(name: &str, kind: u16, class: u16, additional: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0xbe, 0xef, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!additional.is_empty())];
-    for label in name.split('.') {
-        bytes.push(label.len() as u8);
-        bytes.extend(label.as_bytes());
-    }
-    bytes.push(0);
-    bytes.extend(kind.to_be_bytes());
-    bytes.extend(class.to_be_bytes());
-    bytes.extend(additional);
-    bytes
-}
-
-fn ask(name: &str) -> Vec<u8> {
-    question(name, kind::A, dns::IN, &[])
-}
-
 /// A minimal request for the time.
 fn time() -> Vec<u8> {
     let mut bytes = vec![0; 48];
@@ -330,9 +313,11 @@ fn a_named_server_may_be_asked_what_it_is_named_for() {
     let Some(mut site) = site() else { return };
     let (device, resolver) = (site.settled(Mode::Enforcing), site.outside(false));
     site.name_server(&resolver, server::DNS);
+    site.may_ask(&device, "example");
     let port = site.fresh_port();
     passes(&mut site, &frame::udp(&device, &resolver, port, 53, &ask("hub.example")));
-    assert!(site.device_gets(&frame::udp(&resolver, &device, 53, port, b"answer")).is_delivered());
+    let told = answer("hub.example", &[]);
+    assert!(site.device_gets(&frame::udp(&resolver, &device, 53, port, &told)).is_delivered());
     falls(&mut site, &frame::udp(&device, &resolver, port, 123, &time()), Reason::EdgeUnknown);
     falls(&mut site, &frame::udp(&device, &resolver, port, 5353, &ask("a.local")), Reason::EdgeUnknown);
     // Its name is taken from it: what was asked before opens nothing.
@@ -348,10 +333,13 @@ fn a_named_server_may_be_asked_what_it_is_named_for() {
 fn dns_and_time_are_asked_of_the_box() {
     let Some(mut site) = site() else { return };
     let (device, server) = (site.settled(Mode::Enforcing), site.outside(true));
-    for (service, request) in [(53, ask("hub.example")), (123, time())] {
+    site.may_ask(&device, "example");
+    for (service, request, told) in
+        [(53, ask("hub.example"), answer("hub.example", &[])), (123, time(), time())]
+    {
         let port = site.fresh_port();
         passes(&mut site, &frame::udp(&device, &BOX, port, service, &request));
-        let answer = |to: u16| frame::udp(&BOX, &device, service, to, b"answer");
+        let answer = |to: u16| frame::udp(&BOX, &device, service, to, &told);
         assert!(site.device_gets(&answer(port)).is_delivered());
         // One answer for each question, and only to who has asked.
         assert_eq!(site.device_gets(&answer(port)).fate, Fate::Dropped(Reason::EssentialShape));
@@ -369,13 +357,15 @@ fn dns_and_time_are_asked_of_the_box() {
 fn two_questions_of_one_socket_have_two_answers() {
     let Some(mut site) = site() else { return };
     let device = site.settled(Mode::Enforcing);
+    site.may_ask(&device, "example");
     let port = site.fresh_port();
     for kind in [kind::A, kind::AAAA] {
         let question = question("hub.example", kind, dns::IN, &[]);
         passes(&mut site, &frame::udp(&device, &BOX, port, 53, &question));
     }
     for fate in [Fate::Forwarded, Fate::Forwarded, Fate::Dropped(Reason::EssentialShape)] {
-        assert_eq!(site.device_gets(&frame::udp(&BOX, &device, 53, port, b"answer")).fate, fate);
+        let told = answer("hub.example", &[]);
+        assert_eq!(site.device_gets(&frame::udp(&BOX, &device, 53, port, &told)).fate, fate);
     }
 }
 
@@ -383,6 +373,7 @@ fn two_questions_of_one_socket_have_two_answers() {
 fn what_is_no_ordinary_question_falls() {
     let Some(mut site) = site() else { return };
     let enforcing = site.settled(Mode::Enforcing);
+    site.may_ask(&enforcing, "example");
     let port = site.fresh_port();
     let opt = |data: &[u8]| [&[0, 0, 41, 16, 0, 0, 0, 0, 0, 0, data.len() as u8][..], data].concat();
     let cookie = opt(&[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
@@ -401,9 +392,7 @@ fn what_is_no_ordinary_question_falls() {
         [ask("a.example"), vec![0]].concat(),
         question("a.example", kind::A, 1, &opt(&[0; 600])),
     ];
-    let mut answer = ask("a.example");
-    answer[2] |= 0x80;
-    shapes.push(answer);
+    shapes.push(answer("a.example", &[]));
     for shape in &shapes {
         falls(&mut site, &frame::udp(&enforcing, &BOX, port, 53, shape), Reason::EssentialShape);
     }
@@ -422,6 +411,7 @@ fn what_is_no_ordinary_question_falls() {
 fn new_names_are_few_and_learned_ones_free() {
     let Some(mut site) = site() else { return };
     let device = site.settled(Mode::Learning);
+    site.may_ask(&device, "example");
     let port = site.fresh_port();
     let asks = |site: &mut Site, name: &str| {
         site.device_sends(&frame::udp(&device, &BOX, port, 53, &ask(name))).fate
@@ -458,6 +448,7 @@ fn new_names_are_few_and_learned_ones_free() {
     assert!(again as u64 <= length(&new[0]) / NAME_AGAIN + 1, "{again}");
     // Another device is not the poorer for it.
     let other = site.settled(Mode::Enforcing);
+    site.may_ask(&other, "example");
     passes(&mut site, &frame::udp(&other, &BOX, port, 53, &ask(&new[0])));
 }
 
@@ -465,6 +456,7 @@ fn new_names_are_few_and_learned_ones_free() {
 fn capitals_of_a_new_name_count() {
     let Some(mut site) = site() else { return };
     let device = site.settled(Mode::Enforcing);
+    site.may_ask(&device, "example");
     let port = site.fresh_port();
     let name = format!("{}.example", "x".repeat(60));
     let asks = |site: &mut Site, name: &str| {
@@ -480,12 +472,13 @@ fn capitals_of_a_new_name_count() {
 fn answers_to_new_names_are_counted() {
     let Some(mut site) = site() else { return };
     let device = site.settled(Mode::Learning);
+    site.may_ask(&device, "example");
     let port = site.fresh_port();
     let exchange = |site: &mut Site, name: &str, bytes: usize| {
         let request = ask(name);
         assert_eq!(site.device_sends(&frame::udp(&device, &BOX, port, 53, &request)).fate, Fate::Forwarded);
-        let answer = [&request[..], &vec![0; bytes]].concat();
-        site.device_gets(&frame::udp(&BOX, &device, 53, port, &answer)).fate
+        let told = [answer(name, &[]), vec![0; bytes]].concat();
+        site.device_gets(&frame::udp(&BOX, &device, 53, port, &told)).fate
     };
     assert_eq!(exchange(&mut site, "learned.example", 1_000), Fate::Forwarded);
     site.set_mode(device.id, Mode::Enforcing, false);

@@ -9,6 +9,7 @@
 
 // The site and what is sent there.
 mod connection;
+mod dns;
 mod frame;
 mod message;
 mod site;
@@ -16,6 +17,7 @@ mod site;
 // What is in order, and who speaks.
 mod essentials;
 mod gate;
+mod names;
 
 // What is asked for.
 mod agreement;

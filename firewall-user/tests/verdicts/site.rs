@@ -14,10 +14,11 @@ use edgeward::{
 };
 use firewall_common::{
     abi::{
-        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Kind, LinkKey, MacHome, MacKey, NetworkKey,
-        Observed, ObservedKey, Port, Principal, PrincipalId, Protocol, Role, Rule, RuleId, State, counter,
+        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Kind, LinkKey, MacHome, MacKey, NameKey,
+        NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Protocol, Role, Rule, RuleId, State,
+        counter,
     },
-    hash::HashKey,
+    hash::{HashKey, hash},
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
     wire::frame::proto,
@@ -334,6 +335,47 @@ impl Site {
             host.id = PrincipalId::UNKNOWN;
         }
         host
+    }
+
+    /// A principal of a name, or of all names below a domain (`*.example`), at no address of its own.
+    pub(crate) fn named(&mut self, name: &str) -> Host {
+        let key = self.hash(name.strip_prefix('*').unwrap_or(name));
+        let mut host = self.outside(false);
+        if let Some(known) = self.maps.named.get(&key).expect("names can be read") {
+            return Host { id: known, ..host };
+        }
+        self.last_principal += 1;
+        host.id = PrincipalId(self.last_principal);
+        self.set_mode(host.id, Mode::Outside, false);
+        self.maps.named.put(&key, &host.id).expect("room for a name");
+        host
+    }
+
+    /// Lets a device ask for a domain and all names below it.
+    pub(crate) fn may_ask(&mut self, device: &Host, domain: &str) {
+        self.may_ask_until(device, domain, 0);
+    }
+
+    /// Lets a device ask for this name.
+    pub(crate) fn may_ask_for(&mut self, device: &Host, name: &str) {
+        let key = NameKey { name: self.hash(name), principal: device.id, _pad: 0 };
+        self.maps.domains.put(&key, &0).expect("room for a name");
+    }
+
+    pub(crate) fn may_ask_until(&mut self, device: &Host, domain: &str, deadline: u64) {
+        let key = NameKey { name: self.hash(&format!(".{domain}")), principal: device.id, _pad: 0 };
+        self.maps.domains.put(&key, &deadline).expect("room for a domain");
+    }
+
+    /// As after a restart of the box: nothing was resolved.
+    pub(crate) fn forget_names(&mut self) {
+        for key in self.maps.resolved.keys().expect("what was resolved can be read") {
+            self.maps.resolved.remove(&key).expect("what was resolved can be removed");
+        }
+    }
+
+    fn hash(&self, text: &str) -> u64 {
+        hash(text.as_bytes(), &self.config.key.0)
     }
 
     /// Lets every device ask this host for a service (`server::…`).

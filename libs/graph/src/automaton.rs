@@ -181,7 +181,7 @@ impl Topics {
                 (&mut self.names, Pattern::Client(name.clone()))
             }
             Object::ServerName { name: Name::Any, .. } => (&mut self.names, Pattern::AnyClient),
-            Object::Port { .. } | Object::Speaks { .. } | Object::Ethertype(_) => return,
+            Object::Port { .. } | Object::Speaks { .. } | Object::Ethertype(_) | Object::Domain(_) => return,
         };
         rules.retain(|known| known.rule != rule);
         rules.push(TopicRule { pattern, rule, state });
@@ -297,7 +297,9 @@ impl Topics {
                 };
                 winner(&self.publish.iter().filter(matches).collect::<Vec<_>>())
             }
-            (Object::Port { .. } | Object::Speaks { .. } | Object::Ethertype(_), _) => None,
+            (Object::Port { .. } | Object::Speaks { .. } | Object::Ethertype(_) | Object::Domain(_), _) => {
+                None
+            }
         }
     }
 }

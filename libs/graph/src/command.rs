@@ -71,6 +71,17 @@ pub enum Command {
     RemoveNamed {
         name: HostName,
     },
+    /// `DOMAINS`: a principal may ask for a name, or for all names of a domain, until this point of the boot-time clock;
+    /// 0 is without end.
+    PutDomain {
+        id: PrincipalId,
+        name: HostName,
+        until: u64,
+    },
+    RemoveDomain {
+        id: PrincipalId,
+        name: HostName,
+    },
     /// `EDGES`; the start states are those of the last [`Command::PutTopics`] with this key, or 0.
     PutEdge {
         key: EdgeKey,

@@ -290,7 +290,7 @@ pub enum Property {
     EdgeNotInModel,
     /// The target is of a class that is asked about always.
     ClassForbidden,
-    /// An outside host that the source has never used.
+    /// An outside host, or a domain, that the source has never used.
     DestNew,
     /// The source is new at this site.
     PrincipalNew,

@@ -115,7 +115,8 @@ pub fn generalised(
         | Object::ServerName { .. }
         | Object::Speaks { .. }
         | Object::Port { .. }
-        | Object::Ethertype(_) => return None,
+        | Object::Ethertype(_)
+        | Object::Domain(_) => return None,
     };
     candidates.into_iter().find_map(|general| {
         let siblings = learned.iter().filter(|(_, other)| is_sibling(other, &general));

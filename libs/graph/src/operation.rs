@@ -4,6 +4,7 @@ use firewall_common::abi::{self, Protocol};
 use serde::{Deserialize, Serialize};
 
 use crate::filter::Filter;
+use crate::host::{HostName, NotAName};
 
 mod read;
 pub(crate) mod registers;
@@ -17,6 +18,8 @@ pub use route::Route;
 const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
+/// Port of DNS.
+const DNS: u16 = 53;
 const ICMP6: u8 = 58;
 
 macro_rules! words {
@@ -113,6 +116,8 @@ pub enum Object {
     Registers { port: u16, registers: Registers },
     /// The name in a TLS `ClientHello` to this TCP port.
     ServerName { port: u16, name: Name },
+    /// What the site's resolver is asked for: a name, or all names of a domain.
+    Domain(HostName),
 }
 
 /// A verb and its object, in a combination that can be enforced.
@@ -131,6 +136,8 @@ pub enum Layer {
     Protocol,
     /// A rule inside a transport.
     Message,
+    /// An entry of `DOMAINS`.
+    Name,
 }
 
 /// Not an operation.
@@ -141,7 +148,7 @@ pub enum OperationError {
     #[error("the plane {0} is not enforced by this version; use packet")]
     PlaneLater(&'static str),
     #[error(
-        "there is no verb `{0}`; on the packet plane use connect, publish, subscribe, get, set, delete, read or write"
+        "there is no verb `{0}`; on the packet plane use connect, publish, subscribe, get, set, delete, read, write or resolve"
     )]
     Verb(String),
     /// Characters count from 1.
@@ -151,6 +158,8 @@ pub enum OperationError {
     TopicWild,
     #[error("bytes that are not UTF-8")]
     NotText,
+    #[error(transparent)]
+    NotAName(NotAName),
 }
 
 impl Operation {
@@ -233,6 +242,10 @@ impl Operation {
             Kind::ModbusRead => (Verb::Read, modbus()?),
             Kind::ModbusWrite => (Verb::Write, modbus()?),
             Kind::TlsName => (Verb::Connect, Object::ServerName { port, name: name()? }),
+            Kind::Resolve => {
+                let name = HostName::parse(text()?).map_err(OperationError::NotAName)?;
+                (Verb::Resolve, Object::Domain(name.registrable().unwrap_or(name)))
+            }
             Kind::DhcpName | Kind::Overflow | Kind::LoginFailed => return Ok(None),
         };
         Ok(Some(Self { verb, object }))
@@ -259,6 +272,7 @@ impl Operation {
             (Object::Registers { .. }, Verb::Write) => Kind::ModbusWrite,
             (Object::Registers { .. }, _) => Kind::ModbusRead,
             (Object::ServerName { .. }, _) => Kind::TlsName,
+            (Object::Domain(_), _) => Kind::Resolve,
         }
     }
 
@@ -286,6 +300,7 @@ impl Operation {
             Object::Coap { port, route } => at("coap", *port, read::COAP, &route.text()),
             Object::Registers { port, registers } => at("modbus", *port, read::MODBUS, &registers.text()),
             Object::ServerName { port, name } => at("tls", *port, read::TLS, &name.text()),
+            Object::Domain(name) => name.to_string(),
         }
     }
 
@@ -301,7 +316,8 @@ impl Operation {
             | Object::Http { .. }
             | Object::Coap { .. }
             | Object::Registers { .. }
-            | Object::ServerName { .. } => None,
+            | Object::ServerName { .. }
+            | Object::Domain(_) => None,
         }
     }
 
@@ -309,7 +325,7 @@ impl Operation {
     pub const fn end(&self) -> Option<(u8, u16)> {
         match &self.object {
             Object::Port { proto, port } | Object::Speaks { proto, port, .. } => Some((*proto, *port)),
-            Object::Ethertype(_) => None,
+            Object::Ethertype(_) | Object::Domain(_) => None,
             Object::Coap { port, .. } => Some((UDP, *port)),
             Object::Client { port, .. }
             | Object::User { port, .. }
@@ -323,7 +339,7 @@ impl Operation {
     /// What a connection must speak for it.
     pub const fn protocol(&self) -> Option<Protocol> {
         match &self.object {
-            Object::Port { .. } | Object::Ethertype(_) => None,
+            Object::Port { .. } | Object::Ethertype(_) | Object::Domain(_) => None,
             Object::Speaks { protocol, .. } => Some(*protocol),
             Object::Client { .. } | Object::User { .. } | Object::Topic { .. } => Some(Protocol::Mqtt),
             Object::Http { .. } => Some(Protocol::Http),
@@ -345,6 +361,7 @@ impl Operation {
             | Object::Coap { .. }
             | Object::Registers { .. }
             | Object::ServerName { .. } => Layer::Message,
+            Object::Domain(_) => Layer::Name,
         }
     }
 
@@ -352,6 +369,7 @@ impl Operation {
     pub(crate) const fn transport(&self) -> (abi::Kind, u8, u16) {
         match (&self.object, self.end()) {
             (Object::Ethertype(ethertype), _) => (abi::Kind::Link, 0, *ethertype),
+            (Object::Domain(_), _) => (abi::Kind::Resolve, UDP, DNS),
             (_, Some((proto, port))) => (abi::Kind::Transport, proto, port),
             (_, None) => (abi::Kind::Transport, 0, 0),
         }

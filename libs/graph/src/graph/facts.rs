@@ -108,7 +108,12 @@ impl Graph {
             | Kind::ModbusWrite
             | Kind::TlsName
             | Kind::MqttUser
-            | Kind::LoginFailed => {
+            | Kind::LoginFailed
+            | Kind::Resolve => {
+                // What it may ask for is told for the name alone.
+                if kind == Kind::Resolve && fact.value.reason == Reason::InModel as u8 {
+                    return;
+                }
                 let cut = usize::from(fact.value.object_len) > OBJECT_CAP;
                 let operation = Operation::from_wire(kind, fact.key.edge.proto, fact.key.edge.port, object);
                 match operation {

@@ -224,8 +224,10 @@ impl Graph {
         if src == Some(Mode::Guest) {
             return Property::GuestInside;
         }
-        if path.operation.layer() == Layer::Protocol {
-            return Property::Protocol;
+        match path.operation.layer() {
+            Layer::Protocol => return Property::Protocol,
+            Layer::Name => return Property::DestNew,
+            Layer::Transport | Layer::Message => {}
         }
         if self.takes_client(path) {
             return Property::ClientTaken;

@@ -11,6 +11,7 @@ use crate::command::{Alarm, Command, RuleSpec, Topics};
 use crate::decision::SiteMode;
 use crate::edge::{Edge, EdgeId, Standing, Stream};
 use crate::filter::Filter;
+use crate::host::HostName;
 use crate::operation::{Layer, Name, Object, Verb};
 use crate::principal::Place;
 use crate::time::{Left, Now};
@@ -31,6 +32,10 @@ pub(super) struct Told {
     dirty: BTreeSet<Stream>,
     /// While many changes are made at once, message rules are told at their end.
     held: bool,
+    /// What each principal may ask the resolver for, and until when.
+    domains: BTreeMap<PrincipalId, BTreeMap<HostName, u64>>,
+    /// Principals for which that may have changed.
+    askers: BTreeSet<PrincipalId>,
 }
 
 impl Graph {
@@ -110,6 +115,7 @@ impl Graph {
             self.untell_edge(&edge, now);
             return;
         };
+        self.told.askers.insert(edge.path.src);
         let rule = rule_of(id, want);
         let (stream, key, layer) = (edge.path.stream(), edge.path.transport(), edge.path.operation.layer());
         self.mark(
@@ -129,6 +135,7 @@ impl Graph {
                 self.push(Command::PutEdge { key, rule, speaks });
             }
             Layer::Protocol => self.told.dirty.extend(stream),
+            Layer::Name => {}
             Layer::Message => {
                 self.push(Command::PutRule { rule });
                 self.told.dirty.extend(stream);
@@ -150,6 +157,7 @@ impl Graph {
     pub(super) fn untell_edge(&mut self, edge: &Edge, now: Now) {
         self.mark(edge.path.operation.verb, &edge.path.operation.object, edge.path.src, edge.path.dst);
         let Some(have) = self.told.edges.remove(&edge.id) else { return };
+        self.told.askers.insert(edge.path.src);
         let stream = edge.path.stream();
         match edge.path.operation.layer() {
             Layer::Transport => {
@@ -171,6 +179,7 @@ impl Graph {
                 }
                 self.push(Command::RemoveRule { id: edge.id.rule() });
             }
+            Layer::Name => {}
         }
         if have.counted {
             self.push(Command::RemoveUses { id: edge.id.rule() });
@@ -223,6 +232,55 @@ impl Graph {
         for stream in std::mem::take(&mut self.told.dirty) {
             self.put_topics(stream, now);
         }
+        for id in std::mem::take(&mut self.told.askers) {
+            self.put_domains(id, now);
+        }
+    }
+
+    /// Tells what a principal may ask the site's resolver for.
+    fn put_domains(&mut self, id: PrincipalId, now: Now) {
+        let want = self.domains(id, now);
+        let have = self.told.domains.insert(id, want.clone()).unwrap_or_default();
+        for name in have.keys().filter(|name| !want.contains_key(*name)) {
+            self.push(Command::RemoveDomain { id, name: name.clone() });
+        }
+        for (name, until) in want {
+            let known = have.get(&name);
+            if known.is_none_or(|known| known.abs_diff(until) >= SLACK_NS || (*known == 0) != (until == 0)) {
+                self.push(Command::PutDomain { id, name, until });
+            }
+        }
+        if self.told.domains.get(&id).is_some_and(BTreeMap::is_empty) {
+            self.told.domains.remove(&id);
+        }
+    }
+
+    /// The names and domains that a principal may ask for, and until when: those of `resolve` edges, and those of the
+    /// hosts that it may reach by name.
+    pub(super) fn domains(&self, id: PrincipalId, now: Now) -> BTreeMap<HostName, u64> {
+        let mut allowed: BTreeMap<HostName, u64> = BTreeMap::new();
+        let mut denied = BTreeSet::new();
+        for edge in self.edges_from(id) {
+            let name = match (&edge.path.operation.object, self.host_of(edge.path.dst)) {
+                (Object::Domain(name), _) => name.clone(),
+                (_, Some(host)) => host.registrable().unwrap_or_else(|| host.clone()),
+                (_, None) => continue,
+            };
+            let Some(standing) = self.standing(edge, now) else { continue };
+            let until = standing.deadline;
+            match standing.state {
+                RuleState::Learned | RuleState::Allowed => {
+                    let known = allowed.entry(name).or_insert(until);
+                    *known = if *known == 0 || until == 0 { 0 } else { (*known).max(until) };
+                }
+                RuleState::Denied | RuleState::Banned if edge.path.operation.layer() == Layer::Name => {
+                    denied.insert(name);
+                }
+                RuleState::Denied | RuleState::Banned | RuleState::Guarded | RuleState::Absent => {}
+            }
+        }
+        allowed.retain(|name, _| !denied.contains(name));
+        allowed
     }
 
     /// Tells what the connections of a transport may speak, and what they may say.

@@ -253,6 +253,14 @@ impl Graph {
                 "What a connection speaks is allowed for a time, or always; count its uses at the port";
             return Err(Refused::Invalid(message.to_owned()));
         }
+        if layer == Layer::Name && matches!(lifetime, Lifetime::Uses(_)) {
+            let message = "A name is allowed for a time, or always; count the uses of its host";
+            return Err(Refused::Invalid(message.to_owned()));
+        }
+        if layer == Layer::Name && path.dst != PrincipalId::SELF {
+            let message = "Names are asked of the site's resolver: write the edge to Edgeward";
+            return Err(Refused::Invalid(message.to_owned()));
+        }
         if answer == Answer::Allow && self.mixes_protocols(path, now) {
             let message =
                 "A connection speaks MQTT or something else, never both; remove what is allowed first";

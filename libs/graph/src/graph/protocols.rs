@@ -37,7 +37,7 @@ impl Graph {
                 (Layer::Protocol, true) => passing |= protocol.bit(),
                 (Layer::Protocol, false) if edge.decided => stopped |= protocol.bit(),
                 (Layer::Message, true) => meant |= protocol.bit(),
-                (Layer::Transport | Layer::Protocol | Layer::Message, _) => {}
+                (Layer::Transport | Layer::Protocol | Layer::Message | Layer::Name, _) => {}
             }
         }
         if self.is_mqtt(stream) {

@@ -12,15 +12,16 @@ use super::{Fact, Graph, Patch, Spec};
 use crate::automaton::{Automaton, Compiled, Level};
 use crate::command::{Alarm, Command, Event, RuleSpec};
 use crate::decision::{Answer, Author, DecisionId, Lifetime, Refused, Terms};
-use crate::edge::{Edge, EdgeId};
+use crate::edge::{Edge, EdgeId, State};
 use crate::host::HostName;
-use crate::operation::Layer;
-use crate::principal::Place;
+use crate::operation::{Layer, Object};
+use crate::principal::{Place, Principal};
 use crate::record::{Record, RecordKey};
 use crate::settings::Settings;
 use crate::time::{BootId, Now};
 
 mod decisions;
+mod domains;
 mod exchange;
 mod guards;
 mod hostile;
@@ -53,6 +54,8 @@ struct Kernel {
     principals: BTreeMap<u32, (Mode, bool)>,
     macs: BTreeMap<([u8; 6], u16), (u32, PrincipalId)>,
     hosts: BTreeMap<[u8; 16], PrincipalId>,
+    /// By principal and name: until when.
+    domains: BTreeMap<(u32, HostName), u64>,
     named: BTreeMap<HostName, PrincipalId>,
     resolved: BTreeMap<(u32, [u8; 16]), PrincipalId>,
     edges: BTreeMap<[u32; 4], RuleSpec>,
@@ -213,6 +216,12 @@ impl Site {
         self.attempt(&Try { src, dst: Ok(dst), kind: Kind::Transport, port, object: String::new() })
     }
 
+    /// Whether a device may ask the site's resolver for a name.
+    fn ask(&mut self, src: PrincipalId, name: &str) -> bool {
+        let (dst, object) = (Ok(PrincipalId::SELF), name.to_owned());
+        self.attempt(&Try { src, dst, kind: Kind::Resolve, port: 53, object })
+    }
+
     fn reach(&mut self, src: PrincipalId, addr: [u8; 4], port: u16) -> bool {
         let addr = Addr::from_v4(addr);
         let named = self.kernel.resolved.get(&(src.0, addr.0));
@@ -293,6 +302,12 @@ impl Site {
             let held = match edge.path.operation.layer() {
                 Layer::Transport => self.kernel.edges.get(&key),
                 Layer::Message => self.kernel.rules.get(&edge.id.0),
+                Layer::Name => {
+                    let Object::Domain(name) = &edge.path.operation.object else { panic!("{edge:?}") };
+                    let held = self.kernel.may_ask(edge.path.src, name, self.now);
+                    assert!(edge.answer() != Some(Answer::Deny) || !held, "{edge:?}");
+                    continue;
+                }
                 Layer::Protocol => {
                     let bit = edge.path.operation.protocol().map_or(0, Protocol::bit);
                     if let Some(speaks) = self.kernel.speaks.get(&key) {
@@ -324,6 +339,15 @@ impl Site {
             assert!(principals.contains_key(id));
         }
         assert_eq!(self.kernel.hosts.len(), index.hosts.len());
+        let mut domains = 0;
+        for id in principals.keys() {
+            for name in self.graph.domains(*id, self.now).into_keys() {
+                assert!(self.kernel.may_ask(*id, &name, self.now), "{id:?} {name}");
+                domains += 1;
+            }
+        }
+        let alive = |until: &&u64| **until == 0 || **until > self.now.boot_ns;
+        assert_eq!(self.kernel.domains.values().filter(alive).count(), domains);
         assert_eq!(self.kernel.named, index.named);
         assert!(index.named.values().all(|id| principals.contains_key(id)));
         assert_eq!(self.kernel.macs.len(), index.macs.len());
@@ -404,6 +428,12 @@ impl Kernel {
             Command::RemoveNamed { name } => {
                 self.named.remove(name).expect("only what is there is removed");
             }
+            Command::PutDomain { id, name, until } => {
+                self.domains.insert((id.0, name.clone()), *until);
+            }
+            Command::RemoveDomain { id, name } => {
+                self.domains.remove(&(id.0, name.clone())).expect("only what is there is removed");
+            }
             Command::PutEdge { key, rule, speaks } => {
                 self.edges.insert(edge_key(*key), *rule);
                 self.speaks.insert(edge_key(*key), *speaks);
@@ -457,7 +487,19 @@ impl Kernel {
         rule.state
     }
 
+    /// Whether the box lets this question pass.
+    fn may_ask(&self, src: PrincipalId, name: &HostName, now: Now) -> bool {
+        self.domains.iter().any(|((id, domain), until)| {
+            *id == src.0 && (domain == name || domain.covers(name)) && (*until == 0 || *until > now.boot_ns)
+        })
+    }
+
     fn rule(&mut self, attempt: &Try, dst: PrincipalId, now: Now) -> RuleState {
+        if attempt.kind == Kind::Resolve {
+            let name = HostName::parse(&attempt.object).expect("a name");
+            let known = self.may_ask(attempt.src, &name, now);
+            return if known { RuleState::Learned } else { RuleState::Absent };
+        }
         let transport = EdgeKey { kind: 0, ..attempt.key(dst) };
         if matches!(attempt.kind, Kind::Transport | Kind::Speaks) {
             let rule = self.edges.get(&edge_key(transport)).copied();

@@ -4,6 +4,7 @@ use firewall_common::abi::{OBJECT_CAP, Protocol};
 
 use super::{ICMP, ICMP6, Name, Object, Registers, Route, TCP, UDP, Verb};
 use crate::filter::Filter;
+use crate::host::HostName;
 
 /// The ports that are meant where an object names none.
 pub(super) const MQTT: u16 = 1_883;
@@ -39,7 +40,8 @@ pub(super) fn object(verb: Verb, text: &str, mqtt_port: u16) -> Option<Result<Ob
         Verb::Publish | Verb::Subscribe => topic(text, mqtt_port),
         Verb::Get | Verb::Set | Verb::Delete => request(text),
         Verb::Read | Verb::Write => modbus(text),
-        Verb::Discover | Verb::Resolve | Verb::Push | Verb::Replicate => return None,
+        Verb::Resolve => domain(text),
+        Verb::Discover | Verb::Push | Verb::Replicate => return None,
     };
     Some(read)
 }
@@ -64,6 +66,12 @@ fn connect(text: &str, mqtt_port: u16) -> Result<Object, Fault> {
         return Err(Fault::at(before, "`client:ID` or `user:NAME` is missing"));
     }
     transport(text)
+}
+
+fn domain(text: &str) -> Result<Object, Fault> {
+    HostName::parse_pattern(text)
+        .map(Object::Domain)
+        .map_err(|_| Fault::at(0, "write a host name, or `*.` and a domain for all its names"))
 }
 
 fn topic(text: &str, mqtt_port: u16) -> Result<Object, Fault> {

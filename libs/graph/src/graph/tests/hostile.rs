@@ -62,7 +62,7 @@ const OBJECTS: [&str; 14] = [
     "$share/g/lock/#",
     "+/front/set",
 ];
-const TRIED: [Kind; 12] = [
+const TRIED: [Kind; 13] = [
     Kind::Transport,
     Kind::Transport,
     Kind::MqttConnect,
@@ -75,6 +75,7 @@ const TRIED: [Kind; 12] = [
     Kind::HttpSet,
     Kind::ModbusRead,
     Kind::TlsName,
+    Kind::Resolve,
 ];
 const WRITTEN: [(&str, &str); 8] = [
     ("connect", "tcp/80"),
@@ -117,10 +118,15 @@ fn act_on(site: &mut Site, act: &Act, boot: &mut u8) {
                 Kind::HttpGet | Kind::HttpSet => &["/a/1 h", "/a/2 h", "/a/3 h", "/a/4", "/", "/a/+"],
                 Kind::ModbusRead => &["1/coils/0-9", "1/coils/10-19", "1/coils/5-25", "2/input/7-7"],
                 Kind::TlsName => &["x.example", ""],
+                Kind::Resolve => &["a.example.com", "b.example.com", "lan", "tunnel.example.org"],
                 _ => &OBJECTS,
             };
             let object = pick(objects, object).unwrap_or_default().to_owned();
-            if src != dst {
+            if kind == Kind::Resolve {
+                if site.graph.principal(id(src)).is_some_and(Principal::is_device) {
+                    site.ask(id(src), &object);
+                }
+            } else if src != dst {
                 site.attempt(&Try { src: id(src), dst: Ok(id(dst)), kind, port, object });
             }
         }
