@@ -113,6 +113,11 @@ impl Firewall {
         self.process.kill()
     }
 
+    /// Asks the daemon to end, and waits until it has.
+    pub fn stop(&self) -> Result<()> {
+        self.process.stop()
+    }
+
     /// Starts the daemon again with the same configuration and state.
     pub fn restart(&mut self) -> Result<()> {
         self.process = spawn(&self.namespace.command(&self.command[0]), &self.command[1..], &self.folder)?;

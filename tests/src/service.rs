@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
 use crate::{
     process::{self, Process},
@@ -17,6 +18,9 @@ use crate::{
 pub const BROKER_PORT: u16 = 1883;
 /// Where the battery answers with its charge.
 pub const BATTERY_PORT: u16 = 7700;
+
+/// File with the names of the Internet, as `/etc/hosts`.
+const HOSTS: &str = "names";
 
 /// How long a service may take to start.
 const START: Duration = Duration::from_secs(10);
@@ -43,6 +47,15 @@ const DNSMASQ: &[&str] = &[
 pub fn start(site: &Site) -> Result<()> {
     start_broker(site)?;
     start_dnsmasq(site)
+}
+
+/// Changes what the site's resolver says about names of the Internet: lines of an address and a name.
+pub fn set_names(site: &Site, names: &[(Ipv4Addr, &str)]) -> Result<()> {
+    let lines: Vec<String> = names.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
+    fs::write(site.folder().join(HOSTS), lines.concat()).context("cannot write the names of the Internet")?;
+    let recorded = process::recorded(site.folder())?;
+    let resolver = recorded.into_iter().find(|(name, _)| name == "dnsmasq").context("no resolver runs")?;
+    resolver.1.signal(Signal::SIGHUP)
 }
 
 /// Whether this device is the one that hands out addresses.
@@ -93,6 +106,9 @@ fn start_dnsmasq(site: &Site) -> Result<()> {
     };
     let mut config: Vec<String> = DNSMASQ.iter().map(|&line| line.to_owned()).collect();
     config.push(format!("dhcp-leasefile={}", site.folder().join("leases").display()));
+    let hosts = site.folder().join(HOSTS);
+    fs::write(&hosts, "").context("cannot write the names of the Internet")?;
+    config.push(format!("addn-hosts={}", hosts.display()));
     config.push(format!("host-record=broker.site,{}", site.address(Device::Hub)));
     config.extend(interfaces.iter().map(|interface| format!("interface={interface}")));
     if site.topology() == Topology::Bridged {
