@@ -237,6 +237,13 @@ impl Graph {
         }
     }
 
+    /// A host has another name than before: whoever may reach it may ask for that.
+    pub(super) fn mark_askers(&mut self, host: PrincipalId) {
+        let sources = self.edges_of(host).into_iter().filter_map(|id| self.edges.get(&id));
+        let sources: Vec<PrincipalId> = sources.map(|edge| edge.path.src).collect();
+        self.told.askers.extend(sources);
+    }
+
     /// Tells what a principal may ask the site's resolver for.
     fn put_domains(&mut self, id: PrincipalId, now: Now) {
         let want = self.domains(id, now);

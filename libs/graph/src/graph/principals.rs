@@ -113,6 +113,7 @@ impl Graph {
         }
         if let Some(name) = &source.host {
             self.enter_name(name, into, now);
+            self.mark_askers(into);
         }
         let is_device = !source.places.is_empty();
         for place in &source.places {
