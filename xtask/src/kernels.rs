@@ -10,10 +10,14 @@
 //! ```
 
 use std::{
+    collections::VecDeque,
     fs,
     io::Write,
+    num::NonZero,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Mutex,
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -102,6 +106,14 @@ pub(crate) const GUESTS: &[Guest] = &[
         machine: &["-M", "virt", "-cpu", "cortex-a72"],
         page_kib: 4,
     },
+    Guest {
+        name: "6.12-arm64",
+        arch: &ARM,
+        release: "6.12.",
+        metas: &["linux-image-6.12-arm64", "linux-image-arm64"],
+        machine: &["-M", "virt", "-cpu", "cortex-a76"],
+        page_kib: 4,
+    },
     // The page size of a Raspberry Pi 5.
     Guest {
         name: "6.12-arm64-16k",
@@ -114,7 +126,7 @@ pub(crate) const GUESTS: &[Guest] = &[
 ];
 
 /// Longest time for a guest to boot, test and power off.
-const LIMIT: Duration = Duration::from_mins(15);
+const LIMIT: Duration = Duration::from_mins(25);
 /// Package lists older than this name kernels that the archive no longer has.
 const LISTS_HOLD: Duration = Duration::from_hours(12);
 
@@ -139,7 +151,7 @@ const TESTS: &str = "EDGEWARD_EXPECT_ALL=1 /verdicts --test-threads=1";
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     host::check()?;
-    let guests: Vec<&Guest> = GUESTS
+    let guests: Vec<&'static Guest> = GUESTS
         .iter()
         .filter(|guest| args.filter.as_ref().is_none_or(|filter| guest.name.contains(filter.as_str())))
         .collect();
@@ -151,27 +163,59 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
     let _alone = lock()?;
     let archive = Archive::open()?;
-    let mut failed = Vec::new();
+    let mut waiting = VecDeque::new();
     for arch in [&X86, &ARM] {
-        let wanted: Vec<&&Guest> = guests.iter().filter(|guest| guest.arch.target == arch.target).collect();
+        let wanted: Vec<&Guest> =
+            guests.iter().copied().filter(|guest| guest.arch.target == arch.target).collect();
         if wanted.is_empty() {
             continue;
         }
         let tests = build_tests(&archive, arch)?;
         let busybox = archive.busybox(arch)?;
         for guest in wanted {
-            match guest.run(&archive, &tests, &busybox) {
+            // One after another: packages share a folder while they are unpacked.
+            let kernel = guest.kernel(&archive).map_err(|error| format!("{}: {error:#}", guest.name));
+            waiting.push_back(Job { guest, kernel, tests: tests.clone(), busybox: busybox.clone() });
+        }
+    }
+    let failed = run_all(waiting);
+    println!("kernels: {} passed, {} failed", guests.len() - failed.len(), failed.len());
+    if failed.is_empty() { Ok(()) } else { bail!("the programs fail on {}", failed.join(", ")) }
+}
+
+/// A guest with everything that it boots from.
+struct Job {
+    guest: &'static Guest,
+    kernel: Result<PathBuf, String>,
+    tests: PathBuf,
+    busybox: PathBuf,
+}
+
+/// Runs guests side by side, one for each processor, since each emulates a single one; returns those that failed.
+fn run_all(waiting: VecDeque<Job>) -> Vec<&'static str> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(waiting.len());
+    let waiting = Mutex::new(waiting);
+    let next = || waiting.lock().expect("no worker panics while it takes a guest").pop_front();
+    let work = || {
+        let mut failed = Vec::new();
+        while let Some(Job { guest, kernel, tests, busybox }) = next() {
+            let result = kernel.and_then(|kernel| {
+                guest.run(&kernel, &tests, &busybox).map_err(|error| format!("{}: {error:#}", guest.name))
+            });
+            match result {
                 Ok(summary) => println!("test kernels::{} ... ok ({summary})", guest.name),
                 Err(error) => {
-                    println!("test kernels::{} ... FAILED", guest.name);
-                    eprintln!("{}: {error:#}", guest.name);
+                    println!("test kernels::{} ... FAILED\n{error}", guest.name);
                     failed.push(guest.name);
                 }
             }
         }
-    }
-    println!("kernels: {} passed, {} failed", guests.len() - failed.len(), failed.len());
-    if failed.is_empty() { Ok(()) } else { bail!("the programs fail on {}", failed.join(", ")) }
+        failed
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
+    })
 }
 
 fn names() -> String {
@@ -400,9 +444,9 @@ fn library(archive: &Archive, arch: &Arch) -> Result<Library> {
 
 impl Guest {
     /// Boots the kernel, lets it run the tests and reads the console; returns what there is to say.
-    fn run(&self, archive: &Archive, tests: &Path, busybox: &Path) -> Result<String> {
+    fn run(&self, kernel: &Path, tests: &Path, busybox: &Path) -> Result<String> {
         let started = Instant::now();
-        let text = self.boot(archive, tests, busybox, TESTS, &[])?;
+        let text = self.boot(kernel, tests, busybox, TESTS, &[])?;
         match self.judge(&text) {
             Ok(summary) => Ok(format!("{summary}, {} s", started.elapsed().as_secs())),
             Err(error) => Err(error.context(self.tail(&text))),
@@ -423,13 +467,12 @@ impl Guest {
     /// Boots the kernel with the verdict tests in its file system, runs a command there and returns the console's text.
     pub(crate) fn boot(
         &self,
-        archive: &Archive,
+        kernel: &Path,
         tests: &Path,
         busybox: &Path,
         command: &str,
         emulator: &[&str],
     ) -> Result<String> {
-        let kernel = self.kernel(archive)?;
         let initrd = home().join(format!("{}.cpio", self.name));
         let init = format!("{INIT}{command}\necho \"verdicts: exit $?\"\npoweroff -f\n");
         Cpio::new()
@@ -448,7 +491,7 @@ impl Guest {
             .args(emulator)
             .args(["-accel", "tcg", "-m", "1G", "-nographic", "-no-reboot", "-nic", "none"])
             .arg("-kernel")
-            .arg(&kernel)
+            .arg(kernel)
             .arg("-initrd")
             .arg(&initrd)
             .arg("-append")
@@ -462,7 +505,8 @@ impl Guest {
         Ok(String::from_utf8_lossy(&read(&console)?).replace('\r', ""))
     }
 
-    fn kernel(&self, archive: &Archive) -> Result<PathBuf> {
+    /// The kernel's image.
+    pub(crate) fn kernel(&self, archive: &Archive) -> Result<PathBuf> {
         let wanted = format!("linux-image-{}", self.release);
         let package = self
             .metas

@@ -30,7 +30,8 @@ pub(super) fn measure(privilege: Privilege) -> Result<Value> {
     let tests = kernels::build_tests(&archive, &ARM)?;
     let busybox = archive.busybox(&ARM)?;
     eprintln!("bench: instructions on {GUEST}");
-    let console = guest.boot(&archive, &tests, &busybox, COMMAND, &["-icount", "shift=0,sleep=off"])?;
+    let kernel = guest.kernel(&archive)?;
+    let console = guest.boot(&kernel, &tests, &busybox, COMMAND, &["-icount", "shift=0,sleep=off"])?;
     let figures = figures_in(&console).with_context(|| guest.tail(&console))?;
     let kernel = console.lines().find_map(|line| line.strip_prefix("kernel: "));
     Ok(json!({
