@@ -1017,11 +1017,14 @@ pub mod stage {
     pub const DATAGRAM: u32 = 8;
     /// What a resolver answers.
     pub const NAMES: u32 = 9;
+    /// Who sends, who is meant, and what a link needs.
+    pub const WHO: u32 = 10;
     /// Stages per hook.
-    pub const STAGES: u32 = 10;
+    pub const STAGES: u32 = 11;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
+        ("edgeward_ingress_who", WHO),
         ("edgeward_ingress_flow", FLOW),
         ("edgeward_ingress_segment", SEGMENT),
         ("edgeward_ingress_answer", ANSWER),
@@ -1032,6 +1035,7 @@ pub mod stage {
         ("edgeward_ingress_coap", COAP),
         ("edgeward_ingress_datagram", DATAGRAM),
         ("edgeward_ingress_names", NAMES),
+        ("edgeward_egress_who", STAGES + WHO),
         ("edgeward_egress_flow", STAGES + FLOW),
         ("edgeward_egress_segment", STAGES + SEGMENT),
         ("edgeward_egress_answer", STAGES + ANSWER),

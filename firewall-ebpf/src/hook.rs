@@ -82,22 +82,40 @@ pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
         return Some(TC_ACT_UNSPEC);
     }
     begin(scratch, hook, ifindex, ctx.len(), mark);
-    let parsed = parse(&Headers(ctx), &mut scratch.frame);
-    if hook != counter::HOOK_UPLINK && parsed.is_ok() {
+    scratch.unreadable = match parse(&Headers(ctx), &mut scratch.frame) {
+        Ok(()) => 0,
+        Err(reason) => reason as u8,
+    };
+    if hook == counter::HOOK_UPLINK {
+        look_around(scratch);
+        let result = from_uplink(scratch);
+        return Some(conclude(ctx, scratch, result));
+    }
+    if scratch.unreadable == 0 {
         if let Some(next) = flow::again(scratch) {
             return Some(conclude(ctx, scratch, Ok(next)));
         }
     }
+    Some(enter_stage(ctx, scratch, stage::WHO))
+}
+
+/// The second stage: who sends, who is meant, and what a link needs.
+#[inline(always)]
+pub fn who(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
     look_around(scratch);
-    let result = match hook {
-        counter::HOOK_LAN_INGRESS => from_device(&Skb(ctx), scratch, parsed),
-        counter::HOOK_LAN_EGRESS => to_device(&Skb(ctx), scratch, parsed),
-        _ => from_uplink(scratch, parsed),
+    let ends = match hook {
+        counter::HOOK_LAN_INGRESS => from_device(scratch),
+        _ => to_device(scratch),
+    };
+    let result = match ends {
+        Ok(()) => judge(&Skb(ctx), scratch),
+        Err(stop) => Err(stop),
     };
     Some(conclude(ctx, scratch, result))
 }
 
-/// The second stage: connections and edges.
+/// The third stage: connections and edges.
 #[inline(always)]
 pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
@@ -111,7 +129,7 @@ pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(conclude(ctx, scratch, result))
 }
 
-/// The third stage: the order of an inspected stream.
+/// The fourth stage: the order of an inspected stream.
 #[inline(always)]
 pub fn segment(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
@@ -120,7 +138,7 @@ pub fn segment(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(conclude(ctx, scratch, result))
 }
 
-/// The fourth stage: what is said in a stream.
+/// The fifth stage: what is said in a stream.
 #[inline(always)]
 pub fn said(ctx: &TcContext, hook: u32, round: Round) -> Option<i32> {
     let scratch = scratch::of(hook)?;
@@ -270,50 +288,59 @@ fn parse(headers: &Headers, fields: &mut Frame) -> Result<(), Reason> {
     frame::fill(headers, fields)
 }
 
-/// A frame that a device sent.
+/// What [`parse`] said of the frame at hand.
 #[inline(always)]
-fn from_device(skb: &Skb, scratch: &mut Scratch, parsed: Result<(), Reason>) -> Result<Next, Stop> {
+fn readable(scratch: &Scratch) -> Result<(), Reason> {
+    match scratch.unreadable {
+        0 => Ok(()),
+        code => Err(Reason::from_code(code).unwrap_or(Reason::Malformed)),
+    }
+}
+
+/// A frame that a device sent. On a stack frame of its own: what was asked for is in the scratch.
+#[inline(never)]
+fn from_device(scratch: &mut Scratch) -> Result<(), Stop> {
     enter(scratch, Role::Lan)?;
-    parsed?;
+    readable(scratch)?;
     scratch.src = who::sender(scratch)?;
     if edge::paused(scratch.src, scratch.now) {
         scratch.audit = 1;
     }
-    if scratch.frame.version != 0 {
-        let (src, dst) = (scratch.frame.src, scratch.frame.dst);
-        if src.is_everyone() {
-            return Err(Reason::AddressInvalid.into());
-        }
-        if !src.is_unspecified() {
-            who::claim(scratch, scratch.src, &src)?;
-        }
-        let holder = who::holder(&dst, scratch.link);
-        scratch.dst = who::as_known_by(scratch, scratch.src, &dst, holder);
-    } else {
+    if scratch.frame.version == 0 {
         scratch.dst = who::addressee(scratch);
+        return Ok(());
     }
-    judge(skb, scratch)
+    let (src, dst) = (scratch.frame.src, scratch.frame.dst);
+    if src.is_everyone() {
+        return Err(Reason::AddressInvalid.into());
+    }
+    if !src.is_unspecified() {
+        who::claim(scratch, scratch.src, &src)?;
+    }
+    let holder = who::holder(&dst, scratch.link);
+    scratch.dst = who::as_known_by(scratch, scratch.src, &dst, holder);
+    Ok(())
 }
 
 /// A frame on its way to a device that no device port has judged: from the box or from the uplink.
-#[inline(always)]
-fn to_device(skb: &Skb, scratch: &mut Scratch, parsed: Result<(), Reason>) -> Result<Next, Stop> {
+#[inline(never)]
+fn to_device(scratch: &mut Scratch) -> Result<(), Stop> {
     enter(scratch, Role::Lan)?;
-    parsed?;
-    if scratch.frame.version != 0 {
-        let (src, dst) = (scratch.frame.src, scratch.frame.dst);
-        scratch.dst = who::holder(&dst, scratch.link).principal();
-        scratch.src = match who::holder(&src, scratch.link) {
-            // Its own port has checked the sender and left the rest to us.
-            Holder::Device(principal) if scratch.mark & scratch.config.mark_gated != 0 => principal,
-            // Its own port would have judged and marked it.
-            Holder::Device(_) => return Err(Reason::SpoofIp.into()),
-            holder => who::as_known_by(scratch, scratch.dst, &src, holder),
-        };
-    } else {
+    readable(scratch)?;
+    if scratch.frame.version == 0 {
         scratch.dst = who::addressee(scratch);
+        return Ok(());
     }
-    judge(skb, scratch)
+    let (src, dst) = (scratch.frame.src, scratch.frame.dst);
+    scratch.dst = who::holder(&dst, scratch.link).principal();
+    scratch.src = match who::holder(&src, scratch.link) {
+        // Its own port has checked the sender and left the rest to us.
+        Holder::Device(principal) if scratch.mark & scratch.config.mark_gated != 0 => principal,
+        // Its own port would have judged and marked it.
+        Holder::Device(_) => return Err(Reason::SpoofIp.into()),
+        holder => who::as_known_by(scratch, scratch.dst, &src, holder),
+    };
+    Ok(())
 }
 
 /// What both directions have in common.
@@ -390,9 +417,9 @@ pub fn stopped(scratch: &Scratch) -> Verdict {
 /// A frame from beyond the uplink: in order, and not from an address of ours. Where it is delivered to a device it is
 /// judged.
 #[inline(always)]
-fn from_uplink(scratch: &mut Scratch, parsed: Result<(), Reason>) -> Result<Next, Stop> {
+fn from_uplink(scratch: &mut Scratch) -> Result<Next, Stop> {
     enter(scratch, Role::Uplink)?;
-    parsed?;
+    readable(scratch)?;
     if scratch.frame.version == 0 {
         return Ok(Next::Pass(Permit::Local));
     }

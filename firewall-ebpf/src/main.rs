@@ -4,7 +4,7 @@
 //! hook ─▶ parse ─▶ who? ─▶ essential? ─▶ flow ─▶ edge ─▶ stream ─▶ conclude: pass with the mark, drop, answer
 //! ```
 //!
-//! The steps flow, stream and answer are programs of their own, reached by tail calls, so that the verifier walks each
+//! The steps who, flow, stream and answer are programs of their own, reached by tail calls, so that the verifier walks each
 //! of them once.
 //!
 //! [`hook`] is the flow from top to bottom; each other module owns one question and the maps that answer it. What cannot
@@ -58,6 +58,12 @@ mod words;
 #[classifier]
 pub fn edgeward_lan_ingress(ctx: TcContext) -> i32 {
     hook::classify(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// Who sends frames from devices, and what a link needs.
+#[classifier]
+pub fn edgeward_ingress_who(ctx: TcContext) -> i32 {
+    hook::who(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Connections and edges of frames from devices.
@@ -124,6 +130,12 @@ pub fn edgeward_ingress_answer(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn edgeward_lan_egress(ctx: TcContext) -> i32 {
     hook::classify(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// Who sends frames to devices, and what a link needs.
+#[classifier]
+pub fn edgeward_egress_who(ctx: TcContext) -> i32 {
+    hook::who(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Connections and edges of frames to devices.

@@ -40,6 +40,8 @@ pub struct Scratch {
     pub observed: Observed,
     pub bell: Bell,
     pub frame: Frame,
+    /// [`Reason`](firewall_common::reason::Reason) why the frame cannot be read, as a number, or 0.
+    pub unreadable: u8,
     /// The question at hand, and how many bytes of its answer repeat it: see `essential::answered`.
     pub dns: Dns,
     pub counted: u32,

@@ -5,12 +5,10 @@
 //! behind it: the same frame again would be a retransmission, and a repeated one would carry the mark of its first run.
 //! So nothing is skipped, and caches are as a system call and another connection leave them: these are upper bounds of
 //! what a loaded firewall takes. All connections are in use: each had a frame from both ends a moment before, so what was
-//! found about them holds; `opaque_in_full` is a frame behind a change of the model. Before each run the empty program runs on the same frame, and the net time is the
-//! difference; xdp-filter is measured in the same way.
+//! found about them holds; `opaque_in_full` is a frame behind a change of the model. Before each run the empty program
+//! runs on the same frame, and the net time is the difference; xdp-filter is measured in the same way.
 //!
 //! `figures` prints one line of JSON behind [`MARK`]; it runs when it is asked for by name.
-
-mod raw;
 
 use std::{
     error::Error,
@@ -44,6 +42,7 @@ use crate::{
     },
     frame::{self, ACK, SYN},
     message::{self, CONNACK, V3_1_1, connect, publish},
+    raw,
     site::{Host, MARK_JUDGED, MQTT_PORT, SKB_CONTEXT, SKB_MARK, Site, TC_PASS, site},
 };
 

@@ -12,6 +12,7 @@ mod connection;
 mod dns;
 mod frame;
 mod message;
+mod raw;
 mod site;
 
 // What is in order, and who speaks.
@@ -21,6 +22,7 @@ mod names;
 
 // What is asked for.
 mod agreement;
+mod both_ends;
 mod datagrams;
 mod edges;
 mod flows;

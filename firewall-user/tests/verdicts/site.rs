@@ -220,6 +220,7 @@ impl Site {
 
     /// Undoes what a test may have changed beyond its own devices and edges.
     fn start_over(&mut self) {
+        self.hear_out();
         self.config.monitor = 0;
         self.config.silent = 0;
         self.config.pause_until = 0;
@@ -557,6 +558,11 @@ impl Site {
     pub(crate) fn frames_of_stranger(&self, mac: [u8; 6], vlan: u16) -> Option<u64> {
         let key = LinkKey { ifindex: PORT, mac, vlan };
         self.maps.strangers.get(&key).expect("strangers can be read").map(|stranger| stranger.frames)
+    }
+
+    /// Forgets what the programs have sent: the socket's buffer has an end.
+    pub(crate) fn hear_out(&self) {
+        while recv(self.tap.as_raw_fd(), &mut [0; 1], MsgFlags::MSG_DONTWAIT).is_ok() {}
     }
 
     /// The next frame that the programs themselves sent to this host.
