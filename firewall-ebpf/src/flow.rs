@@ -547,8 +547,12 @@ pub fn turn(scratch: &mut Scratch, dst: PrincipalId) -> Result<(), Reason> {
     }
     scratch.flow.edge.dst = dst;
     if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
-        // SAFETY: as in `established`; one word.
-        unsafe { (*entry).edge.dst = dst };
+        // SAFETY: as in `established`; a word each. What was found about the edge before does not hold for this one.
+        unsafe {
+            (*entry).edge.dst = dst;
+            (*entry).passes[0].until = 0;
+            (*entry).passes[1].until = 0;
+        }
     }
     Ok(())
 }
