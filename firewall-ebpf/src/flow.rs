@@ -215,18 +215,13 @@ fn open(scratch: &mut Scratch) -> Result<(), Stop> {
 #[inline(always)]
 fn first_protocol(key: &EdgeKey, speaks: u16) -> u8 {
     const OPAQUE_BIT: u16 = Protocol::Opaque.bit();
-    const MQTT: u16 = Protocol::Mqtt.bit();
-    const TLS: u16 = Protocol::Tls.bit();
-    const HTTP: u16 = Protocol::Http.bit();
     const MODBUS: u16 = Protocol::Modbus.bit();
     const COAP: u16 = Protocol::Coap.bit();
     match (key.proto, speaks) {
         (proto::TCP | proto::UDP, OPAQUE_BIT) => OPAQUE,
         (proto::UDP, COAP) => Protocol::Coap as u8,
         (proto::UDP, _) => Flow::UNDECIDED,
-        (proto::TCP, MQTT) => Protocol::Mqtt as u8,
-        (proto::TCP, TLS) => Protocol::Tls as u8,
-        (proto::TCP, HTTP) => Protocol::Http as u8,
+        // Any byte may begin a message of Modbus. What begins otherwise than the edge expects is told as what it is.
         (proto::TCP, MODBUS) => Protocol::Modbus as u8,
         (proto::TCP, _) => Flow::UNDECIDED,
         _ => OPAQUE,

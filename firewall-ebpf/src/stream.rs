@@ -53,6 +53,11 @@ const STRIKES: u32 = 16;
 /// Port of Modbus/TCP (IANA).
 const MODBUS_PORT: u16 = 502;
 
+/// Connections that are not looked into.
+const OPAQUE: u8 = Protocol::Opaque as u8;
+/// How requests of HTTP begin, mostly.
+const METHODS: [[u8; 4]; 7] = [*b"GET ", *b"HEAD", *b"POST", *b"PUT ", *b"DELE", *b"OPTI", *b"PATC"];
+
 /// Instead of a stage: there is nothing to judge.
 const NO_STAGE: u32 = u32::MAX;
 
@@ -286,7 +291,11 @@ fn stage_of(skb: &Skb, scratch: &mut Scratch) -> Result<u32, Reason> {
     let mut protocol = scratch.flow.protocol;
     if protocol == Flow::UNDECIDED {
         if scratch.said.guess == 0 {
-            scratch.said.guess = first_guess(skb, scratch);
+            let guess = first_guess(skb, scratch);
+            if !judge::may_be(scratch, guess) {
+                return judge::changed(scratch, seems(skb, scratch, guess)).map(|()| NO_STAGE);
+            }
+            scratch.said.guess = guess;
         }
         protocol = scratch.said.guess;
     }
@@ -315,6 +324,22 @@ fn first_guess(skb: &Skb, scratch: &Scratch) -> u8 {
         _ => Protocol::Opaque,
     };
     guess as u8
+}
+
+/// What a connection is said to speak that does not go on: its first bytes decide, where there are enough.
+#[inline(always)]
+fn seems(skb: &Skb, scratch: &Scratch, guess: u8) -> u8 {
+    const MQTT: u8 = Protocol::Mqtt as u8;
+    const TLS: u8 = Protocol::Tls as u8;
+    const HTTP: u8 = Protocol::Http as u8;
+    let Some(first) = skb.load::<4>(scratch.at) else { return OPAQUE };
+    match (guess, first) {
+        // The length of the protocol's name; the version of the record.
+        (MQTT, [_, _, 0, 4 | 6]) | (TLS, [_, 3, ..]) => guess,
+        (HTTP, first) if METHODS.contains(&first) => guess,
+        (MQTT | TLS | HTTP, _) => OPAQUE,
+        _ => guess,
+    }
 }
 
 /// The next program is not loaded: the segment is dropped, and the direction is free for the next one.

@@ -61,6 +61,13 @@ pub fn recognise(scratch: &mut Scratch, protocol: u8) -> Result<(), Reason> {
     changed(scratch, protocol)
 }
 
+/// Whether the edge of the connection at hand does not exclude that it speaks this.
+#[inline(always)]
+pub fn may_be(scratch: &Scratch, protocol: u8) -> bool {
+    let speaks = speaks(scratch);
+    speaks == 0 || speaks & 1 << (protocol & 15) != 0
+}
+
 /// The connection speaks this, which is not what it is for.
 #[inline(always)]
 pub fn changed(scratch: &mut Scratch, protocol: u8) -> Result<(), Reason> {

@@ -385,9 +385,19 @@ fn another_protocol_on_an_mqtt_edge_is_no_mqtt() {
     let Some(mut site) = site() else { return };
     let rig = Rig::publishing(&mut site, &[ALLOWED]);
     let hello = [0x16, 3, 1, 0, 0xa5, 1, 0, 0, 0xa1, 3, 3];
-    for words in [&hello[..], b"GET / HTTP/1.1\r\n", b"SSH-2.0-x\r\n", &publish(ALLOWED, b"21")] {
+    let others: [(&[u8], &str); 6] = [
+        (&hello, "tls"),
+        (b"GET / HTTP/1.1\r\n", "http"),
+        (b"SSH-2.0-x\r\n", "opaque"),
+        (&publish(ALLOWED, b"21"), "opaque"),
+        (b"G", "opaque"),
+        (b"\x10\x0cnot MQTT at all", "opaque"),
+    ];
+    for (words, name) in others {
         let mut connection = rig.open(&mut site);
         assert_eq!(connection.say(&mut site, words), CHANGED);
+        let noted = (Kind::Speaks, name.to_owned(), Verdict::Reset, Reason::ProtoChanged);
+        assert!(rig.noted(&site).contains(&noted), "{name} is asked about: {:?}", rig.noted(&site));
     }
     // Once it was MQTT, anything else is broken MQTT.
     assert_eq!(rig.says(&mut site, &hello), MALFORMED);
