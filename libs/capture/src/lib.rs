@@ -1,4 +1,5 @@
-//! Capture files, read as a stream: pcap in both byte orders with micro- or nanoseconds, and pcapng.
+//! Capture files, read as a stream: pcap in both byte orders with micro- or nanoseconds, and pcapng. [`Writer`] makes the
+//! simplest of them.
 //!
 //! Memory is bounded by one packet, whatever the file claims. A damaged file gives every packet before the damage, then
 //! a [`CaptureError`] with the offset of the first byte that does not fit.
@@ -10,11 +11,15 @@ mod input;
 mod pcap;
 mod pcapng;
 
+// The other way.
+mod write;
+
 #[cfg(test)]
 mod tests;
 
 use std::io::{self, Read};
 
+pub use self::write::Writer;
 use self::{input::Input, pcap::Pcap, pcapng::Pcapng};
 
 /// Most bytes of one packet: what libpcap itself writes at most for any link type that is decoded here.
@@ -37,6 +42,18 @@ pub enum Link {
 }
 
 impl Link {
+    /// Its number.
+    const fn code(self) -> u16 {
+        match self {
+            Self::Null => 0,
+            Self::Ethernet => 1,
+            Self::Raw => 101,
+            Self::Loop => 108,
+            Self::Sll => 113,
+            Self::Sll2 => 276,
+        }
+    }
+
     /// The link type with this number, if it is decoded.
     const fn from_code(code: u16) -> Option<Self> {
         match code {

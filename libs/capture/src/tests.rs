@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::Writer as CaptureWriter;
 use super::*;
 
 /// Time, link and bytes of a packet.
@@ -286,6 +287,24 @@ proptest! {
         if let Some(end) = end {
             prop_assert!(end.offset <= file.len() as u64, "{}", end);
             prop_assert_eq!(read(&file[..end.offset as usize]).0, packets);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(packets in prop::collection::vec((0..4_000_000_000_000_000_000_u64, prop::collection::vec(any::<u8>(), 0..64)), 0..8)) {
+        for link in [Link::Null, Link::Ethernet, Link::Raw, Link::Loop, Link::Sll, Link::Sll2] {
+            let mut file = Vec::new();
+            let mut writer = CaptureWriter::new(&mut file, link).unwrap();
+            for (time, bytes) in &packets {
+                writer.packet(*time, bytes.len() as u32, bytes).unwrap();
+            }
+            writer.finish().unwrap();
+            let (read, error) = read(&file);
+            prop_assert!(error.is_none());
+            let expected: Vec<Read> = packets.iter().map(|(time, bytes)| (*time, link, bytes.clone())).collect();
+            prop_assert_eq!(read, expected);
         }
     }
 }
