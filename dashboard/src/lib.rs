@@ -5,6 +5,7 @@
 //! hands the models out as JSON and server-sent events to browsers that are paired, and carries the page's files.
 
 // The models.
+pub mod inspect;
 pub mod view;
 
 // The unix socket.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use crate::inspect;
 use crate::view::{self, Role};
 
 /// Name of the socket in the runtime directory.
@@ -162,6 +163,35 @@ pub enum Request {
     EdgesImport {
         toml: String,
         dry_run: bool,
+    },
+    /// The graph as an [`inspect::Format`]: an object, or a text.
+    GraphExport {
+        format: inspect::Format,
+        device: Option<String>,
+    },
+    /// What a profile (RFC 8520) declares beside the model; an [`inspect::MudDiff`].
+    MudDiff {
+        device: String,
+        profile: String,
+    },
+    /// Makes questions of what a profile declares; an [`inspect::MudImport`].
+    MudImport {
+        device: String,
+        profile: String,
+        dry_run: bool,
+    },
+    /// The habits of a device; an [`inspect::Review`].
+    Review {
+        principal: String,
+    },
+    /// What would not pass if a device, or all that learn, enforced; a list of [`inspect::Break`].
+    WouldBreak {
+        principal: Option<String>,
+    },
+    /// A device that enforces gets new software within so many seconds; an [`inspect::Review`].
+    AwaitUpdate {
+        principal: String,
+        seconds: u32,
     },
     Decisions {
         limit: Option<u32>,

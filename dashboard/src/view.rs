@@ -156,9 +156,30 @@ pub struct Status {
     pub maps: Vec<MapUse>,
     /// What is not seen by the firewall, in sentences.
     pub coverage: Vec<String>,
+    /// Between which devices nothing need pass the firewall.
+    #[serde(default)]
+    pub uncovered: Uncovered,
     pub clock_synchronised: bool,
     /// Revision of the graph; grows with every change.
     pub rev: u64,
+}
+
+/// Pairs of devices that reach each other without passing a protected interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Uncovered {
+    pub pairs: u64,
+    /// All pairs of devices that there are.
+    pub of: u64,
+    pub segments: Vec<Segment>,
+}
+
+/// Devices behind one port and in one VLAN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Segment {
+    pub port: String,
+    /// 0 is untagged.
+    pub vlan: u16,
+    pub devices: Vec<End>,
 }
 
 /// A protected interface or the uplink.
@@ -314,7 +335,26 @@ pub struct Principal {
     pub last_seen: UnixSeconds,
     pub edges: EdgeCounts,
     pub learning: Option<Learning>,
+    /// Who made its network card, by the list of IEEE.
+    #[serde(default)]
+    pub maker: Option<String>,
+    /// Whether it has made its MAC up, so that there is no maker.
+    #[serde(default)]
+    pub private_mac: bool,
+    /// What it may be by what it says and does; never more than a hint.
+    #[serde(default)]
+    pub guess: Option<Guess>,
     pub rev: u64,
+}
+
+/// What a device may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Guess {
+    pub kind: String,
+    /// `low`, `medium` or `high`.
+    pub confidence: String,
+    /// The clues that speak for it, in words.
+    pub evidence: Vec<String>,
 }
 
 /// How far the learning of a principal has come.

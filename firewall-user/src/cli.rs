@@ -12,6 +12,7 @@ mod web;
 
 // What asks the daemon.
 mod ask;
+mod inspect;
 mod lifetime;
 mod people;
 mod print;
@@ -107,7 +108,7 @@ enum Command {
     /// What the firewall would read in captures, operation by operation
     Replay(replay::Args),
     /// Devices and other ends of edges
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "devices")]
     Principals(PrincipalCommand),
     /// Learning of devices
     #[command(subcommand)]
@@ -115,6 +116,12 @@ enum Command {
     /// Edges of the model
     #[command(subcommand)]
     Edges(EdgeCommand),
+    /// The graph of who talks to whom
+    #[command(subcommand)]
+    Graph(inspect::GraphCommand),
+    /// What makers declare about their devices (MUD, RFC 8520)
+    #[command(subcommand)]
+    Mud(inspect::MudCommand),
     /// What waits for a decision
     #[command(subcommand)]
     Pending(PendingCommand),
@@ -131,7 +138,13 @@ enum Command {
         lifetime: LifetimeArgs,
     },
     /// Show or set the mode of the site (monitor, enforce) or of a device (new, learning, enforce, guest, quarantine)
-    Mode { mode: Option<String>, principal: Option<String> },
+    Mode {
+        mode: Option<String>,
+        principal: Option<String>,
+        /// Only say what was seen, and would not pass any more
+        #[arg(long, requires = "mode")]
+        dry_run: bool,
+    },
     /// Drop nothing for a while, at the whole site or of one device
     Pause {
         principal: Option<String>,
@@ -240,11 +253,19 @@ enum LearnCommand {
     /// How far learning has come
     Status,
     /// Let a device learn, or all
+    ///
+    /// With a time, a device that enforces gets new software within it: new names of domains that it uses are learned, and
+    /// everything else is asked about.
     Start {
         principal: Option<String>,
         #[arg(long = "for", value_name = "TIME")]
         lifetime: Option<Span>,
+        /// Learn all that it does in that time, also if it enforces
+        #[arg(long, requires = "lifetime")]
+        everything: bool,
     },
+    /// The habits of a device in groups, and what they rest on
+    Review { principal: String },
     /// End learning and enforce now, for one device or all
     Finish { principal: Option<String> },
 }

@@ -14,6 +14,8 @@ mod people;
 
 // What happens.
 mod answer;
+mod inspect;
+mod inventory;
 mod names;
 mod observe;
 mod ports;
@@ -51,6 +53,7 @@ use self::{
     access::{Access, Admitted},
     answer::{Outcome, Show},
     instance::Instance,
+    inventory::Inventory,
     names::Names,
     observe::Observer,
     people::People,
@@ -63,6 +66,7 @@ use crate::{
     config::{self, Config},
     guard::{self, Guard},
     kernel::{Kernel, KernelError, Pins},
+    makers::Makers,
     net::Changes,
     pairing::Pairing,
     pin::{self, Pin},
@@ -153,6 +157,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     let (socket, mut asked) = Socket::bind(&config.state.runtime_dir, daemon.events.clone())?;
     let serving = tokio::spawn(socket.serve());
     let mut guarding = watch_guard(config.clone());
+    let mut inventory = Inventory::new(Makers::load());
     tracing::info!(mode = daemon.graph.site().mode.as_str(), "Edgeward runs");
 
     let mut scan = interval(SCAN);
@@ -180,6 +185,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
             _ = scan.tick() => {
                 daemon.update_ports(&mut ports, &mut kernel).await?;
                 daemon.observer.scan(&mut daemon.tables, &ports, &mut daemon.graph, clock.now())?;
+                inventory.listen(&ports, &mut daemon.graph, clock.now());
                 daemon.graph.handle_timeout(clock.now());
                 daemon.carry_out(Urgency::Fact).await?;
                 let changes = daemon.observer.names.changes(&daemon.tables, clock.now())?;
@@ -320,6 +326,7 @@ impl Daemon {
             Outcome::Then(Show::Principal(id)) => {
                 views.principal_by_id(id).map(|principal| answer::value(&principal)).ok_or_else(gone)
             }
+            Outcome::Then(Show::Review(id)) => Ok(answer::value(&views.review(id))),
             Outcome::Then(Show::Decided(decision, edge)) => {
                 Ok(answer::value(&answer::decided(views, decision, edge)))
             }

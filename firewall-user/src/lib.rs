@@ -10,11 +10,12 @@
 pub mod config;
 pub mod duration;
 
-// The box: interfaces, nftables, kernel programs.
+// The box: interfaces, nftables, kernel programs, lists of the distribution.
 pub mod automata;
 pub mod clock;
 pub mod guard;
 pub mod kernel;
+pub mod makers;
 pub mod net;
 pub mod patience;
 

@@ -2,13 +2,14 @@
 //!
 //! `/sys/class/net` is not asked: it shows the network namespace in which it was mounted, not ours.
 
+mod listen;
 mod netlink;
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use firewall_common::abi::{Addr, AddrKey, NetworkKey};
 
-pub use self::netlink::Changes;
+pub use self::{listen::Listener, netlink::Changes};
 use crate::kernel::Prefix;
 
 /// Name of a network interface.

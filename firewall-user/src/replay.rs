@@ -21,6 +21,7 @@ mod speech;
 mod table;
 
 // What comes of it.
+pub mod inventory;
 pub mod record;
 pub mod summary;
 

@@ -108,6 +108,23 @@ const CONNECT: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01c";
 const PUBLISH: &[u8] = b"\x30\x05\0\x01thi";
 
 #[test]
+fn devices_of_a_capture_have_guesses() {
+    let notify = b"NOTIFY * HTTP/1.1\r\nNT: urn:Belkin:device:insight:1\r\n\r\n";
+    let packet = udp((CLIENT.0, 1_900), ([239, 255, 255, 250], 1_900), notify);
+    let frame = [&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 0], &packet[..]].concat();
+    let mut file = capture(&[frame]);
+    // The link is Ethernet.
+    file[20] = 1;
+    let (_, lines, _) = replay_bytes(&file, true);
+    let records: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let devices: Vec<&Value> = records.iter().filter(|record| record["type"] == "device").collect();
+    assert_eq!(devices.len(), 1, "{records:?}");
+    assert_eq!((&devices[0]["kind"], &devices[0]["confidence"]), (&"plug".into(), &"medium".into()));
+    assert_eq!((&devices[0]["mac"], &devices[0]["private_mac"]), (&"02:00:00:00:00:01".into(), &true.into()));
+    assert_eq!(devices[0]["evidence"][0], "announces belkin:device:insight");
+}
+
+#[test]
 fn segments_come_in_any_order_and_again() {
     let end = CONNECT.len() as u32;
     let packets = connection(

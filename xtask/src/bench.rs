@@ -6,7 +6,8 @@
 //! --arm64: the same figures in a guest that counts instructions instead of time
 //! ```
 //!
-//! `--learning` measures something else: what a model asks that captures of real devices have taught.
+//! `--learning` measures something else: what a model asks that captures of real devices have taught. `--scale` measures how
+//! the graph copes with a large site.
 //!
 //! Progress goes to standard error, the result to standard output: a table with the goals, or with `--json` one object.
 //! What was not measured is `null`, and the reason stands under `missing`.
@@ -50,6 +51,9 @@ pub(crate) struct Args {
     /// Measure instead what learning is worth on captures of real devices (`EDGEWARD_CORPUS`)
     #[arg(long, conflicts_with_all = ["peers", "arm64", "target"])]
     learning: bool,
+    /// Measure instead how the graph copes with 10,000 principals and 100,000 edges
+    #[arg(long, conflicts_with_all = ["peers", "arm64", "target", "learning"])]
+    scale: bool,
     /// Do not optimise the daemon (the kernel programs always are)
     #[arg(long)]
     debug: bool,
@@ -73,6 +77,15 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             println!("{result}");
         } else {
             print!("{}", learning::table(&result));
+        }
+        return Ok(());
+    }
+    if args.scale {
+        let result = learning::scale(args.debug)?;
+        if args.json {
+            println!("{result}");
+        } else {
+            print!("{}", learning::scale_table(&result));
         }
         return Ok(());
     }

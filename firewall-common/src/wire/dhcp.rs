@@ -9,11 +9,15 @@ const OPTIONS: u32 = 240;
 const OPTIONS_WALKED: u32 = 40;
 const COOKIE: [u8; 4] = [0x63, 0x82, 0x53, 0x63];
 
-/// Option codes (RFC 2132).
+/// Option codes (RFC 2132, RFC 8520).
 const RESOLVERS: u8 = 6;
-const HOST_NAME: u8 = 12;
+pub const HOST_NAME: u8 = 12;
 const TIME_SERVERS: u8 = 42;
 const MESSAGE_TYPE: u8 = 53;
+pub const PARAMETERS: u8 = 55;
+pub const VENDOR_CLASS: u8 = 60;
+pub const CLIENT_ID: u8 = 61;
+pub const MUD_URL: u8 = 161;
 const ACK: u8 = 5;
 
 /// Who speaks.
@@ -61,6 +65,12 @@ pub fn resolvers(bytes: &impl Bytes, at: u32) -> Option<(u32, u8)> {
 #[inline(always)]
 pub fn time_servers(bytes: &impl Bytes, at: u32) -> Option<(u32, u8)> {
     option(bytes, at + OPTIONS, TIME_SERVERS)
+}
+
+/// Offset and length of the option with this code in a message.
+#[inline(always)]
+pub fn option_of(bytes: &impl Bytes, at: u32, code: u8) -> Option<(u32, u8)> {
+    option(bytes, at + OPTIONS, code)
 }
 
 #[inline(always)]

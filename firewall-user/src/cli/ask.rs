@@ -30,12 +30,15 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
         Command::Principals(command) => ask.principals(command).await,
         Command::Learn(command) => ask.learn(command).await,
         Command::Edges(command) => ask.edges(command).await,
+        Command::Graph(command) => ask.graph(command).await,
+        Command::Mud(command) => ask.mud(command).await,
         Command::Pending(PendingCommand::List) => {
             ask.show(Request::Pending, |edges: &Vec<view::Edge>| print::edges(edges)).await
         }
         Command::Approve { edge, lifetime } => ask.decide(edge, Answer::Allow, &lifetime).await,
         Command::Deny { edge, lifetime } => ask.decide(edge, Answer::Deny, &lifetime).await,
-        Command::Mode { mode, principal } => ask.mode(mode, principal).await,
+        Command::Mode { mode, principal, dry_run: true } => ask.would_break(mode, principal).await,
+        Command::Mode { mode, principal, dry_run: false } => ask.mode(mode, principal).await,
         Command::Pause { principal, lifetime } => {
             let request = Request::Pause { principal: principal.clone(), seconds: seconds(lifetime)? };
             match principal {
@@ -76,14 +79,14 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
     }
 }
 
-struct Ask {
-    client: Client,
-    json: bool,
+pub(super) struct Ask {
+    pub(super) client: Client,
+    pub(super) json: bool,
 }
 
 impl Ask {
     /// Asks, and prints the answer as JSON or for people.
-    async fn show<T: DeserializeOwned + Serialize>(
+    pub(super) async fn show<T: DeserializeOwned + Serialize>(
         &mut self,
         request: Request,
         print: impl FnOnce(&T),
@@ -165,7 +168,13 @@ impl Ask {
                 print::learning(&principals);
                 Ok(())
             }
-            LearnCommand::Start { principal, lifetime } => {
+            LearnCommand::Review { principal } => self.review(principal).await,
+            LearnCommand::Start { principal: Some(principal), lifetime: Some(span), everything: false }
+                if self.enforces(&principal).await? =>
+            {
+                self.await_update(principal, seconds(span)?).await
+            }
+            LearnCommand::Start { principal, lifetime, .. } => {
                 let seconds = lifetime.map(seconds).transpose()?;
                 self.show(Request::LearnStart { principal, seconds }, |_: &Value| println!("Learning.")).await
             }
@@ -289,7 +298,7 @@ fn spec_of(args: SpecArgs) -> EdgeSpec {
     EdgeSpec { from, to, plane, verb, object, action: Action::default(), no_retain: false, max_qos: None }
 }
 
-fn print_json<T: Serialize>(answer: &T) -> Result<()> {
+pub(super) fn print_json<T: Serialize>(answer: &T) -> Result<()> {
     println!("{}", serde_json::to_string_pretty(answer)?);
     Ok(())
 }

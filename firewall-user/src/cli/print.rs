@@ -66,6 +66,11 @@ pub(super) fn status(status: &view::Status) {
     for gap in &status.coverage {
         println!("not seen: {gap}");
     }
+    for segment in &status.uncovered.segments {
+        let vlan = if segment.vlan == 0 { String::new() } else { format!(", VLAN {}", segment.vlan) };
+        let devices: Vec<String> = segment.devices.iter().map(end).collect();
+        println!("  {}{vlan}: {}", segment.port, line(&devices.join(", ")));
+    }
 }
 
 fn reasons(counts: &BTreeMap<String, u64>) -> String {
@@ -140,7 +145,7 @@ pub(super) fn explanation(explanation: &view::Explanation) {
     for (title, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {
         println!("{title}");
         for line in lines {
-            println!("  {}", harmless(line, LONG));
+            println!("  {}", self::line(line));
         }
     }
     if !explanation.edge.beneficiaries.is_empty() {
@@ -281,7 +286,7 @@ fn name(principal: &view::Principal) -> String {
     if principal.confirmed { text(&principal.name) } else { quoted(&principal.name) }
 }
 
-fn end(end: &view::End) -> String {
+pub(super) fn end(end: &view::End) -> String {
     if end.confirmed || end.id < firewall_common::abi::PrincipalId::FIRST {
         text(&end.name)
     } else {
@@ -294,25 +299,30 @@ fn quoted(name: &str) -> String {
 }
 
 /// Text that may come from the wire: without what could move the cursor or deceive, and not too long.
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     harmless(text, WIDE)
 }
 
+/// The same for a sentence.
+pub(super) fn line(text: &str) -> String {
+    harmless(text, LONG)
+}
+
 /// Columns as wide as their widest cell.
-struct Table<const N: usize> {
+pub(super) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Table<N> {
-    fn new(head: [&str; N]) -> Self {
+    pub(super) fn new(head: [&str; N]) -> Self {
         Self { rows: vec![head.map(str::to_owned)] }
     }
 
-    fn row(&mut self, cells: [String; N]) {
+    pub(super) fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells);
     }
 
-    fn print(&self) {
+    pub(super) fn print(&self) {
         print!("{}", self.text());
     }
 

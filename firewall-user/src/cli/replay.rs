@@ -13,9 +13,11 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::makers::Makers;
 use crate::replay::{
     Replay,
     capture::{Capture, CaptureError},
+    inventory::{Device, Inventory},
     record::Record,
     summary::Summary,
 };
@@ -48,6 +50,12 @@ struct Line<'a> {
 #[serde(untagged)]
 enum Says<'a> {
     Record(&'a Record),
+    Device {
+        #[serde(rename = "type")]
+        kind_of_line: &'static str,
+        #[serde(flatten)]
+        device: &'a Device,
+    },
     End {
         #[serde(rename = "type")]
         kind: &'static str,
@@ -71,11 +79,12 @@ pub(super) fn run(args: &Args, json: bool) -> Result<ExitCode> {
     }
     let mut output = BufWriter::new(io::stdout().lock());
     let mut whole = true;
+    let makers = Makers::load();
     for path in &args.files {
         if !json && args.files.len() > 1 {
             writeln!(output, "{}:", path.display())?;
         }
-        let result = replay(path, json, &mut output);
+        let result = replay(path, &makers, json, &mut output);
         output.flush()?;
         if let Err(error) = result {
             eprintln!("edgeward: {error:#}");
@@ -86,11 +95,15 @@ pub(super) fn run(args: &Args, json: bool) -> Result<ExitCode> {
 }
 
 /// Replays one capture; of a damaged one what can be read, and then the error.
-fn replay(path: &Path, json: bool, output: &mut impl Write) -> Result<()> {
+fn replay(path: &Path, makers: &Makers, json: bool, output: &mut impl Write) -> Result<()> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let begun = Instant::now();
-    let mut replay = Replay::default();
-    let read = read(BufReader::new(file), &mut replay, |record| print(path, record, json, output))?;
+    let (mut replay, mut inventory) = (Replay::default(), Inventory::default());
+    let read =
+        read(BufReader::new(file), &mut replay, &mut inventory, |record| print(path, record, json, output))?;
+    for device in inventory.devices(makers) {
+        print_device(path, &device, json, output)?;
+    }
     let (summary, rate) = (replay.summary(), replay.summary().rate(begun.elapsed()));
     if json {
         let error = read
@@ -110,6 +123,7 @@ fn replay(path: &Path, json: bool, output: &mut impl Write) -> Result<()> {
 fn read(
     file: impl io::Read,
     replay: &mut Replay,
+    inventory: &mut Inventory,
     mut print: impl FnMut(&Record) -> Result<()>,
 ) -> Result<Result<(), CaptureError>> {
     let mut capture = match Capture::new(file) {
@@ -118,7 +132,12 @@ fn read(
     };
     let end = loop {
         match capture.packet() {
-            Ok(Some((packet, bytes))) => replay.packet(packet, bytes),
+            Ok(Some((packet, bytes))) => {
+                replay.packet(packet, bytes);
+                if let Some((frame, bytes)) = replay.frame() {
+                    inventory.see(frame, bytes);
+                }
+            }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         }
@@ -141,5 +160,29 @@ fn print(file: &Path, record: &Record, json: bool, output: &mut impl Write) -> R
     } else if record.is_for_people() {
         writeln!(output, "{record}")?;
     }
+    Ok(())
+}
+
+/// A device of the capture, and what it may be.
+fn print_device(file: &Path, device: &Device, json: bool, output: &mut impl Write) -> Result<()> {
+    if json {
+        let says = Says::Device { kind_of_line: "device", device };
+        serde_json::to_writer(&mut *output, &Line { file, says })?;
+        writeln!(output)?;
+        return Ok(());
+    }
+    let maker = match &device.maker {
+        Some(maker) => maker.as_str(),
+        None if device.private_mac => "a MAC of its own making",
+        None => "maker not known",
+    };
+    write!(output, "{}, {maker}", device.mac)?;
+    if let Some(name) = &device.calls_itself {
+        write!(output, ", calls itself \"{name}\"")?;
+    }
+    if let (Some(kind), Some(confidence)) = (device.kind, device.confidence) {
+        write!(output, ": {kind}? ({confidence} confidence: {})", device.evidence.join("; "))?;
+    }
+    writeln!(output)?;
     Ok(())
 }

@@ -129,6 +129,10 @@ fn need(request: &Request) -> Need {
         | Request::Explain { .. }
         | Request::Wishes
         | Request::EdgesExport
+        | Request::GraphExport { .. }
+        | Request::MudDiff { .. }
+        | Request::Review { .. }
+        | Request::WouldBreak { .. }
         | Request::Decisions { .. }
         | Request::Observations { .. }
         | Request::Trouble { .. }
@@ -147,6 +151,8 @@ fn need(request: &Request) -> Need {
         | Request::EdgeDecide { .. }
         | Request::EdgeRemove { .. }
         | Request::EdgesImport { .. }
+        | Request::MudImport { .. }
+        | Request::AwaitUpdate { .. }
         | Request::SiteMode { .. }
         | Request::Confirm
         | Request::Pause { .. } => Need::Change,

@@ -16,7 +16,7 @@ use graph::{
 };
 use serde_json::{Value, json};
 
-use super::{people::People, tables::random, views::Views};
+use super::{inspect, people::People, tables::random, views::Views};
 use crate::store::Change;
 
 /// Decisions that are listed if nobody says how many.
@@ -44,6 +44,7 @@ pub(super) enum Show {
     },
     Ledger,
     Principal(PrincipalId),
+    Review(PrincipalId),
     Decided(DecisionId, Option<EdgeId>),
     Done,
 }
@@ -76,6 +77,17 @@ pub(super) fn handle(
         }
         Request::LedgerVerify => Outcome::Then(Show::Ledger),
         Request::EdgesExport => is(graph.export()),
+        Request::GraphExport { format, device } => {
+            let device = device.map(|device| find(graph, &device)).transpose()?;
+            Outcome::Is(views.export(format, device)?)
+        }
+        Request::MudDiff { device, profile } => {
+            is(views.mud_diff(find(graph, &device)?, &inspect::profile(&profile)?))
+        }
+        Request::Review { principal } => is(views.review(find(graph, &principal)?)),
+        Request::WouldBreak { principal } => {
+            is(views.would_break(principal.map(|principal| find(graph, &principal)).transpose()?))
+        }
         Request::Watch => is(Value::Null),
 
         Request::Decide { edge, answer, lifetime, rev, pin: _ } => {
@@ -109,6 +121,9 @@ pub(super) fn handle(
                 graph.import(&toml, dry_run, author, now).map_err(|mistakes| invalid(&all(&mistakes)))?;
             is(json!({ "changes": report.changes }))
         }
+        Request::MudImport { device, profile, dry_run } => {
+            is(inspect::propose(find(graph, &device)?, &profile, dry_run, graph, now)?)
+        }
 
         Request::PrincipalSet { principal, patch } => {
             let id = find(graph, &principal)?;
@@ -137,6 +152,11 @@ pub(super) fn handle(
             let id = principal.map(|principal| find(graph, &principal)).transpose()?;
             graph.learn_start(id, seconds, author, now).map_err(refused)?;
             Outcome::Then(id.map_or(Show::Done, Show::Principal))
+        }
+        Request::AwaitUpdate { principal, seconds } => {
+            let id = find(graph, &principal)?;
+            graph.await_update(id, seconds, author, now).map_err(refused)?;
+            Outcome::Then(Show::Review(id))
         }
         Request::LearnFinish { principal } => {
             let id = principal.map(|principal| find(graph, &principal)).transpose()?;
@@ -227,7 +247,7 @@ fn patch_of(patch: PrincipalPatch) -> Patch {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
-fn refused(refused: Refused) -> Refusal {
+pub(super) fn refused(refused: Refused) -> Refusal {
     Refusal { code: refused.code().to_owned(), message: refused.to_string() }
 }
 
@@ -235,7 +255,7 @@ fn no_edge(edge: u32) -> Refusal {
     refused(Refused::NotFound(format!("there is no edge {edge}; `edgeward edges list` shows all")))
 }
 
-fn invalid(message: &str) -> Refusal {
+pub(super) fn invalid(message: &str) -> Refusal {
     Refusal { code: "invalid".to_owned(), message: message.to_owned() }
 }
 

@@ -181,6 +181,12 @@ impl Ports {
         })
     }
 
+    /// The protected interfaces that exist, with their numbers.
+    pub(super) fn present(&self) -> impl Iterator<Item = (&InterfaceName, u32)> {
+        let lan = self.configured.iter().filter(|configured| configured.role == Role::Lan);
+        lan.filter_map(|configured| Some((&configured.name, self.present.get(&configured.name)?.ifindex)))
+    }
+
     pub(super) fn has_uplink(&self) -> bool {
         self.configured.iter().any(|configured| configured.role == Role::Uplink)
     }

@@ -6,7 +6,11 @@ use dashboard::view;
 use firewall_common::{abi::counter, reason::Reason};
 use graph::{Graph, Now};
 
-use super::{ports::Ports, tables::Tables, views::edge_counts};
+use super::{
+    ports::Ports,
+    tables::Tables,
+    views::{Views, edge_counts},
+};
 use crate::kernel::{Balance, Hook, KernelError};
 
 /// Share of a table in percent above which `status` warns.
@@ -58,6 +62,7 @@ pub(super) fn status(
         (true, Some(_)) => "paused",
         (true, None) => "ok",
     };
+    let uncovered = uncovered(graph, now);
     let mut principals = BTreeMap::new();
     for principal in graph.principals().filter(|principal| !principal.is_builtin()) {
         *principals.entry(principal.mode.as_str().to_owned()).or_insert(0) += 1;
@@ -93,22 +98,44 @@ pub(super) fn status(
                 bytes: map.bytes,
             })
             .collect(),
-        coverage: coverage(ports),
+        coverage: coverage(ports, &uncovered),
+        uncovered,
         clock_synchronised: now.synchronised,
         rev: graph.rev(),
     })
 }
 
 /// What passes unseen, honestly.
-fn coverage(ports: &Ports) -> Vec<String> {
-    let mut gaps = vec![
-        "Devices behind the same switch or access point reach each other without passing a protected interface."
-            .to_owned(),
-    ];
+fn coverage(ports: &Ports, uncovered: &view::Uncovered) -> Vec<String> {
+    let mut gaps = vec![match (uncovered.pairs, uncovered.of) {
+        (0, 0) => {
+            "Devices behind the same switch or access point reach each other without passing a protected interface."
+                .to_owned()
+        }
+        (pairs, of) => format!(
+            "{pairs} of {of} pairs of devices reach each other without passing a protected interface, because they are \
+             behind the same one."
+        ),
+    }];
     if !ports.has_uplink() {
         gaps.push("No uplink is configured: what comes from beyond is judged at delivery only.".to_owned());
     }
     gaps
+}
+
+/// Between which devices nothing need pass a hook.
+fn uncovered(graph: &Graph, now: Now) -> view::Uncovered {
+    let (views, found) = (Views { graph, now }, graph.coverage());
+    let segment = |segment: graph::coverage::Segment| view::Segment {
+        port: segment.port,
+        vlan: segment.vlan,
+        devices: segment.devices.into_iter().map(|id| views.end(id)).collect(),
+    };
+    view::Uncovered {
+        pairs: found.uncovered,
+        of: found.pairs,
+        segments: found.segments.into_iter().map(segment).collect(),
+    }
 }
 
 fn number(hook: Hook) -> u32 {

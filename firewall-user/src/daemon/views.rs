@@ -11,6 +11,7 @@ use graph::{
     edge::{Edge, EdgeId, Ruling, State},
     explain::Blocked,
     graph::EdgeCounts,
+    inventory::is_private,
     learning::Learning,
     principal::{Principal, show_address, show_mac},
 };
@@ -36,7 +37,7 @@ impl Views<'_> {
             id: id.0,
             name: principal.title(),
             confirmed: principal.name.is_some(),
-            kind: principal.kind.as_str().to_owned(),
+            kind: principal.shown_kind().0.as_str().to_owned(),
         }
     }
 
@@ -105,13 +106,15 @@ impl Views<'_> {
 
     fn principal(self, principal: &Principal, counts: EdgeCounts) -> view::Principal {
         let place = principal.places.first();
+        let (kind, kind_source) = principal.shown_kind();
+        let guess = principal.guessed.and_then(|_| self.graph.guess(principal.id));
         view::Principal {
             id: principal.id.0,
             name: principal.title(),
             confirmed: principal.name.is_some(),
             calls_itself: principal.hint.as_ref().map(|hint| hint.0.clone()),
-            kind: principal.kind.as_str().to_owned(),
-            kind_source: principal.kind_source.as_str().to_owned(),
+            kind: kind.as_str().to_owned(),
+            kind_source: kind_source.as_str().to_owned(),
             room: principal.room.clone(),
             description: principal.description.clone(),
             mode: principal.mode.as_str().to_owned(),
@@ -125,6 +128,13 @@ impl Views<'_> {
             last_seen: principal.last_seen,
             edges: edge_counts(counts),
             learning: principal.learning.as_ref().map(|learning| self.learning(learning, counts)),
+            maker: principal.clues.maker.clone(),
+            private_mac: place.is_some_and(|place| is_private(place.mac)),
+            guess: guess.map(|guess| view::Guess {
+                kind: guess.kind.as_str().to_owned(),
+                confidence: guess.confidence.as_str().to_owned(),
+                evidence: guess.evidence,
+            }),
             rev: principal.rev,
         }
     }

@@ -49,6 +49,7 @@ use self::{
 use super::{
     Replay,
     capture::Packet,
+    inventory::Inventory,
     record::{Message, Record, What},
     summary::Summary,
 };
@@ -100,6 +101,7 @@ pub struct Site {
     asked: BTreeSet<EdgeId>,
     alarms: Vec<(Alarm, Option<PrincipalId>)>,
     facts: u64,
+    inventory: Inventory,
 }
 
 /// One end that a frame goes to.
@@ -139,6 +141,7 @@ impl Site {
             asked: BTreeSet::new(),
             alarms: Vec::new(),
             facts: 0,
+            inventory: Inventory::default(),
         }
     }
 
@@ -159,6 +162,7 @@ impl Site {
         self.replay.packet(packet, bytes);
         if let Some((frame, bytes)) = self.replay.frame() {
             let (frame, bytes) = (*frame, bytes.to_vec());
+            self.inventory.see(&frame, &bytes);
             self.frame(&frame, &bytes);
         }
         self.hear();
@@ -205,6 +209,11 @@ impl Site {
     pub fn compare(&self, profile: &graph::mud::Profile) -> graph::mud::Comparison {
         let subject = self.subject.and_then(|mac| self.neighbours.principal(mac));
         subject.map_or_else(Default::default, |id| self.graph.compare(id, profile, self.now()))
+    }
+
+    /// The devices of all captures, and what each may be.
+    pub const fn inventory(&self) -> &Inventory {
+        &self.inventory
     }
 
     /// What the parsers counted.
@@ -297,7 +306,7 @@ impl Site {
             && (service.stays_on_link() || self.neighbours.is_server(frame, service))
         {
             if service == Service::Dns {
-                self.resolver.asked(frame, bytes);
+                self.asks(frame, bytes, src);
             }
             self.flows.essential(frame, now);
             return;
@@ -346,7 +355,9 @@ impl Site {
     /// Judges who opens a connection, and remembers it.
     fn open(&mut self, frame: &Frame, ends: Ends, operation: Operation) {
         let port = operation.end().map_or(0, |(_, port)| port);
-        let passes = self.judge(ends, operation, Kind::Transport, port, &[]);
+        // Without an answer to its question the device would not have tried.
+        let is_tried = !self.resolver.withholds(ends.src, ends.addr);
+        let passes = is_tried && self.judge(ends, operation, Kind::Transport, port, &[]);
         self.flows.insert(frame, Flow { ends, port, passes, last: self.last, number: 0 });
     }
 
@@ -481,7 +492,10 @@ impl Site {
         }
         let now = self.now();
         let dst = self.dst_of(ends);
-        let proto = operation.end().map_or(0, |(proto, _)| proto);
+        let proto = match kind {
+            Kind::Resolve => proto::UDP,
+            _ => operation.end().map_or(0, |(proto, _)| proto),
+        };
         let path = Path { plane: Plane::Packet, src: ends.src, dst, operation };
         let (verdict, reason) = match self.graph.outcome(&path, now) {
             Outcome::Pass if kind != Kind::Speaks => {

@@ -223,6 +223,8 @@ pub enum Alarm {
     SpoofMac,
     /// A new device calls itself like an existing one.
     NameAlike,
+    /// A device shows the client id of another one, at a broker or over DHCP.
+    ClientTaken,
     /// A quota is used up; what came after was counted, not stored.
     Overflow,
     /// The message rules of one transport do not fit; it keeps those that it had.
@@ -240,6 +242,7 @@ impl Alarm {
             Self::Malformed => "malformed",
             Self::SpoofMac => "spoof.mac",
             Self::NameAlike => "name.alike",
+            Self::ClientTaken => "client.taken",
             Self::Overflow => "overflow",
             Self::RulesTooComplex => "rules.too_complex",
         }

@@ -255,6 +255,12 @@ pub enum What {
     Import {
         changes: u32,
     },
+    /// A device gets new software, or the time for that is over.
+    Update {
+        #[serde(with = "crate::serial::principal")]
+        principal: PrincipalId,
+        detail: String,
+    },
 }
 
 impl What {
@@ -265,7 +271,7 @@ impl What {
             Self::Deny { .. } => "deny",
             Self::Remove { .. } => "remove",
             Self::Undo { .. } => "undo",
-            Self::Mode { to: Mode::Learning | Mode::Ready, .. } => "learn",
+            Self::Mode { to: Mode::Learning | Mode::Ready, .. } | Self::Update { .. } => "learn",
             Self::Mode { .. } | Self::SiteMode { .. } | Self::Confirm => "mode",
             Self::Pause { .. } => "pause",
             Self::Set { .. } | Self::Merge { .. } | Self::Forget { .. } => "principal",
@@ -285,16 +291,18 @@ impl What {
             | Self::Set { .. }
             | Self::Merge { .. }
             | Self::Forget { .. }
-            | Self::Import { .. } => None,
+            | Self::Import { .. }
+            | Self::Update { .. } => None,
         }
     }
 
     /// The principal it was about.
     pub const fn principal(&self) -> Option<PrincipalId> {
         match self {
-            Self::Mode { principal, .. } | Self::Set { principal, .. } | Self::Forget { principal, .. } => {
-                Some(*principal)
-            }
+            Self::Mode { principal, .. }
+            | Self::Set { principal, .. }
+            | Self::Forget { principal, .. }
+            | Self::Update { principal, .. } => Some(*principal),
             Self::Merge { into, .. } => Some(*into),
             Self::Pause { principal: Some(principal), .. } => Some(PrincipalId(*principal)),
             Self::Pause { principal: None, .. }
@@ -328,7 +336,7 @@ impl What {
             Self::SiteMode { to, why } => format!("site to {}: {why}", to.as_str()),
             Self::Confirm => "enforce confirmed".to_owned(),
             Self::Pause { seconds, .. } => format!("for {seconds} s"),
-            Self::Set { detail, .. } => detail.clone(),
+            Self::Set { detail, .. } | Self::Update { detail, .. } => detail.clone(),
             Self::Merge { from, into } => format!("{} into {}", from.0, into.0),
             Self::Forget { title, .. } => format!("forgot {title}"),
             Self::Import { changes } => format!("{changes} changes"),

@@ -27,7 +27,7 @@ impl EdgeId {
 }
 
 /// What makes an edge the same edge.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path {
     pub plane: Plane,
     #[serde(with = "crate::serial::principal")]
@@ -272,6 +272,11 @@ impl Edge {
         matches!(state, Some(RuleState::Learned | RuleState::Allowed))
     }
 
+    /// Whether it is only what a maker declares: the device has not tried it yet.
+    pub fn is_proposal(&self) -> bool {
+        self.state == State::Pending && self.tries == 0 && self.violated == Some(Property::Declared)
+    }
+
     /// Adds what an entry of the kernel has counted since it was read last, and returns that.
     pub(crate) fn count(&mut self, object: u64, value: &Observed) -> u64 {
         let new = Tally::update(&mut self.tallies, object, value);
@@ -302,6 +307,8 @@ pub enum Property {
     ClientTaken,
     /// The connection is known, but not that it speaks like this.
     Protocol,
+    /// The maker of the source declares it, and nobody has said yes to that.
+    Declared,
 }
 
 impl Property {
@@ -317,6 +324,7 @@ impl Property {
             Self::Quarantine => "quarantine",
             Self::ClientTaken => "client.taken",
             Self::Protocol => "protocol",
+            Self::Declared => "mud.declared",
         }
     }
 
@@ -332,6 +340,7 @@ impl Property {
             Self::Quarantine => "One of the two is in quarantine.",
             Self::ClientTaken => "This client id belongs to another device.",
             Self::Protocol => "The connection is known, but not that it speaks like this.",
+            Self::Declared => "Its maker says that it needs this; nobody has allowed it yet.",
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Devices are named by the owner's name, or else by MAC; outside hosts by host name or address. What ends at a restart or after a
 //! use is not part of the text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use firewall_common::abi::{Action, PrincipalId};
@@ -117,7 +117,11 @@ impl Graph {
             };
             key(left).cmp(&key(right))
         });
-        let mut edge: Vec<EdgeEntry> = self.edges().filter_map(|edge| self.entry(edge)).collect();
+        // Each is found once, however many edges it has.
+        let references: HashMap<PrincipalId, String> =
+            self.principals().filter_map(|known| Some((known.id, self.reference(known.id)?))).collect();
+        let mut edge: Vec<EdgeEntry> =
+            self.edges().filter_map(|edge| self.entry(edge, &references)).collect();
         edge.sort();
         let mut text =
             "# Who may do what to whom at this site.\n# Check it with `edgeward edges import --dry-run`.\n\n"
@@ -395,7 +399,7 @@ impl Graph {
         }
     }
 
-    fn entry(&self, edge: &Edge) -> Option<EdgeEntry> {
+    fn entry(&self, edge: &Edge, references: &HashMap<PrincipalId, String>) -> Option<EdgeEntry> {
         let (state, until) = match &edge.state {
             State::Learned => (StateName::Learned, None),
             State::Allowed(ruling) if lasts(ruling.lifetime) => (StateName::Allowed, ruling.until()),
@@ -409,8 +413,8 @@ impl Graph {
         let port = operation.end().map(|(_, port)| port).filter(|_| !is_clear);
         let terms = edge.state.ruling().map_or(Terms::NONE, |ruling| ruling.terms);
         Some(EdgeEntry {
-            from: self.reference(edge.path.src)?,
-            to: self.reference(edge.path.dst)?,
+            from: references.get(&edge.path.src)?.clone(),
+            to: references.get(&edge.path.dst)?.clone(),
             plane: plane.as_str().to_owned(),
             verb: verb.as_str().to_owned(),
             object,

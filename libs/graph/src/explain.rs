@@ -84,10 +84,21 @@ impl Graph {
 
     /// What an edge is about, in one sentence of plain English: who wants what of whom, and what is unusual about it.
     pub fn sentence(&self, edge: &Edge) -> String {
-        let title = |id| self.principal(id).map_or_else(String::new, quoted);
-        let Path { src, dst, operation, .. } = &edge.path;
-        let (from, to, object) = (title(*src), title(*dst), operation.object_text());
-        let wants = match operation.verb {
+        let (from, wants) = (self.title_of(edge.path.src), self.deed(&edge.path));
+        match edge.violated {
+            Some(violated) => format!("{from} wants to {wants}. {}", violated.words()),
+            None => format!("{from} wants to {wants}."),
+        }
+    }
+
+    pub(crate) fn title_of(&self, id: PrincipalId) -> String {
+        self.principal(id).map_or_else(String::new, quoted)
+    }
+
+    /// What is done on a path, behind `wants to` or `could not`.
+    pub(crate) fn deed(&self, path: &Path) -> String {
+        let (to, object) = (self.title_of(path.dst), path.operation.object_text());
+        match path.operation.verb {
             Verb::Connect => format!("connect to {to} ({object})"),
             Verb::Subscribe => format!("hear of {object} at {to}"),
             Verb::Get | Verb::Read => format!("read {object} of {to}"),
@@ -96,17 +107,15 @@ impl Graph {
             Verb::Publish | Verb::Push | Verb::Replicate => format!("send {object} to {to}"),
             Verb::Discover => format!("look for {object} at {to}"),
             Verb::Resolve => format!("ask for the address of {object}"),
-        };
-        match edge.violated {
-            Some(violated) => format!("{from} wants to {wants}. {}", violated.words()),
-            None => format!("{from} wants to {wants}."),
         }
     }
 
     /// How bad it would be if the edge passed.
     pub fn risk(&self, edge: &Edge, now: Now) -> Risk {
         let path = &edge.path;
+        let may_be_dangerous = self.principal(path.dst).is_some_and(Principal::may_be_dangerous);
         if self.leads_to_danger(path)
+            || may_be_dangerous
             || self.watches_danger(path, now)
             || self.beneficiaries(path).iter().any(|id| self.is_dangerous(*id))
             || changes_software(&path.operation)

@@ -16,6 +16,7 @@ use crate::settings::Settings;
 use crate::time::{Deadline, Left, Now};
 
 // What comes in.
+mod clues;
 mod facts;
 mod modes;
 mod names;
@@ -25,6 +26,7 @@ mod restore;
 mod signs;
 mod site;
 mod time;
+mod update;
 
 // What follows from it.
 mod grow;
@@ -143,8 +145,15 @@ pub struct Graph {
 impl Graph {
     /// A site that has no state yet.
     pub fn new(settings: Settings, now: Now) -> Self {
-        let site =
-            Site { mode: settings.site_mode, confirm: None, pause: None, born: now, ledger: Head::default() };
+        let site = Site {
+            mode: settings.site_mode,
+            confirm: None,
+            pause: None,
+            born: now,
+            ledger: Head::default(),
+            knows_names: true,
+            catches_up: None,
+        };
         let mut graph = Self::empty(settings, site);
         graph.save_site();
         graph.tell_everything(now);
@@ -290,10 +299,8 @@ impl Graph {
         if let Some(id) = builtin_by_name(text) {
             return Ok(id);
         }
-        let named =
-            |principal: &&Principal| principal.name.as_deref().is_some_and(|name| same_name(name, text));
-        if let Some(principal) = self.principals.values().find(named) {
-            return Ok(principal.id);
+        if let Some(id) = self.index.with_name(text) {
+            return Ok(id);
         }
         // Only behind the names that the owner gave, and never one that could be such a name.
         if text.contains('.')
@@ -322,6 +329,12 @@ impl Graph {
             HostName::parse_pattern(text).map_err(|error| Refused::Invalid(format!("{text}: {error}")))?;
         let id = self.index.named.get(&name);
         id.copied().ok_or_else(|| Refused::NotFound(format!("No host with the name {name} has been seen")))
+    }
+
+    /// The devices with a MAC, in whichever VLAN.
+    pub fn with_mac(&self, mac: [u8; 6]) -> impl Iterator<Item = &Principal> {
+        let ids = self.index.macs.range((mac, 0)..=(mac, u16::MAX)).map(|(_, id)| id);
+        ids.filter_map(|id| self.principals.get(id))
     }
 
     pub(crate) fn find_mac(&self, mac: &str, vlan: u16) -> Result<PrincipalId, String> {

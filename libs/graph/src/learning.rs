@@ -22,6 +22,17 @@ pub struct Learning {
     pub capped: bool,
 }
 
+/// A time in which a device that enforces gets new software: new names of domains that it uses become part of its
+/// model, everything else is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// Its end; the time has passed once this is over.
+    pub ends: Deadline,
+    pub over: bool,
+    /// What was learned in it.
+    pub learned: Vec<EdgeId>,
+}
+
 /// What time says about the learning of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {

@@ -20,6 +20,7 @@
 pub mod edge;
 pub mod filter;
 pub mod host;
+pub mod inventory;
 pub mod operation;
 pub mod principal;
 
@@ -27,6 +28,7 @@ pub mod principal;
 pub mod decision;
 pub mod explain;
 pub mod learning;
+pub mod review;
 pub mod watch;
 
 // What leaves.
@@ -36,9 +38,11 @@ pub mod ledger;
 pub mod record;
 
 // The whole.
+pub mod coverage;
 pub mod exchange;
 pub mod graph;
 pub mod mud;
+pub mod picture;
 pub mod settings;
 pub mod time;
 

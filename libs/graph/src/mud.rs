@@ -3,18 +3,18 @@
 //! A profile is a proposal: nothing of it enters the model by itself. Read is what concerns connections that the device
 //! opens; what it may only answer is implied by who may ask it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use firewall_common::abi::{Addr, PrincipalId};
-use serde_json::{Value, json};
+use firewall_common::abi::Addr;
 
-use crate::edge::Edge;
-use crate::graph::{Graph, Network};
+use crate::edge::EdgeId;
 use crate::host::{HostName, NotAName};
-use crate::operation::{Object, TCP, UDP};
-use crate::principal::{Principal, harmless, parse_address, show_address};
-use crate::time::Now;
+use crate::operation::{TCP, UDP};
+use crate::principal::{harmless, show_address};
+
+mod beside;
+mod place;
+mod read;
 
 /// Longest profile in bytes, and most entries of all its lists. The largest of real devices has 95 kB.
 pub const TEXT_CAP: usize = 512 << 10;
@@ -59,21 +59,38 @@ pub enum Who {
     Named(String),
 }
 
-/// Why a text is no profile.
+/// Why a text is no profile, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAProfile {
+#[error("line {line}{}: {why}", within(.at))]
+pub struct NotAProfile {
+    /// Counts from 1.
+    pub line: usize,
+    /// JSON pointer (RFC 6901) to the value; empty for the whole.
+    pub at: String,
+    pub why: Wrong,
+}
+
+/// What is wrong with a profile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
     #[error("a profile has at most {TEXT_CAP} bytes and {ENTRIES_CAP} entries")]
     Huge,
-    #[error("line {line}: {message}")]
-    Json { line: usize, message: String },
-    #[error("`{0}` is missing, or not of the type that RFC 8520 says")]
+    #[error("{0}")]
+    Json(String),
+    #[error("`{0}` is missing")]
     Missing(&'static str),
+    #[error("this must be {0}")]
+    Type(&'static str),
+    #[error("only version 1 of profiles is known")]
+    Version,
+    #[error("this field is not known here; what it restricts would be lost")]
+    Unknown,
     #[error("the policy names the list `{0}`, which the profile does not have")]
     NoList(String),
-    #[error("the entry `{entry}` names a host that is none: {error}")]
-    Name { entry: String, error: NotAName },
-    #[error("the entry `{entry}`: {what} cannot be read")]
-    Field { entry: String, what: &'static str },
+    #[error("`{0}` stands here twice")]
+    Twice(String),
+    #[error(transparent)]
+    Name(NotAName),
     #[error("the entries `{0}` and `{1}` say the opposite about the same")]
     Contradiction(String, String),
 }
@@ -89,183 +106,36 @@ pub struct Comparison {
     pub unseen: Vec<String>,
 }
 
-impl Profile {
-    /// Reads a profile.
-    pub fn parse(text: &str) -> Result<Self, NotAProfile> {
-        if text.len() > TEXT_CAP {
-            return Err(NotAProfile::Huge);
-        }
-        let root: Value = serde_json::from_str(text)
-            .map_err(|error| NotAProfile::Json { line: error.line(), message: error.to_string() })?;
-        let mud = root.get("ietf-mud:mud").ok_or(NotAProfile::Missing("ietf-mud:mud"))?;
-        if mud.get("mud-version").and_then(Value::as_u64) != Some(1) {
-            return Err(NotAProfile::Missing("mud-version"));
-        }
-        let url = mud.get("mud-url").and_then(Value::as_str).ok_or(NotAProfile::Missing("mud-url"))?;
-        let about = mud.get("systeminfo").and_then(Value::as_str).unwrap_or_default();
-        let lists = lists(&root)?;
-        let mut declared = Vec::new();
-        for (policy, opens) in [("from-device-policy", true), ("to-device-policy", false)] {
-            for name in named_lists(mud, policy)? {
-                let entries = lists.get(name).ok_or_else(|| NotAProfile::NoList(shown(name)))?;
-                let read = read_list(entries)?;
-                if opens {
-                    declared.extend(read);
-                }
-            }
-        }
-        declared.sort();
-        declared.dedup();
-        Ok(Self { url: shown(url), about: shown(about), declared })
-    }
+/// One connection: what the maker declares of it, what the device does, and what people have said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// `tcp/443 to cloud.example`.
+    pub what: String,
+    pub declared: bool,
+    /// Whether the device was seen doing it.
+    pub does: bool,
+    /// The edge of the model that is about it, if there is one.
+    pub edge: Option<EdgeId>,
 }
 
-/// The lists by name, under either name that drafts and RFC gave their container.
-fn lists(root: &Value) -> Result<BTreeMap<&str, &Vec<Value>>, NotAProfile> {
-    let container = ["ietf-access-control-list:acls", "ietf-access-control-list:access-lists"];
-    let acls = container.iter().find_map(|name| root.get(name)?.get("acl")?.as_array());
-    let acls = acls.ok_or(NotAProfile::Missing("ietf-access-control-list:acls"))?;
-    let mut lists = BTreeMap::new();
-    let mut entries = 0;
-    for acl in acls {
-        let name = acl.get("name").and_then(Value::as_str).ok_or(NotAProfile::Missing("name"))?;
-        let aces = acl.get("aces").and_then(|aces| aces.get("ace")).and_then(Value::as_array);
-        let aces = aces.ok_or(NotAProfile::Missing("ace"))?;
-        entries += aces.len() + 1;
-        if entries > ENTRIES_CAP {
-            return Err(NotAProfile::Huge);
-        }
-        lists.insert(name, aces);
-    }
-    Ok(lists)
-}
-
-fn named_lists<'a>(mud: &'a Value, policy: &'static str) -> Result<Vec<&'a str>, NotAProfile> {
-    // A profile may leave a direction out.
-    let Some(policy_lists) = mud.get(policy) else { return Ok(Vec::new()) };
-    let named = policy_lists.get("access-lists").and_then(|lists| lists.get("access-list"));
-    let named = named.and_then(Value::as_array).ok_or(NotAProfile::Missing(policy))?;
-    let name = |list: &'a Value| list.get("name").and_then(Value::as_str);
-    named.iter().map(|list| name(list).ok_or(NotAProfile::Missing(policy))).collect()
-}
-
-/// What the entries of a list let a device open.
-fn read_list(entries: &[Value]) -> Result<Vec<Declared>, NotAProfile> {
-    let mut said: BTreeMap<String, (String, bool)> = BTreeMap::new();
-    let mut declared = Vec::new();
-    for entry in entries {
-        let name = shown(entry.get("name").and_then(Value::as_str).ok_or(NotAProfile::Missing("name"))?);
-        let matches = entry.get("matches").filter(|matches| matches.is_object());
-        let matches = matches.ok_or_else(|| field(&name, "matches"))?;
-        let forwarding = entry.get("actions").and_then(|actions| actions.get("forwarding"));
-        let accepts = match forwarding.and_then(Value::as_str) {
-            Some("accept") => true,
-            Some("drop" | "reject") => false,
-            Some(_) | None => return Err(field(&name, "forwarding")),
-        };
-        match said.insert(matches.to_string(), (name.clone(), accepts)) {
-            Some((other, accepted)) if accepted != accepts => {
-                return Err(NotAProfile::Contradiction(other, name));
-            }
-            Some(_) | None => {}
-        }
-        if let Some(read) = read_entry(&name, matches)?.filter(|_| accepts) {
-            declared.push(read);
-        }
-    }
-    Ok(declared)
-}
-
-/// One entry; `None` if it is about what the device answers.
-fn read_entry(name: &str, matches: &Value) -> Result<Option<Declared>, NotAProfile> {
-    let mut to = Who::Anyone;
-    let mut proto = None;
-    for family in ["ipv4", "ipv6"] {
-        let Some(ip) = matches.get(family) else { continue };
-        if let Some(number) = ip.get("protocol") {
-            let number = number.as_u64().and_then(|number| u8::try_from(number).ok());
-            proto = Some(number.ok_or_else(|| field(name, "protocol"))?);
-        }
-        for way in ["ietf-acldns:dst-dnsname", "ietf-acldns:src-dnsname"] {
-            if let Some(host) = ip.get(way) {
-                let host = host.as_str().ok_or_else(|| field(name, "dnsname"))?;
-                let host = HostName::parse(host)
-                    .map_err(|error| NotAProfile::Name { entry: name.to_owned(), error })?;
-                to = Who::Host(host);
-            }
-        }
-        for way in ["destination-ipv4-network", "destination-ipv6-network"] {
-            if let Some(network) = ip.get(way) {
-                to = network.as_str().and_then(read_network).ok_or_else(|| field(name, "network"))?;
-            }
-        }
-    }
-    if let Some(who) = matches.get("ietf-mud:mud").and_then(Value::as_object) {
-        to = read_who(who.iter().next()).ok_or_else(|| field(name, "ietf-mud:mud"))?;
-    }
-    let mut ports = None;
-    for transport in ["tcp", "udp"] {
-        let Some(matched) = matches.get(transport) else { continue };
-        ports = read_ports(matched.get("destination-port")).map_err(|()| field(name, "destination-port"))?;
-        let source = read_ports(matched.get("source-port")).map_err(|()| field(name, "source-port"))?;
-        let initiated = matched.get("ietf-mud:direction-initiated").and_then(Value::as_str);
-        if ports.is_none() && source.is_some() || initiated == Some("to-device") {
-            return Ok(None);
-        }
-    }
-    Ok(Some(Declared { to, proto, ports }))
-}
-
-fn read_who(entry: Option<(&String, &Value)>) -> Option<Who> {
-    let (kind, value) = entry?;
-    Some(match kind.as_str() {
-        "local-networks" => Who::LocalNetworks,
-        "controller" => match value.as_str()? {
-            uri if uri.starts_with(GATEWAY) => Who::Box,
-            uri => Who::Named(shown(uri)),
-        },
-        "my-controller" | "same-manufacturer" => Who::Named(kind.clone()),
-        "manufacturer" | "model" => Who::Named(format!("{kind} {}", shown(value.as_str()?))),
-        _ => return None,
-    })
-}
-
-/// A network, or one address: profiles of real devices leave the prefix out, and write one family where the other is
-/// meant.
-fn read_network(text: &str) -> Option<Who> {
-    let (addr, prefix) = text.split_once('/').map_or((text, None), |(addr, prefix)| (addr, Some(prefix)));
-    let addr = parse_address(addr)?;
-    let wide: u8 = if addr.v4().is_some() { 96 } else { 0 };
-    let prefix = match prefix {
-        Some(prefix) => prefix.parse().ok().filter(|prefix| *prefix <= 128 - wide)?,
-        None => 128 - wide,
-    };
-    Some(Who::Network(addr.0, prefix + wide))
-}
-
-fn read_ports(ports: Option<&Value>) -> Result<Option<(u16, u16)>, ()> {
-    let Some(ports) = ports else { return Ok(None) };
-    let port = |name: &str| ports.get(name).and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-    let range = match ports.get("operator").and_then(Value::as_str) {
-        // Some write `eq` before a range.
-        Some("eq") => {
-            port("port").map(|port| (port, port)).or_else(|| port("lower-port").zip(port("upper-port")))
-        }
-        Some("lte") => port("port").map(|port| (0, port)),
-        Some("gte") => port("port").map(|port| (port, u16::MAX)),
-        Some("range") | None => port("lower-port").zip(port("upper-port")),
-        Some(_) => None,
-    };
-    range.filter(|(first, last)| first <= last).map(Some).ok_or(())
-}
-
-fn field(entry: &str, what: &'static str) -> NotAProfile {
-    NotAProfile::Field { entry: entry.to_owned(), what }
+/// What became of a profile that was proposed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proposed {
+    /// Edges that wait for a decision now.
+    pub asked: Vec<EdgeId>,
+    /// In the model or decided already.
+    pub known: Vec<String>,
+    /// What is no single connection to somebody who is known, or found no room: a person has to write it.
+    pub open: Vec<String>,
 }
 
 /// A text of the maker's, made harmless.
 fn shown(text: &str) -> String {
     harmless(text, ABOUT_CAP)
+}
+
+fn within(at: &str) -> String {
+    if at.is_empty() { String::new() } else { format!(", {at}") }
 }
 
 impl fmt::Display for Declared {
@@ -299,111 +169,6 @@ impl fmt::Display for Who {
             Self::Box => f.write_str("the router"),
             Self::Named(who) => write!(f, "{who} (to be named)"),
         }
-    }
-}
-
-impl Graph {
-    /// What a maker declares beside what is in the model of a device.
-    pub fn compare(&self, device: PrincipalId, profile: &Profile, now: Now) -> Comparison {
-        let mut comparison = Comparison::default();
-        let mut used = vec![false; profile.declared.len()];
-        for edge in self.opened(device, now) {
-            let mut declared = false;
-            for (entry, used) in profile.declared.iter().zip(&mut used) {
-                if self.declares(entry, edge) {
-                    declared = true;
-                    *used = true;
-                }
-            }
-            let to = self.principal(edge.path.dst).map_or_else(String::new, Principal::title);
-            let line = format!("{} to {to}", edge.path.operation.object_text());
-            if declared { comparison.agreed.push(line) } else { comparison.undeclared.push(line) }
-        }
-        let unseen = profile.declared.iter().zip(used).filter(|(_, used)| !used);
-        comparison.unseen = unseen.map(|(entry, _)| entry.to_string()).collect();
-        comparison
-    }
-
-    /// What is in the model of a device, as a profile.
-    pub fn export_mud(&self, device: PrincipalId, now: Now) -> String {
-        let entries: Vec<Value> = self
-            .opened(device, now)
-            .filter_map(|edge| self.mud_matches(edge))
-            .enumerate()
-            .map(|(at, matches)| {
-                json!({ "name": format!("from-{at}"), "matches": matches, "actions": { "forwarding": "accept" } })
-            })
-            .collect();
-        let profile = json!({
-            "ietf-mud:mud": {
-                "mud-version": 1,
-                "mud-url": "https://edgeward.invalid/learned",
-                "cache-validity": 48,
-                "is-supported": false,
-                "systeminfo": self.principal(device).map_or_else(String::new, Principal::title),
-                "from-device-policy": { "access-lists": { "access-list": [{ "name": "from" }] } },
-            },
-            "ietf-access-control-list:acls": {
-                "acl": [{ "name": "from", "type": "ipv4-acl-type", "aces": { "ace": entries } }],
-            },
-        });
-        serde_json::to_string_pretty(&profile).expect("texts and numbers are always JSON")
-    }
-
-    /// Connections that the model lets a device open.
-    fn opened(&self, device: PrincipalId, now: Now) -> impl Iterator<Item = &Edge> {
-        self.edges_from(device).filter(move |edge| {
-            edge.passes(now) && matches!(edge.path.operation.object, Object::Port { proto: TCP | UDP, .. })
-        })
-    }
-
-    fn declares(&self, entry: &Declared, edge: &Edge) -> bool {
-        let (Some((proto, port)), Some(dst)) = (edge.path.operation.end(), self.principal(edge.path.dst))
-        else {
-            return false;
-        };
-        let is_port = entry.ports.is_none_or(|(first, last)| (first..=last).contains(&port));
-        let is_there = match &entry.to {
-            Who::Anyone => true,
-            Who::Host(name) => dst.host.as_ref().is_some_and(|host| host.covers(name)),
-            Who::Network(addr, prefix) => {
-                let network = Network { addr: Addr(*addr), prefix: *prefix };
-                dst.addresses.iter().any(|addr| network.contains(*addr))
-            }
-            Who::LocalNetworks => {
-                dst.is_device() || dst.id == PrincipalId::EVERYONE || dst.id == PrincipalId::SELF
-            }
-            Who::Box => dst.id == PrincipalId::SELF,
-            Who::Named(_) => false,
-        };
-        is_port && is_there && entry.proto.is_none_or(|wanted| wanted == proto)
-    }
-
-    /// How a profile would say it; a domain of which each name may be used has no words there.
-    fn mud_matches(&self, edge: &Edge) -> Option<Value> {
-        let (proto, port) = edge.path.operation.end()?;
-        let dst = self.principal(edge.path.dst)?;
-        let mut ip = json!({ "protocol": proto });
-        let mut family = "ipv4";
-        let mut matches = json!({});
-        match (&dst.host, dst.addresses.first()) {
-            (Some(host), _) if host.is_pattern() => return None,
-            (Some(host), _) => ip["ietf-acldns:dst-dnsname"] = json!(host.as_str()),
-            (None, _) if dst.id == PrincipalId::SELF => {
-                matches["ietf-mud:mud"] = json!({ "controller": format!("{GATEWAY}gateway") });
-            }
-            (None, Some(addr)) if dst.is_outside() => {
-                let is_v4 = addr.v4().is_some();
-                family = if is_v4 { "ipv4" } else { "ipv6" };
-                let network = format!("{}/{}", show_address(*addr), if is_v4 { 32 } else { 128 });
-                ip[format!("destination-{family}-network")] = json!(network);
-            }
-            (None, _) => matches["ietf-mud:mud"] = json!({ "local-networks": [null] }),
-        }
-        matches[family] = ip;
-        let transport = if proto == TCP { "tcp" } else { "udp" };
-        matches[transport] = json!({ "destination-port": { "operator": "eq", "port": port } });
-        Some(matches)
     }
 }
 
@@ -457,14 +222,18 @@ mod tests {
     #[test]
     fn what_is_no_profile_is_refused_with_a_word() {
         let said = |text: &str| Profile::parse(text).unwrap_err().to_string();
-        assert!(said(&" ".repeat(TEXT_CAP + 1)).contains("at most"));
+        assert!(said(&" ".repeat(10 << 20)).contains("at most"));
         assert!(said("{").starts_with("line 1:"));
         assert!(said("{}").contains("ietf-mud:mud"));
         assert!(said(&"[".repeat(100_000)).contains("line 1"));
         let many = vec![entry("a", CLOUD, "accept"); ENTRIES_CAP].join(",");
         assert!(said(&profile(&many)).contains("at most"));
         for (matches, forwarding, word) in [
-            (r#"{"ipv4": {"ietf-acldns:dst-dnsname": "evil\u202e.example"}}"#, "accept", "no"),
+            (
+                r#"{"ipv4": {"ietf-acldns:dst-dnsname": "evil\u202e.example"}}"#,
+                "accept",
+                "dst-dnsname: a host name",
+            ),
             (r#"{"ipv4": {"protocol": 300}}"#, "accept", "protocol"),
             (r#"{"ipv4": {"destination-ipv4-network": "192.0.2.0/33"}}"#, "accept", "network"),
             (
@@ -477,7 +246,13 @@ mod tests {
                 "accept",
                 "destination-port",
             ),
-            (r#"{"ietf-mud:mud": {"everyone": true}}"#, "accept", "ietf-mud:mud"),
+            (
+                r#"{"ietf-mud:mud": {"everyone": true}}"#,
+                "accept",
+                "ietf-mud:mud/everyone: this field is not known",
+            ),
+            (r#"{"ipv4": {"dscp": 5}}"#, "accept", "ipv4/dscp: this field is not known"),
+            (r#"{"ietf-mud:mud": {}}"#, "accept", "one of the nodes"),
             ("3", "accept", "matches"),
             (CLOUD, "perhaps", "forwarding"),
         ] {
@@ -485,8 +260,51 @@ mod tests {
             assert!(error.contains(word), "{matches}: {error}");
         }
         let opposite = [entry("a", CLOUD, "accept"), entry("b", CLOUD, "drop")].join(",");
-        assert_eq!(said(&profile(&opposite)), "the entries `a` and `b` say the opposite about the same");
+        assert_eq!(
+            said(&profile(&opposite)),
+            "line 4, /ietf-access-control-list:acls/acl/0/aces/ace/1: the entries `a` and `b` say the opposite about \
+             the same"
+        );
+        let twice = profile("").replace(r#"[{"name": "out"}]"#, r#"[{"name": "out"}, {"name": "out"}]"#);
+        assert_eq!(
+            said(&twice),
+            "line 2, /ietf-mud:mud/from-device-policy/access-lists/access-list/1/name: `out` stands here twice"
+        );
         let no_list = profile("").replace(r#""acl": [{"name": "out""#, r#""acl": [{"name": "in""#);
         assert!(said(&no_list).contains("`out`"));
+    }
+
+    #[test]
+    fn a_mistake_is_found_in_the_text() {
+        let text = profile(&entry("a", CLOUD, "accept")).replace(r#""port": 443"#, "\n\n\"port\": \"x\"");
+        let error = Profile::parse(&text).unwrap_err();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[error.line - 1].trim_start(),
+            r#""port": "x"}, "ietf-mud:direction-initiated": "from-device"}}, "actions": {"forwarding": "accept"}}]}}]}}"#
+        );
+        assert!(error.at.ends_with("/matches/tcp/destination-port/port"), "{}", error.at);
+        // Brackets and quotes in texts do not lead astray, and of a name that stands twice the last one counts.
+        let odd = "{\"a\": \"]}\\\"{\", \"ietf-mud:mud\": 1,\n\"ietf-mud:mud\": {\"mud-version\": [\n{}]}}";
+        let error = Profile::parse(odd).unwrap_err();
+        assert_eq!((error.line, error.at.as_str()), (2, "/ietf-mud:mud/mud-version"));
+    }
+
+    #[test]
+    fn the_profiles_of_real_devices_are_read() {
+        // Not part of this repository: `EDGEWARD_CORPUS` names the folder that has them.
+        let Some(corpus) = std::env::var_os("EDGEWARD_CORPUS") else { return };
+        let folder = std::path::Path::new(&corpus).join("mud/iot-onboarding/unsw");
+        let mut read = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let profile = Profile::parse(&std::fs::read_to_string(&path).unwrap());
+                let profile = profile.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                assert!(!profile.declared.is_empty(), "{}", path.display());
+                read += 1;
+            }
+        }
+        assert!(read >= 20, "{read}");
     }
 }

@@ -10,7 +10,8 @@ use firewall_common::precedence::{End, Mode};
 use serde::{Deserialize, Serialize};
 
 use crate::host::HostName;
-use crate::learning::Learning;
+use crate::inventory::Clues;
+use crate::learning::{Learning, Update};
 use crate::time::{Deadline, Left, Now};
 
 /// Longest name, room or hint in characters.
@@ -53,6 +54,15 @@ pub struct Principal {
     pub first_seen: i64,
     pub last_seen: i64,
     pub learning: Option<Learning>,
+    /// What it says of itself.
+    #[serde(default, skip_serializing_if = "is_silent")]
+    pub clues: Box<Clues>,
+    /// The kind that its clues speak for.
+    #[serde(skip)]
+    pub guessed: Option<Kind>,
+    /// An update that is awaited, or the last one that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<Box<Update>>,
     /// What came from it and found no room here: counted, not stored.
     pub overflow: u64,
     /// Revision of the graph at its last change.
@@ -78,6 +88,9 @@ impl Principal {
             first_seen: now.unix,
             last_seen: now.unix,
             learning: None,
+            clues: Box::default(),
+            guessed: None,
+            update: None,
             overflow: 0,
             rev: 0,
         }
@@ -101,6 +114,19 @@ impl Principal {
     /// Whether what it does becomes its model.
     pub const fn learns(&self) -> bool {
         matches!(self.mode, Mode::Learning | Mode::Ready)
+    }
+
+    /// The kind that the owner said, or else the one that its clues speak for: for words only.
+    pub fn shown_kind(&self) -> (Kind, Source) {
+        match (self.kind_source, self.guessed) {
+            (Source::None, Some(guess)) => (guess, Source::Guess),
+            (source, _) => (self.kind, source),
+        }
+    }
+
+    /// Whether it is, or may be, something whose edges are of high risk.
+    pub fn may_be_dangerous(&self) -> bool {
+        self.shown_kind().0.is_dangerous()
     }
 
     /// How the precedence table sees it.
@@ -129,6 +155,11 @@ impl Principal {
             Some(Left::Over | Left::Unknown) | None => 0,
         }
     }
+}
+
+#[allow(clippy::borrowed_box, reason = "serde asks for a reference to the field")]
+fn is_silent(clues: &Box<Clues>) -> bool {
+    clues.is_empty()
 }
 
 /// Where a device is plugged in and which MAC it has there: its identity.

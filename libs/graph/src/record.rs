@@ -51,6 +51,12 @@ pub struct Site {
     pub born: Stamp,
     /// End of the ledger.
     pub ledger: Head,
+    /// Whether the names that devices ask for are edges; a state of before does not say so.
+    #[serde(default)]
+    pub knows_names: bool,
+    /// Until then a device that has enforced since before that learns the names that it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catches_up: Option<Deadline>,
 }
 
 /// Why records do not make a graph.

@@ -188,6 +188,15 @@ export interface Explanation {
   habits: string[];
 }
 
+/** What a device may be. */
+export interface Guess {
+  /** `low`, `medium` or `high`. */
+  confidence: string;
+  /** The clues that speak for it, in words. */
+  evidence: string[];
+  kind: string;
+}
+
 /** Whether the data path does its work. */
 export type Health = "ok" | "paused" | "fault";
 
@@ -357,6 +366,7 @@ export interface Principal {
   description?: string | null;
   edges: EdgeCounts;
   first_seen: UnixSeconds;
+  guess?: null | Guess;
   id: number;
   kind: string;
   /** `owner`, `guess` or `none`. */
@@ -364,11 +374,15 @@ export interface Principal {
   last_seen: UnixSeconds;
   learning?: null | Learning;
   mac?: string | null;
+  /** Who made its network card, by the list of IEEE. */
+  maker?: string | null;
   /** `new`, `learning`, `ready`, `enforcing`, `guest`, `quarantine`, `outside` or `system`. */
   mode: PrincipalMode;
   name: string;
   paused_until?: null | UnixSeconds;
   port?: string | null;
+  /** Whether it has made its MAC up, so that there is no maker. */
+  private_mac?: boolean;
   rev: number;
   room?: string | null;
   since: UnixSeconds;
@@ -411,6 +425,14 @@ export type Risk = "high" | "medium" | "low";
 /** What someone with a paired phone may do. */
 export type Role = "owner" | "member" | "viewer" | "pro";
 
+/** Devices behind one port and in one VLAN. */
+export interface Segment {
+  devices: End[];
+  port: string;
+  /** 0 is untagged. */
+  vlan: number;
+}
+
 /** Whether the model is enforced at the site. */
 export type SiteMode = "monitor" | "enforce";
 
@@ -437,6 +459,8 @@ export interface Status {
   principals: Record<string, number>;
   /** Revision of the graph; grows with every change. */
   rev: number;
+  /** Between which devices nothing need pass the firewall. */
+  uncovered?: Uncovered;
   version: string;
 }
 
@@ -462,6 +486,14 @@ export interface Trouble {
   blocked: Observation[];
   minutes: number;
   principal: End;
+}
+
+/** Pairs of devices that reach each other without passing a protected interface. */
+export interface Uncovered {
+  /** All pairs of devices that there are. */
+  of: number;
+  pairs: number;
+  segments: Segment[];
 }
 
 /** Reply to [`Request::SessionCheck`]. */

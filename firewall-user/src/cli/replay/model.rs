@@ -17,8 +17,10 @@ use graph::{
 use serde::Serialize;
 
 use super::Args;
+use crate::makers::Makers;
 use crate::replay::{
     files::{self, Checked},
+    inventory,
     site::{Question, Site, Tried},
 };
 
@@ -32,6 +34,14 @@ struct End {
     alarms: Vec<Alarm>,
     packets: u64,
     packets_per_second: u64,
+}
+
+/// A device of the captures.
+#[derive(Serialize)]
+struct Device {
+    r#type: &'static str,
+    #[serde(flatten)]
+    device: inventory::Device,
 }
 
 #[derive(Serialize)]
@@ -104,6 +114,12 @@ fn print_comparison(comparison: &Comparison, json: bool) -> Result<()> {
 
 fn print(site: &Site, rate: u64, json: bool) -> Result<()> {
     let mut output = BufWriter::new(stdout().lock());
+    for device in site.inventory().devices(&Makers::load()) {
+        if json {
+            serde_json::to_writer(&mut output, &Device { r#type: "device", device })?;
+            writeln!(output)?;
+        }
+    }
     let (questions, tried) = (site.questions(), site.tried());
     let alarms = site.alarms();
     let packets = site.summary().packets;

@@ -117,7 +117,22 @@ fn a_name_that_moves_asks_nothing_and_another_name_at_its_address_does() {
         tape.resolve([0, 7], "api.example.net", "api.example.net", &[("api.example.net", [192, 0, 2, 1])]);
         tape.open([192, 0, 2, 1], 443);
     });
-    assert_eq!(questions(learned(), other), ["api.example.net tcp/443"]);
+    // The question for the name is refused, so the device does not come to try the address.
+    assert_eq!(questions(learned(), other), ["Edgeward *.example.net"]);
+}
+
+#[test]
+fn another_name_of_a_domain_is_asked_for_and_then_asked_about() {
+    let learned = tape(|tape| {
+        tape.resolve([0, 7], NAME, NAME, &[(NAME, [192, 0, 2, 1])]);
+        tape.open([192, 0, 2, 1], 443);
+    });
+    let other = "cdn.example.com";
+    let judged = tape(|tape| {
+        tape.resolve([0, 7], other, other, &[(other, [192, 0, 2, 2])]);
+        tape.open([192, 0, 2, 2], 443);
+    });
+    assert_eq!(questions(learned, judged), ["cdn.example.com tcp/443"]);
 }
 
 #[test]
@@ -148,7 +163,11 @@ fn what_a_link_needs_asks_nothing() {
         tape.resolve([0, 7], NAME, NAME, &[(NAME, [192, 0, 2, 1])]);
         tape.tcp([ROUTER, DEVICE], [[192, 0, 2, 1], HERE], [443, 50_000], tcp::RST);
     });
-    assert!(questions(tape(|tape| tape.open([192, 0, 2, 1], 80)), judged).is_empty());
+    let learned = tape(|tape| {
+        tape.open([192, 0, 2, 1], 80);
+        tape.resolve([0, 7], NAME, NAME, &[]);
+    });
+    assert!(questions(learned, judged).is_empty());
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Graph {
         }
         let object = fact.value.object.get(..usize::from(fact.value.object_len)).unwrap_or_default();
         match kind {
-            Kind::DhcpName => self.hear_name(src, object, now),
+            Kind::DhcpName => self.hear_name(src, Hint::from_wire(object), now),
             Kind::Overflow => self.hear_overflow(src, fact, now),
             Kind::Transport
             | Kind::Link
@@ -289,6 +289,9 @@ impl Graph {
                     let Some(host) = self.new_host(src, host, now) else { return };
                     path.dst = host;
                 }
+                if judged.state == RuleState::Absent && self.is_awaited(&path, now) {
+                    return self.take_up_awaited(&path, fact, now);
+                }
                 self.pend(path, fact, now);
             }
         }
@@ -345,7 +348,7 @@ impl Graph {
     }
 
     /// Whether an address that nobody holds may be that of a host beyond the uplink.
-    pub(super) fn can_be_outside(&self, addr: Addr) -> bool {
+    pub(crate) fn can_be_outside(&self, addr: Addr) -> bool {
         !self.is_inside(addr) && !addr.is_everyone() && !addr.is_unspecified()
     }
 
@@ -374,8 +377,7 @@ impl Graph {
         }
     }
 
-    fn hear_name(&mut self, src: PrincipalId, object: &[u8], now: Now) {
-        let hint = Hint::from_wire(object);
+    pub(super) fn hear_name(&mut self, src: PrincipalId, hint: Option<Hint>, now: Now) {
         let alike = hint.as_ref().is_some_and(|hint| {
             self.principals.values().any(|other| {
                 let name = |name: &str| same_name(name, &hint.0);
@@ -394,6 +396,7 @@ impl Graph {
         principal.hint = hint;
         principal.rev = rev;
         self.rev = rev;
+        self.guess_again(src);
         self.save_principal(src);
         self.notify(Event::PrincipalChanged(src));
         if alike {

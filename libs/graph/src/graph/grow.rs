@@ -7,7 +7,7 @@ use firewall_common::reason::{Reason, Verdict};
 use super::{Fact, Graph};
 use crate::command::{Alarm, Event, Observation};
 use crate::decision::{Author, What};
-use crate::edge::{Edge, EdgeId, Path, State};
+use crate::edge::{Edge, EdgeId, Path, Property, State};
 use crate::learning::{Learning, generalised};
 use crate::operation::{Operation, Verb};
 use crate::time::Now;
@@ -20,13 +20,18 @@ const IN_FLIGHT_NS: u64 = 1_000_000_000;
 const SELF_FACTOR: usize = 4;
 
 impl Graph {
-    /// The edge becomes part of its source's model.
+    /// The edge becomes part of the model of a source that learns.
     pub(super) fn learn(&mut self, path: Path, fact: &Fact, now: Now) {
-        let src = path.src;
         // Between the kernel's verdict and now, a cap or a person may have ended its learning.
-        if !self.learns(src) && src != PrincipalId::SELF {
+        if !self.learns(path.src) && path.src != PrincipalId::SELF {
             return self.pend(path, fact, now);
         }
+        self.take_up(path, fact, now);
+    }
+
+    /// The edge becomes part of its source's model, if there is room for it.
+    pub(super) fn take_up(&mut self, path: Path, fact: &Fact, now: Now) {
+        let src = path.src;
         if self.mixes_protocols(&path, now) {
             return self.pend(path, fact, now);
         }
@@ -134,11 +139,19 @@ impl Graph {
 
     pub(super) fn make_pending(&mut self, id: EdgeId, now: Now) {
         let Some(edge) = self.edges.get(&id) else { return };
+        let violated = self.violated(&edge.path, now);
+        self.make_pending_as(id, violated, now);
+    }
+
+    pub(crate) fn make_pending_as(&mut self, id: EdgeId, violated: Property, now: Now) {
+        let Some(edge) = self.edges.get(&id) else { return };
         let path = edge.path.clone();
-        let violated = self.violated(&path, now);
         self.set_state(id, State::Pending, now);
         if let Some(edge) = self.edges.get_mut(&id) {
             edge.violated = Some(violated);
+        }
+        if violated == Property::ClientTaken {
+            self.alarm(Alarm::ClientTaken, path.src, now);
         }
         self.tell_edge(id, now);
         self.mark(path.operation.verb, &path.operation.object, path.src, path.dst);
@@ -149,12 +162,12 @@ impl Graph {
         }
     }
 
-    pub(super) fn pending_from(&self, src: PrincipalId) -> usize {
+    pub(crate) fn pending_from(&self, src: PrincipalId) -> usize {
         self.edges_from(src).filter(|edge| edge.state == State::Pending).count()
     }
 
     /// The edge with this path; a new one is pending until something else is said.
-    pub(super) fn edge_at(&mut self, path: Path, now: Now) -> EdgeId {
+    pub(crate) fn edge_at(&mut self, path: Path, now: Now) -> EdgeId {
         if let Some(id) = self.index.edges.get(&path) {
             return *id;
         }

@@ -1,6 +1,6 @@
 //! Edges in and out of the collections.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use firewall_common::abi::PrincipalId;
 
@@ -15,7 +15,8 @@ use crate::time::Now;
 /// Ways to find things.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    pub(super) edges: BTreeMap<Path, EdgeId>,
+    /// Asked for with each fact, and never walked: its order is not that of anything.
+    pub(super) edges: HashMap<Path, EdgeId>,
     pub(super) from: BTreeMap<PrincipalId, BTreeSet<EdgeId>>,
     pub(super) to: BTreeMap<PrincipalId, BTreeSet<EdgeId>>,
     /// Edges with a decision that can end by itself.
@@ -28,12 +29,30 @@ pub(super) struct Index {
     pub(super) named: BTreeMap<HostName, PrincipalId>,
     /// Addresses that devices hold.
     pub(super) bound: BTreeMap<[u8; 16], PrincipalId>,
+    /// By the owner's name, in small letters.
+    owned: BTreeMap<String, PrincipalId>,
 }
 
 impl Index {
     /// The edges that lead to a principal.
     pub(super) fn to_ids(&self, id: PrincipalId) -> Vec<EdgeId> {
         self.to.get(&id).into_iter().flatten().copied().collect()
+    }
+
+    /// Who was given a name; capitals do not matter.
+    pub(super) fn with_name(&self, name: &str) -> Option<PrincipalId> {
+        self.owned.get(&name.to_lowercase()).copied()
+    }
+
+    /// A principal has another name than before.
+    pub(super) fn rename(&mut self, id: PrincipalId, before: Option<&str>, after: Option<&str>) {
+        let before = before.map(str::to_lowercase).filter(|name| self.owned.get(name) == Some(&id));
+        if let Some(before) = before {
+            self.owned.remove(&before);
+        }
+        if let Some(after) = after {
+            self.owned.entry(after.to_lowercase()).or_insert(id);
+        }
     }
 }
 
@@ -58,6 +77,7 @@ impl Graph {
             }
         }
         self.index.temporary.remove(&id);
+        self.serves_otherwise(&edge.path);
         Some(edge)
     }
 
@@ -93,11 +113,13 @@ impl Graph {
         edge.state = state;
         edge.since = now.unix;
         edge.rev = rev;
+        let path = edge.path.clone();
         if temporary {
             self.index.temporary.insert(id);
         } else {
             self.index.temporary.remove(&id);
         }
+        self.serves_otherwise(&path);
     }
 
     /// The edge with this path.

@@ -10,6 +10,7 @@ use crate::automaton::Pattern;
 use crate::command::Topics;
 use crate::edge::{Edge, EdgeId, Path, Property, Standing, State, Stream};
 use crate::filter::Filter;
+use crate::host::HostName;
 use crate::learning::Guard;
 use crate::operation::{Layer, Name, Object, Verb};
 use crate::principal::{Kind, Principal};
@@ -57,13 +58,38 @@ impl Graph {
                 return Outcome::Pass;
             }
         }
+        if let Object::Domain(name) = &path.operation.object
+            && self.may_ask(path.src, name, now)
+        {
+            return Outcome::Pass;
+        }
         self.judge(path, now).row.outcome
+    }
+
+    /// Whether the site's resolver may be asked for a name, or for all names of a domain.
+    fn may_ask(&self, id: PrincipalId, name: &HostName, now: Now) -> bool {
+        let alive = |until: u64| until == 0 || until > now.boot_ns;
+        self.domains(id, now).into_iter().any(|(known, until)| known.covers(name) && alive(until))
     }
 
     /// The row of the precedence table for two principals and a rule.
     pub(crate) fn row(&self, src: PrincipalId, dst: PrincipalId, state: RuleState) -> &'static Row {
-        let unknown = precedence::End { mode: Mode::New, dangerous: true };
-        let end = |id| self.principals.get(&id).map_or(unknown, Principal::end);
+        self.row_with(src, dst, state, |_| None)
+    }
+
+    /// The row that there would be if some principals had another mode.
+    pub(crate) fn row_with(
+        &self,
+        src: PrincipalId,
+        dst: PrincipalId,
+        state: RuleState,
+        mode: impl Fn(PrincipalId) -> Option<Mode>,
+    ) -> &'static Row {
+        let end = |id| {
+            let unknown = precedence::End { mode: Mode::New, dangerous: true };
+            let end = self.principals.get(&id).map_or(unknown, Principal::end);
+            mode(id).map_or(end, |mode| precedence::End { mode, ..end })
+        };
         precedence::decide(end(src), end(dst), state)
     }
 

@@ -238,6 +238,10 @@ impl Graph {
             let Some(pending) = self.edges.get(&edge).filter(|edge| edge.state == State::Pending) else {
                 continue;
             };
+            // Not tried yet: it stays what its maker wants until somebody says yes or no.
+            if pending.is_proposal() {
+                continue;
+            }
             let (path, before) = (pending.path.clone(), pending.violated);
             let new = !pending.decided;
             match self.judge(&path, now).row.outcome {

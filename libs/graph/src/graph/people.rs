@@ -166,7 +166,8 @@ impl Graph {
             | What::Set { .. }
             | What::Merge { .. }
             | What::Forget { .. }
-            | What::Import { .. } => {
+            | What::Import { .. }
+            | What::Update { .. } => {
                 Err(Refused::Invalid("This cannot be undone; decide the other way instead".to_owned()))
             }
         }

@@ -3,7 +3,7 @@
 use firewall_common::abi::PrincipalId;
 use firewall_common::precedence::Mode;
 
-use super::{Graph, Patch, builtin_by_name, same_name};
+use super::{Graph, Patch, builtin_by_name};
 use crate::command::{Command, Event};
 use crate::decision::{Author, DecisionId, Refused, What};
 use crate::edge::{Edge, EdgeId, Path, State};
@@ -23,7 +23,7 @@ impl Graph {
         author: &Author,
         now: Now,
     ) -> Result<DecisionId, Refused> {
-        let before = self.own(id)?;
+        let before = self.own(id)?.clone();
         let mut after = before.clone();
         let mut words = Vec::new();
         if let Some(name) = &patch.name {
@@ -62,6 +62,7 @@ impl Graph {
         {
             learning.enforces = (!waits).then(|| Deadline::after(now, self.settings.ready_notice));
         }
+        self.index.rename(id, before.name.as_deref(), after.name.as_deref());
         self.principals.insert(id, after);
         if stricter {
             self.tell_kind(id, now);
@@ -108,6 +109,9 @@ impl Graph {
             target.first_seen = target.first_seen.min(source.first_seen);
             target.last_seen = target.last_seen.max(source.last_seen);
             target.hint = target.hint.take().or(source.hint);
+            if target.clues.is_empty() {
+                target.clues = source.clues;
+            }
             target.host = target.host.take().or_else(|| source.host.clone());
             target.rev = rev;
         }
@@ -128,6 +132,7 @@ impl Graph {
                 self.push(Command::PutHost { addr, id: into });
             }
         }
+        self.guess_again(into);
         self.rejudge(self.edges_of(into), now);
         self.mark_principal(into);
         self.flush(now);
@@ -164,6 +169,7 @@ impl Graph {
         if let Some(name) = &principal.host {
             self.leave_name(name);
         }
+        self.index.rename(id, principal.name.as_deref(), None);
         self.forget_names(id);
         self.untell_principal(id);
         self.stopped.forget(id);
@@ -209,7 +215,7 @@ impl Graph {
     }
 
     /// A principal that people may change.
-    pub(super) fn own(&self, id: PrincipalId) -> Result<&Principal, Refused> {
+    pub(crate) fn own(&self, id: PrincipalId) -> Result<&Principal, Refused> {
         match self.principals.get(&id) {
             None => Err(Refused::NotFound(format!("There is no principal {}", id.0))),
             Some(principal) if principal.is_builtin() => Err(Refused::Invalid(format!(
@@ -233,12 +239,9 @@ impl Graph {
                 "{name} means something else already; choose another name"
             )));
         }
-        let other = self.principals.values().find(|principal| {
-            principal.id != id && principal.name.as_deref().is_some_and(|known| same_name(known, &name))
-        });
-        match other {
+        match self.index.with_name(&name).filter(|other| *other != id) {
             Some(other) => {
-                Err(Refused::Conflict(format!("Principal {} has the name {name} already", other.id.0)))
+                Err(Refused::Conflict(format!("Principal {} has the name {name} already", other.0)))
             }
             None => Ok(Some(name)),
         }

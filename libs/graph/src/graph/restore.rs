@@ -46,6 +46,11 @@ impl Graph {
             graph.next_edge = graph.next_edge.max(edge.saturating_add(1));
             graph.decisions.insert(decision.id, decision);
         }
+        let devices: Vec<PrincipalId> = graph.principals.keys().copied().collect();
+        for id in devices {
+            graph.guess_again(id);
+        }
+        graph.catch_up_on_names(now);
         graph.tell_everything(now);
         graph.handle_timeout(now);
         Ok(graph)
@@ -73,6 +78,7 @@ impl Graph {
         {
             return Err(RestoreError::SamePlace(other.0, id.0));
         }
+        self.index.rename(id, None, principal.name.as_deref());
         self.rev = self.rev.max(principal.rev);
         self.principals.insert(id, principal);
         Ok(())

@@ -58,7 +58,7 @@ impl Graph {
     }
 
     /// Makes a principal of an outside host, if there is room.
-    pub(super) fn add_outside(&mut self, host: NewHost, now: Now) -> Option<PrincipalId> {
+    pub(crate) fn add_outside(&mut self, host: NewHost, now: Now) -> Option<PrincipalId> {
         let id = self.has_room_outside().then(|| self.free_number()).flatten()?;
         self.add_outside_as(id, host, now);
         Some(id)
@@ -108,7 +108,7 @@ impl Graph {
     }
 
     /// Whether there is room for one more edge; what has lapsed makes room.
-    pub(super) fn room_for_edge(&mut self, now: Now) -> bool {
+    pub(crate) fn room_for_edge(&mut self, now: Now) -> bool {
         if self.edges.len() < self.settings.room.edges {
             return true;
         }
@@ -119,7 +119,7 @@ impl Graph {
     }
 
     /// Removes an outside host that nothing leads to any more.
-    pub(super) fn collect_outside(&mut self, id: PrincipalId, now: Now) {
+    pub(crate) fn collect_outside(&mut self, id: PrincipalId, now: Now) {
         let unused = self.principals.get(&id).is_some_and(|principal| {
             principal.mode == Mode::Outside && !principal.is_builtin() && principal.name.is_none()
         });

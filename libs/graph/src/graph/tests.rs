@@ -32,7 +32,9 @@ mod names;
 mod principals;
 mod protocols;
 mod restart;
+mod review;
 mod signs;
+mod update;
 
 const SECOND: u64 = 1_000_000_000;
 const MQTT: u16 = 1883;

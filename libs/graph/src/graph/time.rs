@@ -41,7 +41,9 @@ impl Graph {
                     Progress::Enough | Progress::Ended => Some(now.boot_ns),
                 },
             });
-            pause.into_iter().chain(learning)
+            let update = principal.update.as_ref().filter(|update| !update.over);
+            let update = update.map(|update| at(update.ends.left(now)));
+            pause.into_iter().chain(learning).chain(update)
         });
         let site =
             [self.site.confirm, self.site.pause].into_iter().flatten().map(|deadline| at(deadline.left(now)));
@@ -58,6 +60,7 @@ impl Graph {
                 self.end_pause(id, now);
             }
             self.advance_learning(id, now);
+            self.advance_update(id, now);
         }
         self.advance_site(now);
         self.flush(now);

@@ -7,7 +7,7 @@
 //! no capture       ─▶ 10,000 principals and 100,000 edges: a flow classified, an export, memory per edge
 //! ```
 //!
-//! Prints one JSON object. The folder of the captures is named by `EDGEWARD_CORPUS`; nothing of it is changed.
+//! Prints one JSON object; with `--scale` only the last part, without captures. The folder of the captures is named by `EDGEWARD_CORPUS`; nothing of it is changed.
 
 mod attacks;
 mod corpus;
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
 }
 
 fn measure() -> Result<Value> {
+    if std::env::args().nth(1).as_deref() == Some("--scale") {
+        return Ok(scale::measure());
+    }
     let corpus = Corpus::open().context("the captures of real devices")?;
     let mut result = json!({});
     eprintln!("learning: set-ups of IoT Sentinel");

@@ -159,6 +159,8 @@ export const de: Words = {
         return 'Es ist abgetrennt.';
       case 'protocol':
         return 'Diese Verbindung ist bekannt, aber nicht, dass sie so spricht.';
+      case 'mud.declared':
+        return 'Der Hersteller sagt, dass es das braucht. Erlaubt hat es noch niemand.';
       case 'client.taken':
         return 'Es meldet sich mit einem Namen an, der einem anderen Gerät gehört.';
       case 'name.mismatch':

@@ -167,6 +167,8 @@ export const en: Words = {
         return 'It signs in with a name that belongs to another device.';
       case 'protocol':
         return 'This connection is known, but not that it speaks like this.';
+      case 'mud.declared':
+        return 'Its maker says that it needs this. Nobody has allowed it yet.';
       case 'name.mismatch':
         return 'It names a server, but the address was never given for that name.';
       default:

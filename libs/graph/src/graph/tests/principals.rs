@@ -234,3 +234,101 @@ fn facts_that_make_no_sense_change_nothing() {
     assert_eq!(site.graph.edges().count(), 0);
     assert_eq!(site.graph.principals().count(), 4);
 }
+
+#[test]
+fn a_guess_is_shown_and_opens_nothing() {
+    use crate::explain::Risk;
+    use crate::inventory::Clue;
+    use crate::principal::Kind;
+    let mut site = Site::open();
+    let (hub, cam) = (site.device(1), site.device(2));
+    let say = |site: &mut Site, id, clue| {
+        site.graph.handle_clue(id, clue, site.now);
+        site.execute();
+    };
+    say(&mut site, cam, Clue::Service("_axis-video._tcp".into()));
+    let guess = site.graph.guess(cam).unwrap();
+    assert_eq!((guess.kind, guess.evidence), (Kind::Camera, vec!["offers _axis-video._tcp".to_owned()]));
+    let principal = site.graph.principal(cam).unwrap();
+    assert_eq!((principal.kind, principal.shown_kind().0.as_str()), (Kind::Unknown, "camera"));
+    // The kernel holds what the owner said, which is nothing.
+    assert_eq!(site.kernel.principals[&cam.0], (Mode::Learning, false));
+    assert!(site.connect(hub, cam));
+    site.finish(hub);
+    site.publish(hub, cam, "x");
+    // But a question says how bad it may be.
+    let edge = site.graph.edges().find(|edge| edge.path.dst == cam).unwrap();
+    assert_eq!(site.graph.risk(edge, site.now), Risk::High);
+    // What the owner says counts more, and a guess is made again from what was stored.
+    let patch = Patch { kind: Some("sensor".into()), ..Patch::default() };
+    site.graph.set_principal(cam, &patch, &owner(), site.now).unwrap();
+    site.execute();
+    assert_eq!(site.graph.principal(cam).unwrap().shown_kind().0, Kind::Sensor);
+    let before = site.graph.guess(cam);
+    site.restart(2);
+    assert_eq!(site.graph.guess(cam), before);
+    assert_eq!(site.graph.principal(cam).unwrap().guessed, Some(Kind::Camera));
+    site.check();
+}
+
+#[test]
+fn who_takes_the_name_or_the_id_of_another_raises_an_alarm() {
+    use crate::inventory::Clue;
+    use crate::principal::Hint;
+    let mut site = Site::open();
+    let (lock, thief) = (site.named(1, "Door", "lock"), site.device(2));
+    let id = Clue::ClientId(vec![1, 2, 3]);
+    for (who, clue, alarm) in [
+        (lock, id.clone(), None),
+        (lock, id.clone(), None),
+        (thief, id.clone(), Some(Alarm::ClientTaken)),
+        (thief, id, None),
+        (thief, Clue::HostName(Hint("DOOR".into())), Some(Alarm::NameAlike)),
+    ] {
+        site.events.clear();
+        site.graph.handle_clue(who, clue.clone(), site.now);
+        site.execute();
+        assert_eq!(site.alarms(), alarm.into_iter().collect::<Vec<_>>(), "{clue:?}");
+    }
+    assert_eq!(site.graph.find("Door"), Ok(lock));
+    // The same at a broker.
+    let (hub, other) = (site.device(3), site.device(4));
+    site.connect(lock, hub);
+    site.client(lock, hub, "door-1");
+    site.connect(other, hub);
+    site.events.clear();
+    assert!(!site.client(other, hub, "door-1"));
+    assert_eq!(site.alarms(), [Alarm::ClientTaken]);
+    site.check();
+}
+
+#[test]
+fn who_shares_a_segment_is_not_covered() {
+    let mut site = Site::open();
+    let place = |port: &str, vlan, number| Place {
+        port: port.into(),
+        ifindex: 7,
+        vlan,
+        mac: [2, 0, 0, 0, vlan as u8, number],
+    };
+    let mut add = |port: &str, vlan, number| {
+        site.graph.handle_stranger(place(port, vlan, number), site.now);
+        site.graph.find_mac(&crate::principal::show_mac([2, 0, 0, 0, vlan as u8, number]), vlan).unwrap()
+    };
+    let (first, second, third) = (add("lan0", 0, 1), add("lan0", 0, 2), add("lan1", 0, 3));
+    let (tagged, fifth) = (add("lan0", 5, 4), add("lan1", 0, 5));
+    site.execute();
+    let coverage = site.graph.coverage();
+    assert_eq!((coverage.uncovered, coverage.pairs), (2, 10));
+    let of: Vec<_> =
+        coverage.segments.iter().map(|found| (found.port.as_str(), found.vlan, &found.devices[..])).collect();
+    assert_eq!(of, [("lan0", 0, &[first, second][..]), ("lan1", 0, &[third, fifth][..])]);
+    // Two that are at both ports are still one pair.
+    for (from, into) in [(third, first), (fifth, second)] {
+        site.graph.merge(from, into, &owner(), site.now).unwrap();
+    }
+    site.execute();
+    let coverage = site.graph.coverage();
+    assert_eq!((coverage.uncovered, coverage.pairs, coverage.segments.len()), (1, 3, 2));
+    assert!(coverage.segments.iter().all(|segment| !segment.devices.contains(&tagged)));
+}
