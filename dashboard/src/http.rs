@@ -1,6 +1,6 @@
 //! The page and its API: what `edgeward web` serves.
 //!
-//! A connection is accepted ([`serve`]) and every request on it passes the `guard`: a Host or Origin that is not ours is
+//! A connection is accepted ([`serve`]) if the daemon says that its device may come in (`door`), and every request on it passes the `guard`: a Host or Origin that is not ours is
 //! refused, and the answer gets the security headers. Files of the `page` are public. Everything under `/api/v1` but
 //! pairing needs a `session`, which the daemon checks; then a handler of `people` or `api` puts the question to the
 //! `daemon`, in the name of that session, and hands its view model on, or a `problem`. Beside that, one task watches the daemon and keeps the latest events in a
@@ -8,7 +8,8 @@
 //!
 //! This process holds no rights and no state that matters: sessions, roles and decisions live in the daemon.
 
-// What a request passes.
+// What a connection and a request pass.
+mod door;
 mod guard;
 mod input;
 mod places;
@@ -58,7 +59,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::{daemon::Daemon, live::Live, places::Places, problem::Problem, session::Sessions};
+use self::{daemon::Daemon, door::Door, live::Live, places::Places, problem::Problem, session::Sessions};
 
 pub use self::{
     openapi::document as openapi_document,
@@ -139,8 +140,13 @@ pub async fn serve(
             continue;
         };
         let (router, watcher, tls) = (router.clone(), graceful.watcher(), listening.tls.clone());
+        let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            serve_connection(stream, remote, tls, router, watcher).await;
+            if shared.door.admits(&shared.daemon, remote.ip()).await {
+                serve_connection(stream, remote, tls, router, watcher).await;
+            } else {
+                tracing::debug!(%remote, "The page is not for this device");
+            }
             drop(place);
         });
     }
@@ -209,6 +215,7 @@ struct Shared {
     options: Options,
     daemon: Daemon,
     sessions: Sessions,
+    door: Door,
     live: Live,
 }
 
@@ -217,6 +224,7 @@ impl Shared {
         Self {
             daemon: Daemon::new(options.runtime_dir.clone()),
             sessions: Sessions::default(),
+            door: Door::default(),
             live: Live::new(),
             options,
         }

@@ -236,6 +236,13 @@ pub enum Request {
     /// Whose session this is; refused with `forbidden` if it is no session or was ended.
     SessionCheck {
         token: String,
+        /// Where it comes from: a device that it was not used at before is let in, if it may be a phone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<IpAddr>,
+    },
+    /// Whether the page's process speaks with whoever has this address; the reply is `true` or `false`.
+    Admit {
+        from: IpAddr,
     },
     SessionEnd {
         token: String,

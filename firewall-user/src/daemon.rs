@@ -194,6 +194,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
             Ok(()) = guarding.changed() => daemon.guard_fault.clone_from(&guarding.borrow_and_update()),
             ended = &mut writing => return Err(why_ended(ended)),
         }
+        daemon.keep_door().await?;
         if std::mem::take(&mut daemon.status_changed) {
             daemon.tell_status(&ports)?;
         }
@@ -307,6 +308,14 @@ impl Daemon {
         Ok(())
     }
 
+    /// Lets phones reach the page, and nobody else.
+    async fn keep_door(&mut self) -> Result<()> {
+        if self.people.keep_door(&mut self.graph, self.clock.now()) {
+            self.carry_out(Urgency::Decision).await?;
+        }
+        Ok(())
+    }
+
     async fn complete(&mut self, outcome: Outcome, ports: &Ports) -> Result<Result<Value, Refusal>> {
         let views = Views { graph: &self.graph, now: self.clock.now() };
         let gone = || Refusal { code: "gone".to_owned(), message: "it is no longer there".to_owned() };
@@ -350,6 +359,7 @@ impl Daemon {
     fn notify(&mut self, event: &Event) -> Result<()> {
         let views = Views { graph: &self.graph, now: self.clock.now() };
         let view = views.event(event);
+        self.people.door.note(event, &self.graph);
         match event {
             Event::Status => self.status_changed = true,
             Event::Alarm { alarm, principal } => {

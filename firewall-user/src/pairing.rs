@@ -10,6 +10,7 @@ use dashboard::{
     rpc::{PairingCode, Refusal, Session, Visitor},
     view::{Client, Role},
 };
+use firewall_common::abi::PrincipalId;
 use graph::Now;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,6 +25,8 @@ const CODES: usize = 16;
 const SESSIONS: usize = 64;
 /// Longest lifetime of a code.
 const LONGEST: u32 = 24 * 3_600;
+/// Devices that a session is remembered at; the oldest gives way.
+const PLACES: usize = 4;
 /// Days after which a visitor from outside is logged out, in seconds.
 const PRO_LIFETIME: i64 = 7 * 86_400;
 /// How exactly it is known when someone was here last, in seconds: each change is written to the disk.
@@ -75,6 +78,18 @@ struct Paired {
     until: Option<i64>,
     #[serde(default)]
     token: bool,
+    /// Numbers of the devices that it was used at, the latest last.
+    #[serde(default)]
+    places: Vec<u32>,
+}
+
+/// A session that is over.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub name: String,
+    /// Where it was used.
+    pub places: Vec<PrincipalId>,
+    pub change: Change,
 }
 
 impl Pairing {
@@ -108,6 +123,7 @@ impl Pairing {
         &mut self,
         code: &str,
         name: &str,
+        at: Option<PrincipalId>,
         random: [u8; 32],
         now: Now,
     ) -> Result<(Session, Change), Refusal> {
@@ -133,7 +149,7 @@ impl Pairing {
         known.fate = Fate::Used;
         let role = known.role;
         let until = (role == Role::Pro).then_some(now.unix + PRO_LIFETIME);
-        Ok(self.let_in(name, role, until, false, random, now))
+        Ok(self.let_in(name, role, until, Kept::Cookie(at), random, now))
     }
 
     /// Lets a program in.
@@ -148,7 +164,7 @@ impl Pairing {
             return Err(full());
         }
         let until = (role == Role::Pro).then_some(now.unix + PRO_LIFETIME);
-        Ok(self.let_in(name, role, until, true, random, now))
+        Ok(self.let_in(name, role, until, Kept::Token, random, now))
     }
 
     fn let_in(
@@ -156,14 +172,19 @@ impl Pairing {
         name: &str,
         role: Role,
         until: Option<i64>,
-        token: bool,
+        kept: Kept,
         random: [u8; 32],
         now: Now,
     ) -> (Session, Change) {
         let secret = hex(&random);
         let name = name.to_owned();
         let key = hash(&secret);
-        let paired = Paired { name: name.clone(), role, since: now.unix, seen: now.unix, until, token };
+        let (token, places) = match kept {
+            Kept::Token => (true, Vec::new()),
+            Kept::Cookie(at) => (false, at.into_iter().map(|at| at.0).collect()),
+        };
+        let paired =
+            Paired { name: name.clone(), role, since: now.unix, seen: now.unix, until, token, places };
         let change = put(&key, &paired);
         self.sessions.insert(key, paired);
         (Session { token: secret, name, role }, change)
@@ -192,12 +213,40 @@ impl Pairing {
             .ok_or_else(|| refusal("forbidden", "no such session; pair again with `edgeward pair`"))
     }
 
-    /// Remembers that someone was here today.
-    pub fn note_visit(&mut self, token: &str, now: Now) -> Option<Change> {
+    /// For how many seconds a code can still be used.
+    pub fn open_for(&self, now: Now) -> Option<u32> {
+        let open = self.codes.iter().filter(|code| code.fate == Fate::Open && now.boot_ns < code.expires);
+        open.map(|code| (code.expires - now.boot_ns).div_ceil(1_000_000_000) as u32).max()
+    }
+
+    /// When a session ends by itself, seconds since 1970.
+    pub fn until(&self, token: &str) -> Option<i64> {
+        self.sessions.get(&hash(token))?.until
+    }
+
+    /// Whether a session was used at this device.
+    pub fn was_at(&self, token: &str, at: PrincipalId) -> bool {
+        self.sessions.get(&hash(token)).is_some_and(|paired| paired.places.contains(&at.0))
+    }
+
+    /// Whether any session was used at this device.
+    pub fn is_anyone_at(&self, at: PrincipalId) -> bool {
+        self.sessions.values().any(|paired| paired.places.contains(&at.0))
+    }
+
+    /// Remembers that someone was here today, and at which device.
+    pub fn note_visit(&mut self, token: &str, at: Option<PrincipalId>, now: Now) -> Option<Change> {
         let key = hash(token);
         let paired = self.sessions.get_mut(&key)?;
-        if (now.unix - paired.seen).abs() < SEEN_EVERY {
+        let new_place = at.filter(|at| !paired.places.contains(&at.0));
+        if (now.unix - paired.seen).abs() < SEEN_EVERY && new_place.is_none() {
             return None;
+        }
+        if let Some(PrincipalId(at)) = new_place {
+            if paired.places.len() == PLACES {
+                paired.places.remove(0);
+            }
+            paired.places.push(at);
         }
         paired.seen = now.unix;
         Some(put(&key, paired))
@@ -225,18 +274,30 @@ impl Pairing {
     }
 
     /// Ends a session; one that is not there has ended.
-    pub fn end(&mut self, token: &str) -> Option<Change> {
-        let key = hash(token);
-        self.sessions.remove(&key).map(|_| Change::RemoveSession { key: key.to_vec() })
+    pub fn end(&mut self, token: &str) -> Option<Ended> {
+        self.remove(hash(token))
     }
 
     /// Ends the session with this id in [`Pairing::clients`].
-    pub fn end_client(&mut self, client: &str) -> Result<Change, Refusal> {
+    pub fn end_client(&mut self, client: &str) -> Result<Ended, Refusal> {
         let key = self.sessions.keys().find(|key| id(key) == client).copied();
-        let key = key.ok_or_else(|| refusal("not_found", "nobody with this id is let in"))?;
-        self.sessions.remove(&key);
-        Ok(Change::RemoveSession { key: key.to_vec() })
+        let ended = key.and_then(|key| self.remove(key));
+        ended.ok_or_else(|| refusal("not_found", "nobody with this id is let in"))
     }
+
+    fn remove(&mut self, key: Hash) -> Option<Ended> {
+        let Paired { name, places, .. } = self.sessions.remove(&key)?;
+        let places = places.into_iter().map(PrincipalId).collect();
+        Some(Ended { name, places, change: Change::RemoveSession { key: key.to_vec() } })
+    }
+}
+
+/// Where the secret of a session is.
+enum Kept {
+    /// In a browser, at this device.
+    Cookie(Option<PrincipalId>),
+    /// In a program.
+    Token,
 }
 
 fn put(key: &Hash, paired: &Paired) -> Change {
@@ -309,9 +370,9 @@ mod tests {
         let mut pairing = Pairing::default();
         let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
         assert_eq!((code.code.len(), code.expires_at), (32, 1_060));
-        let (session, change) = pairing.redeem(&code.code, "phone", [9; 32], at(1)).unwrap();
-        assert_eq!(refused(pairing.redeem(&code.code, "other", [1; 32], at(1))), "gone");
-        assert_eq!(refused(pairing.redeem(&code.typed, "other", [1; 32], at(1))), "gone");
+        let (session, change) = pairing.redeem(&code.code, "phone", None, [9; 32], at(1)).unwrap();
+        assert_eq!(refused(pairing.redeem(&code.code, "other", None, [1; 32], at(1))), "gone");
+        assert_eq!(refused(pairing.redeem(&code.typed, "other", None, [1; 32], at(1))), "gone");
         let Change::PutSession { key, value } = change else { panic!("{change:?}") };
         assert!(
             !value.windows(8).any(|part| session.token.as_bytes().windows(8).any(|secret| secret == part))
@@ -319,7 +380,7 @@ mod tests {
 
         let mut restored = Pairing::restore([(key.clone(), value)]);
         assert_eq!(restored.check(&session.token, false, at(9)).unwrap().name, "phone");
-        assert_eq!(restored.end(&session.token), Some(Change::RemoveSession { key }));
+        assert_eq!(restored.end(&session.token).unwrap().change, Change::RemoveSession { key });
         assert_eq!(refused(restored.check(&session.token, false, at(9))), "forbidden");
         assert_eq!(restored.end(&session.token), None);
     }
@@ -342,14 +403,14 @@ mod tests {
         let mut pairing = Pairing::default();
         let code = pairing.make_code(RANDOM, 60, Role::Viewer, at(0));
         let typed = code.typed.to_lowercase().replace('-', " ");
-        assert_eq!(pairing.redeem(&typed, "phone", [9; 32], at(1)).unwrap().0.role, Role::Viewer);
+        assert_eq!(pairing.redeem(&typed, "phone", None, [9; 32], at(1)).unwrap().0.role, Role::Viewer);
     }
 
     #[test]
     fn a_code_expires() {
         let mut pairing = Pairing::default();
         let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
-        assert_eq!(refused(pairing.redeem(&code.code, "phone", [9; 32], at(60))), "gone");
+        assert_eq!(refused(pairing.redeem(&code.code, "phone", None, [9; 32], at(60))), "gone");
     }
 
     #[test]
@@ -357,21 +418,21 @@ mod tests {
         let mut pairing = Pairing::default();
         let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
         for _ in 0..4 {
-            assert_eq!(refused(pairing.redeem("guess", "phone", [9; 32], at(1))), "forbidden");
+            assert_eq!(refused(pairing.redeem("guess", "phone", None, [9; 32], at(1))), "forbidden");
         }
-        assert_eq!(refused(pairing.redeem("guess", "phone", [9; 32], at(1))), "too_many");
+        assert_eq!(refused(pairing.redeem("guess", "phone", None, [9; 32], at(1))), "too_many");
         for code in [&code.code, &code.typed] {
-            assert_eq!(refused(pairing.redeem(code, "phone", [9; 32], at(1))), "too_many");
+            assert_eq!(refused(pairing.redeem(code, "phone", None, [9; 32], at(1))), "too_many");
         }
         let next = pairing.make_code([8; CODE_BYTES], 60, Role::Owner, at(2));
-        assert!(pairing.redeem(&next.code, "phone", [9; 32], at(3)).is_ok());
+        assert!(pairing.redeem(&next.code, "phone", None, [9; 32], at(3)).is_ok());
     }
 
     #[test]
     fn who_helps_from_outside_is_logged_out_after_some_days() {
         let mut pairing = Pairing::default();
         let code = pairing.make_code(RANDOM, 60, Role::Pro, at(0));
-        let (session, _) = pairing.redeem(&code.code, "laptop", [9; 32], at(0)).unwrap();
+        let (session, _) = pairing.redeem(&code.code, "laptop", None, [9; 32], at(0)).unwrap();
         let last = at(PRO_LIFETIME.unsigned_abs() - 1);
         assert_eq!(pairing.check(&session.token, false, last).unwrap().role, Role::Pro);
         assert_eq!(pairing.clients(last).len(), 1);
@@ -398,10 +459,30 @@ mod tests {
     fn a_visit_is_written_down_once_a_day() {
         let mut pairing = Pairing::default();
         let (session, _) = pairing.make_token("phone", Role::Owner, [1; 32], at(0)).unwrap();
-        assert_eq!(pairing.note_visit(&session.token, at(60)), None);
-        assert!(pairing.note_visit(&session.token, at(86_400)).is_some());
-        assert_eq!(pairing.note_visit(&session.token, at(86_460)), None);
+        assert_eq!(pairing.note_visit(&session.token, None, at(60)), None);
+        assert!(pairing.note_visit(&session.token, None, at(86_400)).is_some());
+        assert_eq!(pairing.note_visit(&session.token, None, at(86_460)), None);
         assert_eq!(pairing.clients(at(86_460))[0].last_seen, 1_000 + 86_400);
+    }
+
+    #[test]
+    fn a_session_is_remembered_where_it_was_used() {
+        let mut pairing = Pairing::default();
+        let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
+        assert_eq!(pairing.open_for(at(59)), Some(1));
+        assert_eq!(pairing.open_for(at(60)), None);
+        let (session, _) =
+            pairing.redeem(&code.code, "phone", Some(PrincipalId(16)), [9; 32], at(1)).unwrap();
+        assert_eq!(pairing.open_for(at(1)), None, "a used code opens nothing");
+        for device in 17..21 {
+            assert!(pairing.note_visit(&session.token, Some(PrincipalId(device)), at(2)).is_some());
+            assert_eq!(pairing.note_visit(&session.token, Some(PrincipalId(device)), at(2)), None);
+        }
+        assert!(!pairing.was_at(&session.token, PrincipalId(16)), "the oldest gave way");
+        assert!(pairing.is_anyone_at(PrincipalId(20)));
+        let ended = pairing.end(&session.token).unwrap();
+        assert_eq!(ended.places, [17, 18, 19, 20].map(PrincipalId));
+        assert!(!pairing.is_anyone_at(PrincipalId(20)));
     }
 
     #[test]
@@ -412,6 +493,6 @@ mod tests {
         }
         assert_eq!(refused(pairing.make_token("x", Role::Viewer, [255; 32], at(0))), "too_many");
         let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
-        assert_eq!(refused(pairing.redeem(&code.code, "x", [254; 32], at(0))), "too_many");
+        assert_eq!(refused(pairing.redeem(&code.code, "x", None, [254; 32], at(0))), "too_many");
     }
 }

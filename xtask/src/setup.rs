@@ -37,6 +37,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "mosquitto_pub", package: "mosquitto-clients" },
     Tool { program: "dnsmasq", package: "dnsmasq-base" },
     Tool { program: "udhcpc", package: "udhcpc" },
+    Tool { program: "curl", package: "curl" },
     Tool { program: "ping", package: "iputils-ping" },
     Tool { program: "tcpdump", package: "tcpdump" },
     Tool { program: "bpftool", package: "bpftool" },

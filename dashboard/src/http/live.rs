@@ -336,7 +336,7 @@ impl Reader {
     }
 
     async fn ping(&mut self) -> sse::Event {
-        match self.shared.sessions.check(&self.shared.daemon, &self.token).await {
+        match self.shared.sessions.check(&self.shared.daemon, &self.token, None).await {
             Err(problem) if problem.is_unauthenticated() => {
                 self.ended = true;
                 event("client.revoked", "{}".to_owned())

@@ -5,11 +5,13 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use axum::{
+    Extension,
     extract::{FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     middleware::Next,
@@ -17,7 +19,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Shared, daemon::Daemon, problem::Problem};
+use super::{Arrived, Shared, daemon::Daemon, problem::Problem};
 use crate::rpc::{self, ClientError, Visitor};
 
 const COOKIE: &str = "edgeward";
@@ -90,11 +92,12 @@ fn cookie(value: &str, max_age: u32, tls: bool) -> Option<HeaderValue> {
 /// Lets a request through if its session holds, and tells the handler whose it is.
 pub(super) async fn require(
     State(shared): State<Arc<Shared>>,
+    Extension(arrived): Extension<Arrived>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let token = Token::from_headers(request.headers()).ok_or_else(Problem::unauthenticated)?;
-    let visitor = shared.sessions.check(&shared.daemon, &token).await?;
+    let visitor = shared.sessions.check(&shared.daemon, &token, Some(arrived.remote)).await?;
     request.extensions_mut().insert(visitor);
     request.extensions_mut().insert(token);
     Ok(next.run(request).await)
@@ -133,12 +136,18 @@ struct Checked {
 }
 
 impl Sessions {
-    /// Whose session this is.
-    pub(super) async fn check(&self, daemon: &Daemon, token: &Token) -> Result<Visitor, Problem> {
+    /// Whose session this is; `from` is where it was used just now.
+    pub(super) async fn check(
+        &self,
+        daemon: &Daemon,
+        token: &Token,
+        from: Option<IpAddr>,
+    ) -> Result<Visitor, Problem> {
         if let Some(visitor) = self.remembered(token, Instant::now()) {
             return Ok(visitor);
         }
-        let answer = daemon.ask::<Visitor>(rpc::Request::SessionCheck { token: token.0.clone() }).await;
+        let check = rpc::Request::SessionCheck { token: token.0.clone(), from };
+        let answer = daemon.ask::<Visitor>(check).await;
         match answer {
             Ok(visitor) => {
                 self.remember(token.clone(), visitor.clone(), Instant::now());

@@ -99,7 +99,7 @@ impl Daemon {
                 "burnt" => Err(refusal("too_many")),
                 _ => Err(refusal("forbidden")),
             },
-            Request::SessionCheck { token } if state.sessions.contains(token) => {
+            Request::SessionCheck { token, .. } if state.sessions.contains(token) => {
                 Ok(json!({"id": "1", "name": "Phone", "role": "owner", "pin": false}))
             }
             Request::SessionCheck { .. } => Err(refusal("forbidden")),

@@ -88,20 +88,30 @@ pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> 
 
 /// Fetches a certificate from the daemon, and a new one in time or when the clock was set.
 async fn keep_certificate(tls: Arc<Tls>, runtime_dir: PathBuf, listening: Vec<SocketAddr>) {
-    let mut made: Option<(Instant, i64)> = None;
+    let mut made: Option<Made> = None;
     loop {
-        let is_good = made.is_some_and(|(at, unix)| {
-            let passed = at.elapsed();
-            let expected = unix.saturating_add_unsigned(passed.as_secs());
-            passed < RENEW && unix_now().abs_diff(expected) < DRIFT
-        });
-        if !is_good {
+        if !made.is_some_and(|made| made.is_good(made.at.elapsed(), unix_now())) {
             match fetch_certificate(&tls, &runtime_dir, &listening).await {
-                Ok(unix) => made = Some((Instant::now(), unix)),
+                Ok(unix) => made = Some(Made { at: Instant::now(), unix }),
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "No certificate yet"),
             }
         }
         sleep(LOOK).await;
+    }
+}
+
+/// When a certificate was made, by a clock that only goes on and by one that may be set.
+#[derive(Clone, Copy)]
+struct Made {
+    at: Instant,
+    unix: i64,
+}
+
+impl Made {
+    /// Whether it need not be renewed: it is young, and nobody has set the clock.
+    fn is_good(self, passed: Duration, unix_now: i64) -> bool {
+        let expected = self.unix.saturating_add_unsigned(passed.as_secs());
+        passed < RENEW && unix_now.abs_diff(expected) < DRIFT
     }
 }
 
@@ -181,4 +191,21 @@ fn drop_capabilities() -> io::Result<()> {
     // SAFETY: both pointers are to live memory of the layout that version 3 asks for; the kernel only reads the sets.
     let done = unsafe { libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_in_time_and_when_the_clock_was_set() {
+        let made = Made { at: Instant::now(), unix: 1_000_000_000 };
+        let second = Duration::from_secs(1);
+        assert!(made.is_good(second, 1_000_000_001));
+        assert!(!made.is_good(RENEW, 1_000_000_060), "its time has come");
+        // A box without a battery woke up in 1970, or in 2001, and then something told it the time.
+        for set in [1_900_000_000, 1_000_003_601, 60] {
+            assert!(!made.is_good(second, set), "{set}");
+        }
+    }
 }

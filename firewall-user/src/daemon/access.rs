@@ -4,7 +4,7 @@ use dashboard::{
     rpc::{Answer, Lifetime, Refusal, Request, Visitor},
     view::Role,
 };
-use graph::{Graph, Now, edge::EdgeId, explain::Risk, principal::Kind};
+use graph::{Graph, Now, edge::EdgeId, explain::Risk};
 
 use crate::{
     pairing::{Pairing, refusal},
@@ -103,14 +103,6 @@ impl Access<'_> {
     }
 }
 
-/// Whether a phone may be where this address is: not where a device is that nobody holds in their hands.
-pub(super) fn may_pair_from(graph: &Graph, from: std::net::IpAddr) -> bool {
-    let found = graph.find(&from.to_canonical().to_string());
-    found.ok().and_then(|id| graph.principal(id)).is_none_or(|principal| {
-        matches!(principal.kind, Kind::Unknown | Kind::Phone | Kind::Computer | Kind::Other)
-    })
-}
-
 /// Whether a decision outlives the day.
 fn is_long(lifetime: &Lifetime) -> bool {
     match lifetime {
@@ -164,6 +156,7 @@ fn need(request: &Request) -> Need {
         Request::PairRedeem { .. }
         | Request::SessionCheck { .. }
         | Request::SessionEnd { .. }
+        | Request::Admit { .. }
         | Request::Certificate { .. } => Need::Page,
     }
 }

@@ -182,15 +182,16 @@ pub(super) fn handle(
 
         Request::Wish { edge } => people.wish(edge, by, graph, now)?,
         Request::Wishes => is(people.wishes(graph)),
-        Request::Pair { seconds, role } => is(people.make_code(seconds, role, now)),
+        Request::Pair { seconds, role } => is(people.make_code(seconds, role, graph, now)),
         Request::PairRedeem { code, name, from } => people.redeem(&code, &name, from, graph, now)?,
-        Request::SessionCheck { token } => people.check(&token, now)?,
-        Request::SessionEnd { token } => people.end(&token),
+        Request::SessionCheck { token, from } => people.check(&token, from, graph, now)?,
+        Request::SessionEnd { token } => people.end(&token, graph, now),
+        Request::Admit { from } => people.admits(from, graph, now),
         Request::Clients => is(people.pairing.clients(now)),
-        Request::ClientEnd { client } => done(people.pairing.end_client(&client)?),
+        Request::ClientEnd { client } => people.end_client(&client, by, graph, now)?,
         Request::TokenMake { name, role } => people.make_token(&name, role, now)?,
         Request::PinSet { pin, old: _ } => done(people.pin.set(pin.as_deref(), random())?),
-        Request::Certificate { listening } => people.certificate(listening, now)?,
+        Request::Certificate { listening } => people.certificate(listening, graph, now)?,
     })
 }
 

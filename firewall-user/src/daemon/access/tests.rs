@@ -172,11 +172,13 @@ fn the_pages_process_has_no_rights_of_its_own() {
         assert_eq!(site.admit(&request, &caller(Some("guessed"), true)), "forbidden", "{request:?}");
         assert_eq!(site.admit(&request, &caller(None, false)), "ok", "{request:?}");
     }
-    for request in [Request::Watch, Request::Status, Request::SessionCheck { token: String::new() }] {
+    let check = Request::SessionCheck { token: String::new(), from: None };
+    let admit = Request::Admit { from: std::net::Ipv4Addr::LOCALHOST.into() };
+    for request in [Request::Watch, Request::Status, check, admit] {
         assert_eq!(site.admit(&request, &caller(None, true)), "ok", "{request:?}");
     }
     let code = site.pairing.make_code([1; CODE_BYTES], 60, Role::Viewer, site.now);
-    let (session, _) = site.pairing.redeem(&code.code, "phone", [9; 32], site.now).unwrap();
+    let (session, _) = site.pairing.redeem(&code.code, "phone", None, [9; 32], site.now).unwrap();
     assert_eq!(site.admit(&deny, &caller(Some(&session.token), false)), "forbidden", "on the box as well");
 }
 
