@@ -4,7 +4,7 @@
 //! refused, and the answer gets the security headers. Files of the `page` are public. Everything under `/api/v1` but
 //! pairing needs a `session`, which the daemon checks; then a handler of `people` or `api` puts the question to the
 //! `daemon`, in the name of that session, and hands its view model on, or a `problem`. Beside that, one task watches the daemon and keeps the latest events in a
-//! ring, from which the streams of `live` are fed.
+//! ring, from which the streams of `live` are fed, and another sends a message without content (`ntfy`).
 //!
 //! This process holds no rights and no state that matters: sessions, roles and decisions live in the daemon.
 
@@ -12,12 +12,15 @@
 mod door;
 mod guard;
 mod input;
+mod once;
 mod places;
 mod session;
 mod tls;
 
 // What answers it.
 mod api;
+mod exports;
+mod household;
 mod live;
 mod page;
 mod people;
@@ -26,6 +29,10 @@ mod problem;
 // What stands behind the answers.
 mod daemon;
 mod openapi;
+
+// What is told without being asked.
+mod home;
+mod ntfy;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +43,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
@@ -56,12 +63,18 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::{Notify, mpsc},
     time::timeout,
 };
 
-use self::{daemon::Daemon, door::Door, live::Live, places::Places, problem::Problem, session::Sessions};
+use self::{
+    daemon::Daemon, door::Door, live::Live, once::Once, places::Places, problem::Problem, session::Sessions,
+};
+
+use crate::view::UnixSeconds;
 
 pub use self::{
+    ntfy::server_of,
     openapi::document as openapi_document,
     tls::{Tls, TlsError},
 };
@@ -78,6 +91,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(3);
 /// Pause after a failed accept: mostly no file descriptor is left, and trying again at once does not bring one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Events that may wait for whoever tells phones.
+const EVENTS: usize = 1024;
 
 /// How the page is served.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +127,10 @@ pub async fn serve(
         tracing::info!(address = %one.listener.local_addr()?, tls = one.tls.is_some(), "Serving the page");
     }
     let shared = Arc::new(Shared::new(options));
-    let watching = tokio::spawn(live::watch_daemon(Arc::clone(&shared)));
+    let (teller, events) = mpsc::channel(EVENTS);
+    let watching = tokio::spawn(live::watch_daemon(Arc::clone(&shared), teller));
+    let telling = tokio::spawn(ntfy::tell(Arc::clone(&shared), events));
+    let showing = tokio::spawn(home::follow(Arc::clone(&shared)));
     let router = router(Arc::clone(&shared));
     let places = Places::default();
     let graceful = GracefulShutdown::new();
@@ -153,6 +172,8 @@ pub async fn serve(
 
     drop(listeners);
     watching.abort();
+    telling.abort();
+    showing.abort();
     shared.live.close();
     if timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::debug!("Some connections were still busy at the end");
@@ -216,7 +237,10 @@ struct Shared {
     daemon: Daemon,
     sessions: Sessions,
     door: Door,
+    once: Once,
     live: Live,
+    /// Somebody has set up where Home Assistant finds us.
+    home_changed: Notify,
 }
 
 impl Shared {
@@ -225,7 +249,9 @@ impl Shared {
             daemon: Daemon::new(options.runtime_dir.clone()),
             sessions: Sessions::default(),
             door: Door::default(),
+            once: Once::default(),
             live: Live::new(),
+            home_changed: Notify::new(),
             options,
         }
     }
@@ -239,6 +265,8 @@ impl Shared {
 fn router(shared: Arc<Shared>) -> Router {
     let guarded = api::routes()
         .merge(people::routes())
+        .merge(household::routes())
+        .merge(exports::routes())
         .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), session::require));
     Router::new()
         .merge(guarded)
@@ -258,4 +286,8 @@ async fn within_time(request: Request, next: Next) -> Response {
                 .into_response()
         }
     }
+}
+
+fn now() -> UnixSeconds {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs().cast_signed())
 }

@@ -11,8 +11,15 @@ pub mod view;
 // The unix socket.
 pub mod rpc;
 
+// What other programs read.
+pub mod export;
+
 // What a phone scans.
 pub mod qr;
+
+// What phones and Home Assistant are told.
+pub mod home;
+pub mod pushes;
 
 // The page and its API.
 pub mod http;

@@ -89,7 +89,9 @@ pub struct PrincipalPatch {
 /// [`view::Decision`] with the newest first, `Observations` a list of [`view::Observation`], `Trouble` a
 /// [`view::Trouble`], `SiteMode`, `Confirm` and a `Pause` of the site [`view::Status`], `Pair` a [`PairingCode`],
 /// `PairRedeem` and `TokenMake` a [`Session`], `SessionCheck` a [`Visitor`], `Clients` a list of [`view::Client`], `Wishes`
-/// a list of [`view::Wish`], `Certificate` a [`Certificate`]. The others get what their doc says, or `null`.
+/// a list of [`view::Wish`], `Certificate` a [`Certificate`], `Settings` and `SettingsSet` [`view::Settings`], `Ntfy` and `NtfySet` a
+/// [`view::Ntfy`] or `null`, `HomeAssistant` and `HomeAssistantSet` a [`view::HomeAssistant`] or `null`, `Broker` a
+/// [`Broker`] or `null`. The others get what their doc says, or `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
@@ -263,12 +265,62 @@ pub enum Request {
         pin: Option<String>,
         old: Option<String>,
     },
+    /// What the household has set up.
+    Settings,
+    /// Calls the site something else; an empty name removes it.
+    SettingsSet {
+        name: String,
+    },
+    /// Where questions are told, if anywhere.
+    Ntfy,
+    /// Tells questions to a new topic of this server from now on; without a server to nobody. `page` is where the page is
+    /// reached by phones.
+    NtfySet {
+        server: Option<String>,
+        page: Option<String>,
+    },
+    /// Where Home Assistant finds this box, if anywhere.
+    HomeAssistant,
+    /// Shows questions to Home Assistant through this broker from now on; `null` to nobody.
+    HomeAssistantSet {
+        broker: Option<Broker>,
+    },
+    /// The broker with its password, for the page's process.
+    Broker,
+    /// How many questions wait, and the newest, for the page's process; the reply is [`Waiting`].
+    Waiting,
+    /// Keeps blocked what waits, in the name of Home Assistant; what does not wait stays as it is.
+    KeepBlocked {
+        edge: u32,
+    },
     /// A certificate for the page's process, which listens at these addresses.
     Certificate {
         listening: Vec<SocketAddr>,
     },
     /// From now on events are sent on this connection.
     Watch,
+}
+
+/// A broker and how to sign in there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Broker {
+    /// Address or name.
+    pub host: String,
+    pub port: u16,
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Never shown again.
+    #[serde(default)]
+    pub password: Option<String>,
+}
+
+/// Reply to [`Request::Waiting`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub count: usize,
+    pub newest: Option<u32>,
+    /// The newest in plain English.
+    pub sentence: Option<String>,
 }
 
 /// A request with the number that its reply carries and, for decisions, who asks.

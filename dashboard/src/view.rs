@@ -413,6 +413,36 @@ pub struct Trouble {
     pub blocked: Vec<Observation>,
 }
 
+/// What the household has set up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Settings {
+    /// What the site is called.
+    pub name: Option<String>,
+    /// Whether questions are told to phones that do not have the page open.
+    pub notified: bool,
+}
+
+/// Where questions are told: a topic of an ntfy server, to which phones subscribe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ntfy {
+    /// `https://ntfy.sh`, or one of one's own.
+    pub server: String,
+    /// Who knows it can read along; it was drawn at random.
+    pub topic: String,
+    /// Address of the page, opened by a tap.
+    #[serde(default)]
+    pub page: Option<String>,
+}
+
+/// The broker at which Home Assistant finds this box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HomeAssistant {
+    /// Address or name of the broker.
+    pub host: String,
+    pub port: u16,
+    pub user: Option<String>,
+}
+
 /// A live change, as the page gets it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", content = "data")]

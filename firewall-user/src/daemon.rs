@@ -56,7 +56,10 @@ use self::{
     inventory::Inventory,
     names::Names,
     observe::Observer,
-    people::People,
+    people::{
+        People,
+        household::{self, Household},
+    },
     ports::Ports,
     tables::{Done, Tables},
     views::Views,
@@ -108,6 +111,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     let (mut graph, store, set_aside) = restore(store, set_aside, &config, clock.now())?;
     let (sessions, names) = (store.sessions()?, store.names()?);
     let pin = Pin::restore(store.setting(pin::SETTING)?.as_deref());
+    let household = Household::restore(store.setting(household::SETTING)?.as_deref());
     let mut faults = Vec::new();
     if let Some(aside) = set_aside {
         let fault = format!(
@@ -138,7 +142,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
         graph,
         observer: Observer::new(Names::new(tables.hash_key())),
         tables,
-        people: People::new(Pairing::restore(sessions), pin, config.state.dir.clone()),
+        people: People::new(Pairing::restore(sessions), pin, household, config.state.dir.clone()),
         seen: VecDeque::new(),
         faults,
         guard_fault: None,

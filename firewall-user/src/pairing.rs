@@ -293,6 +293,7 @@ impl Pairing {
 }
 
 /// Where the secret of a session is.
+#[derive(Clone, Copy)]
 enum Kept {
     /// In a browser, at this device.
     Cookie(Option<PrincipalId>),
@@ -312,12 +313,13 @@ fn id(key: &Hash) -> String {
 
 /// Each byte becomes a character, as `K7QF-2M9D`.
 fn to_type(random: &[u8]) -> String {
-    let characters = random.iter().map(|byte| char::from(TYPED[usize::from(byte % 32)]));
-    let (first, second): (Vec<_>, Vec<_>) =
-        characters.enumerate().partition(|(index, _)| *index < TYPED_LENGTH / 2);
-    let text =
-        |half: Vec<(usize, char)>| half.into_iter().map(|(_, character)| character).collect::<String>();
-    format!("{}-{}", text(first), text(second))
+    let (first, second) = random.split_at(TYPED_LENGTH / 2);
+    format!("{}-{}", typed(first), typed(second))
+}
+
+/// Five bits of each byte, as characters that are not mistaken for each other.
+pub(crate) fn typed(random: &[u8]) -> String {
+    random.iter().map(|byte| char::from(TYPED[usize::from(byte % 32)])).collect()
 }
 
 /// A code as it may have been typed: in small letters, without the hyphen, with spaces.

@@ -4,12 +4,14 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use dashboard::{
-    rpc::{Action, Answer, Decided, EdgeSpec, Lifetime, PairingCode, PrincipalPatch, Request, Visitor},
+    rpc::{
+        Action, Answer, Decided, EdgeSpec, Lifetime, PairingCode, PrincipalPatch, Request, Session, Visitor,
+    },
     view::{self, Role},
 };
 use edgeward::authority::Authority;
@@ -17,10 +19,12 @@ use graph::Now;
 use lab::{
     Device, Site, Topology,
     expect::{Need, can_run},
-    firewall::Settings,
+    firewall::{Settings, wait_for_model},
+    mqtt::Witness,
     net::Namespace,
     process::{Process, binary, wait_until},
     scenario::Stage,
+    service::BROKER_PORT,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -312,5 +316,84 @@ impl Household<'_> {
         let visit = self.visit_url(&washer, url, &["--header", session])?;
         ensure!(visit.is_outside(), "over the wire, on loopback: {visit:?}");
         Ok(())
+    }
+}
+
+#[tokio::test]
+async fn home_assistant_sees_what_waits_and_keeps_it_blocked() -> Result<()> {
+    if !can_run(&[Need::Root, Need::Daemon]) {
+        return Ok(());
+    }
+    let site = Site::temporary("page-home", Topology::Routed)?;
+    let mut household = Household::at(&site).await?;
+    let witness = Witness::listen(&site)?;
+    let hub = site.address(Device::Hub);
+    household.show_at(&serde_json::json!({ "host": hub, "port": BROKER_PORT })).await?;
+    witness.wait_for("edgeward/available", "online").with_context(|| household.why())?;
+
+    // The way to the broker is the box's own, and the model says so.
+    let edges: Vec<view::Edge> = household.edges("allowed").await?;
+    let ours =
+        |object: &str| edges.iter().any(|edge| edge.from.name == "Edgeward" && edge.object.ends_with(object));
+    ensure!(ours("edgeward/#") && ours(&format!("tcp/{BROKER_PORT}")), "{edges:?}");
+
+    household.visit(Device::Washer, "/", &[])?;
+    let asked = |edge: &view::Edge| edge.object == format!("tcp/{PORT}");
+    let deadline = Instant::now() + PATIENCE;
+    let question = loop {
+        if let Some(edge) = household.edges("pending").await?.into_iter().find(asked) {
+            break edge.id;
+        }
+        ensure!(Instant::now() < deadline, "nobody was asked about the washing machine");
+    };
+    let button = "homeassistant/button/edgeward/keep_blocked/config";
+    let presses = format!("\"payload_press\":\"{question}\"");
+    wait_until(PATIENCE, "the button to be about the question", || {
+        let mut retained = site.namespace(Device::Hub).command("mosquitto_sub");
+        let shown = retained.args(["-h", "127.0.0.1", "-t", button, "-C", "1", "-W", "2"]).output()?;
+        Ok(String::from_utf8_lossy(&shown.stdout).contains(&presses))
+    })
+    .with_context(|| household.why())?;
+
+    let mut press = site.namespace(Device::Hub).command("mosquitto_pub");
+    lab::net::run(press.args([
+        "-h",
+        "127.0.0.1",
+        "-t",
+        "edgeward/keep_blocked",
+        "-m",
+        &question.to_string(),
+    ]))?;
+    wait_for_model(&mut household.stage.client, PATIENCE, "the press to be carried out", |_, edges| {
+        edges.iter().any(|edge| edge.id == question && edge.by.as_deref() == Some("Home Assistant"))
+    })
+    .await?;
+    household.show_at(&serde_json::Value::Null).await?;
+    witness.wait_for("edgeward/available", "offline")
+}
+
+impl Household<'_> {
+    /// Says to the page where Home Assistant is, with a token, as a program would.
+    async fn show_at(&mut self, broker: &serde_json::Value) -> Result<()> {
+        let make = Request::TokenMake { name: "Test".to_owned(), role: Role::Owner };
+        let token: Session = self.stage.client.call(make).await?;
+        let bearer = format!("authorization: Bearer {}", token.token);
+        let body = serde_json::json!({ "broker": broker }).to_string();
+        let put =
+            ["--request", "PUT", "--header", &bearer, "--header", "content-type: application/json", "--data"];
+        let url = "http://127.0.0.1:8480/api/v1/home-assistant";
+        let answer = self.visit_url(&self.site.firewall_namespace(), url, &[&put[..], &[&body]].concat())?;
+        ensure!(answer.status == 200 && !answer.body.contains("password"), "{answer:?}");
+        Ok(())
+    }
+
+    async fn edges(&mut self, state: &str) -> Result<Vec<view::Edge>> {
+        Ok(self.stage.client.call(Request::Edges { state: Some(state.to_owned()), principal: None }).await?)
+    }
+
+    /// What the page's process and the daemon have to say.
+    fn why(&self) -> String {
+        let web = std::fs::read_to_string(self.site.folder().join("web.log")).unwrap_or_default();
+        format!("the page's log:\n{web}\nthe firewall's log:\n{}", self.stage.firewall.log())
     }
 }

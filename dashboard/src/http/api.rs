@@ -28,6 +28,8 @@ use crate::{
     },
 };
 
+/// Edges about which one request decides.
+const AT_ONCE: usize = 100;
 /// Decisions that are listed if nobody says how many.
 const DECISIONS: u32 = 200;
 
@@ -42,6 +44,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/confirm", post(confirm))
         .route("/api/v1/pending", get(pending))
         .route("/api/v1/edges", get(edges))
+        .route("/api/v1/edges/decisions", post(decide_all))
         .route("/api/v1/edges/{id}", get(edge))
         .route("/api/v1/edges/{id}/evidence", get(evidence))
         .route("/api/v1/edges/{id}/decision", post(decide))
@@ -151,8 +154,15 @@ pub(super) struct NewDecision {
     pin: Option<String>,
 }
 
+impl NewDecision {
+    /// What makes one request another than the next.
+    fn essence(&self) -> String {
+        format!("{:?} {:?} {:?}", self.answer, self.lifetime, self.rev)
+    }
+}
+
 /// A decision that is in force.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct Applied {
     decision_id: u64,
     state: DecisionState,
@@ -160,7 +170,7 @@ pub(super) struct Applied {
 }
 
 /// How far a decision is.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DecisionState {
     /// The kernel holds it.
@@ -173,8 +183,10 @@ impl From<Decided> for Applied {
     }
 }
 
-/// Decides about an edge; answered when the kernel holds the decision.
-#[utoipa::path(post, path = "/api/v1/edges/{id}/decision", params(("id" = u32, Path)), request_body = NewDecision,
+/// Decides about an edge; answered when the kernel holds the decision. A repeat with the same `Idempotency-Key` gets the
+/// same answer.
+#[utoipa::path(post, path = "/api/v1/edges/{id}/decision",
+    params(("id" = u32, Path), ("idempotency-key" = Option<String>, Header)), request_body = NewDecision,
     responses(
         (status = 200, body = Applied),
         (status = 403, description = "Not in this role, or not without the PIN", body = Problem),
@@ -183,15 +195,83 @@ impl From<Decided> for Applied {
     ))]
 pub(super) async fn decide(
     asker: Asker,
+    headers: HeaderMap,
     Id(edge): Id<u32>,
     Body(body): Body<NewDecision>,
 ) -> Answered<Applied> {
-    let request =
-        Request::Decide { edge, answer: body.answer, lifetime: body.lifetime, rev: body.rev, pin: body.pin };
-    match asker.ask::<Decided>(request).await {
-        Ok(decided) => Ok(Json(decided.into())),
-        Err(error) => Err(with_present_edge(&asker, edge, error.into()).await),
+    let asked = (edge, body.essence());
+    let work = async { decide_one(&asker, edge, body).await.map(Json) };
+    asker.shared.once.answer(&headers, &asker.token, &asked, work).await
+}
+
+async fn decide_one(asker: &Asker, edge: u32, body: NewDecision) -> Result<Applied, Problem> {
+    let NewDecision { answer, lifetime, rev, pin } = body;
+    match asker.ask::<Decided>(Request::Decide { edge, answer, lifetime, rev, pin }).await {
+        Ok(decided) => Ok(decided.into()),
+        Err(error) => Err(with_present_edge(asker, edge, error.into()).await),
     }
+}
+
+/// One answer to several requests.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewDecisions {
+    edges: Vec<EdgeAt>,
+    answer: Answer,
+    lifetime: Lifetime,
+    pin: Option<String>,
+}
+
+/// An edge as it was shown.
+#[derive(Clone, Copy, Deserialize, Hash, ToSchema)]
+pub(super) struct EdgeAt {
+    id: u32,
+    /// If it has changed since, nothing is decided about it.
+    rev: Option<u64>,
+}
+
+/// What became of each.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+pub(super) struct AllApplied {
+    applied: Vec<Applied>,
+    refused: Vec<NotApplied>,
+}
+
+/// An edge about which nothing was decided.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(super) struct NotApplied {
+    id: u32,
+    problem: Problem,
+}
+
+/// Decides about several edges, one after the other, with the same answer; what is refused keeps no other from being
+/// decided. A repeat with the same `Idempotency-Key` gets the same answer.
+#[utoipa::path(post, path = "/api/v1/edges/decisions", params(("idempotency-key" = Option<String>, Header)),
+    request_body = NewDecisions, responses(
+        (status = 200, description = "Decided as far as `refused` does not say otherwise", body = AllApplied),
+        (status = 422, body = Problem),
+    ))]
+pub(super) async fn decide_all(
+    asker: Asker,
+    headers: HeaderMap,
+    Body(body): Body<NewDecisions>,
+) -> Answered<AllApplied> {
+    if body.edges.is_empty() || body.edges.len() > AT_ONCE {
+        return Err(Problem::invalid(format!("Decide about 1 to {AT_ONCE} edges at once")));
+    }
+    let NewDecisions { edges, answer, lifetime, pin } = body;
+    let asked = (edges.clone(), format!("{answer:?} {lifetime:?}"));
+    let work = async {
+        let mut all = AllApplied::default();
+        for EdgeAt { id, rev } in edges {
+            let one = NewDecision { answer, lifetime: lifetime.clone(), rev, pin: pin.clone() };
+            match decide_one(&asker, id, one).await {
+                Ok(applied) => all.applied.push(applied),
+                Err(problem) => all.refused.push(NotApplied { id, problem }),
+            }
+        }
+        Ok(Json(all))
+    };
+    asker.shared.once.answer(&headers, &asker.token, &asked, work).await
 }
 
 /// Adds to a conflict what the other side decided.

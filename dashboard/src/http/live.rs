@@ -12,7 +12,7 @@ use std::{
     fmt,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use axum::response::sse;
@@ -20,12 +20,12 @@ use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, sleep, timeout_at},
 };
 use utoipa::ToSchema;
 
-use super::{Shared, page, problem::Problem, session::Token};
+use super::{Shared, now, page, problem::Problem, session::Token};
 use crate::{
     rpc::{ClientError, Request, Visitor},
     view::{self, Event, UnixSeconds},
@@ -149,6 +149,11 @@ impl Live {
         }
     }
 
+    /// Changes with everything that happens.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     /// Ends all streams.
     pub(super) fn close(&self) {
         self.change(|ring| ring.closed = true);
@@ -240,11 +245,11 @@ impl Ring {
     }
 }
 
-/// Follows the daemon for as long as this process lives.
-pub(super) async fn watch_daemon(shared: Arc<Shared>) {
+/// Follows the daemon for as long as this process lives; whoever tells phones hears of everything.
+pub(super) async fn watch_daemon(shared: Arc<Shared>, teller: mpsc::Sender<Event>) {
     let mut pause = BACKOFF.0;
     loop {
-        let Err(error) = follow(&shared, &mut pause).await;
+        let Err(error) = follow(&shared, &teller, &mut pause).await;
         tracing::debug!(%error, "The daemon cannot be watched");
         shared.live.daemon_left();
         sleep(pause).await;
@@ -252,7 +257,11 @@ pub(super) async fn watch_daemon(shared: Arc<Shared>) {
     }
 }
 
-async fn follow(shared: &Shared, pause: &mut Duration) -> Result<Infallible, ClientError> {
+async fn follow(
+    shared: &Shared,
+    teller: &mpsc::Sender<Event>,
+    pause: &mut Duration,
+) -> Result<Infallible, ClientError> {
     let mut client = shared.daemon.connect().await?;
     client.call::<IgnoredAny>(Request::Watch).await?;
     // Asked after the watch began, so that no change falls between the two.
@@ -262,6 +271,8 @@ async fn follow(shared: &Shared, pause: &mut Duration) -> Result<Infallible, Cli
     loop {
         let event = client.next_event().await?;
         shared.live.handle_event(&event);
+        // Who cannot keep up with telling has told enough already.
+        let _full = teller.try_send(event);
     }
 }
 
@@ -369,10 +380,6 @@ fn split(event: &Event) -> Option<(String, String)> {
 
 fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("structs of plain fields become JSON")
-}
-
-fn now() -> UnixSeconds {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs().cast_signed())
 }
 
 /// A page must not take a ring of an earlier process for the one it knew.

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, live, people, problem};
+use super::{api, exports, household, live, people, problem};
 use crate::view;
 
 #[derive(OpenApi)]
@@ -21,6 +21,13 @@ use crate::view;
         people::clients,
         people::end_client,
         people::set_pin,
+        household::settings,
+        household::set_settings,
+        household::get_ntfy,
+        household::set_ntfy,
+        household::test_ntfy,
+        household::get_home_assistant,
+        household::set_home_assistant,
         api::status,
         api::set_site_mode,
         api::confirm,
@@ -29,6 +36,7 @@ use crate::view;
         api::edge,
         api::evidence,
         api::decide,
+        api::decide_all,
         api::wish,
         api::wishes,
         api::decisions,
@@ -44,6 +52,9 @@ use crate::view;
         api::learning,
         api::finish_learning,
         api::events,
+        exports::decisions,
+        exports::edges,
+        exports::graph,
     ),
     components(schemas(view::Event, live::StreamEvent, problem::Problem))
 )]

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What went wrong. The page makes its text from `code` and `params`; `title` is for people without the page.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Problem {
     /// `urn:edgeward:problem:` and the code.
     #[serde(rename = "type")]
@@ -22,13 +22,13 @@ pub(crate) struct Problem {
     title: String,
     status: u16,
     /// `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`,
-    /// `origin`, `timeout`, `internal`.
+    /// `origin`, `timeout`, `undelivered`, `in_progress`, `internal`.
     code: String,
     params: Params,
 }
 
 /// Facts that belong to a problem.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Params {
     /// With `conflict`: the edge as it is now, with who decided.
     #[serde(skip_serializing_if = "Option::is_none")]

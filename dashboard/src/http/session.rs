@@ -106,7 +106,7 @@ pub(super) async fn require(
 /// Who asks: a handler that takes this needs a session and asks the daemon in its name.
 pub(super) struct Asker {
     pub(super) shared: Arc<Shared>,
-    token: Token,
+    pub(super) token: Token,
 }
 
 impl Asker {

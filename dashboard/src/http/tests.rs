@@ -41,6 +41,7 @@ struct DaemonState {
     sessions: HashSet<String>,
     calls: Vec<Call>,
     rev: u64,
+    ntfy: Value,
 }
 
 impl Daemon {
@@ -107,7 +108,8 @@ impl Daemon {
                 state.sessions.remove(token);
                 Ok(Value::Null)
             }
-            Request::Pending => Ok(json!([edge(1)])),
+            Request::Ntfy => Ok(state.ntfy.clone()),
+            Request::Pending | Request::Edges { .. } => Ok(json!([edge(1)])),
             Request::Explain { edge: 8 } => {
                 Ok(json!({"edge": edge(2), "because": "", "habits": [], "evidence": []}))
             }
@@ -628,4 +630,151 @@ async fn stopping_ends_the_streams() {
     site.stop.take().unwrap().send(()).unwrap();
     assert_eq!(stream.next().await, None);
     timeout(DEADLINE, &mut site.server).await.unwrap().unwrap().unwrap();
+}
+
+/// A server that speaks what ntfy documents: takes one message by POST and answers with a status.
+struct NtfyServer {
+    listener: TcpListener,
+}
+
+impl NtfyServer {
+    async fn start(site: &Site) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        site.daemon.state.lock().unwrap().ntfy =
+            json!({"server": server, "topic": "edgeward-x7", "page": "https://10.0.0.1:8443/"});
+        Self { listener }
+    }
+
+    async fn take(&self, status: &str) -> String {
+        timeout(DEADLINE, async {
+            let (mut stream, _) = self.listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            let is_whole = |request: &[u8]| {
+                let text = String::from_utf8_lossy(request).to_lowercase();
+                let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                length.is_some_and(|length| body.len() >= length.parse().unwrap())
+            };
+            while !is_whole(&request) {
+                assert!(stream.read_buf(&mut request).await.unwrap() > 0, "the request is cut off");
+            }
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request).unwrap()
+        })
+        .await
+        .expect("a message comes in time")
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_told_without_its_content() {
+    let site = Site::start().await;
+    site.pair();
+    let ntfy = NtfyServer::start(&site).await;
+    let _watched = site.stream(None).await;
+    site.daemon.events.send(Event::EdgePending(serde_json::from_value(edge(1)).unwrap())).unwrap();
+    let message = ntfy.take("200 OK").await;
+    assert!(message.starts_with("POST /edgeward-x7 HTTP/1.1\r\n"), "{message}");
+    for header in ["Priority: high", "Click: https://10.0.0.1:8443/", "Title: Edgeward"] {
+        assert!(message.lines().any(|line| line == header), "{header}: {message}");
+    }
+    assert!(message.contains("1 question waits") && message.contains("important"), "{message}");
+    for content in ["Hub", "front", "publish"] {
+        let body = message.split_once("\r\n\r\n").unwrap().1;
+        assert!(!body.contains(content), "{content} is nobody else's business: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_test_message_says_whether_it_was_taken() {
+    let site = Site::start().await;
+    site.pair();
+    let test = || site.post("/api/v1/ntfy/test", "");
+    assert_eq!(test().await.problem(), (404, "not_found".into()));
+    let ntfy = NtfyServer::start(&site).await;
+    let (answer, message) = tokio::join!(test(), ntfy.take("200 OK"));
+    assert_eq!(answer.status, 204, "{answer:?}");
+    assert!(message.contains("This is a test"), "{message}");
+    for refusal in ["403 Forbidden", "nonsense"] {
+        let (answer, _) = tokio::join!(test(), ntfy.take(refusal));
+        assert_eq!(answer.problem(), (502, "undelivered".into()), "{refusal}");
+    }
+    drop(ntfy);
+    assert_eq!(test().await.problem(), (502, "undelivered".into()));
+}
+
+#[tokio::test]
+async fn what_is_taken_along_is_a_file() {
+    let site = Site::start().await;
+    site.pair();
+    for (path, kind, name, content) in [
+        ("edges/export?format=csv", "text/csv; charset=utf-8", "edges.csv", "8,pending,packet,Hub"),
+        ("edges/export", "application/json", "edges.json", "lock/front/set"),
+        ("graph?format=svg", "image/svg+xml", "graph.svg", "<svg"),
+        ("graph?format=dot", "text/vnd.graphviz; charset=utf-8", "graph.dot", "n20 -> n20"),
+        ("graph", "application/json", "graph.json", "\"nodes\":[{\"id\":20"),
+    ] {
+        let answer = site.get(&format!("/api/v1/{path}")).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)), "{path}");
+        let disposition = format!("attachment; filename=\"edgeward-{name}\"");
+        assert_eq!(answer.header("content-disposition"), Some(disposition.as_str()));
+        assert!(answer.body.contains(content), "{path}: {}", answer.body);
+    }
+    assert_eq!(site.get("/api/v1/graph?format=exe").await.problem(), (422, "invalid".into()));
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_is_no_second_decision() {
+    let site = Site::start().await;
+    site.pair();
+    let body = r#"{"answer":"deny","lifetime":"always","rev":2}"#;
+    let decide = async |key: &str, body: &str| {
+        let headers = [COOKIE, JSON, ("idempotency-key", key)];
+        site.send("POST", "/api/v1/edges/8/decision", &headers, body).await
+    };
+    let made =
+        || site.daemon.calls().iter().filter(|call| matches!(call.request, Request::Decide { .. })).count();
+    let first = decide("a", body).await;
+    let again = decide("a", body).await;
+    assert_eq!((first.status, again.status, &first.body), (200, 200, &again.body));
+    assert_eq!(made(), 1);
+    assert_eq!(decide("b", body).await.status, 200);
+    assert_eq!(made(), 2, "another key is another decision");
+    let other = r#"{"answer":"allow","lifetime":"once","rev":2}"#;
+    assert_eq!(decide("a", other).await.problem(), (422, "invalid".into()));
+    assert_eq!(decide("", body).await.problem(), (422, "invalid".into()));
+
+    let old = r#"{"answer":"deny","lifetime":"always","rev":1}"#;
+    for _ in 0..2 {
+        assert_eq!(
+            decide("c", old).await.problem(),
+            (409, "conflict".into()),
+            "what was refused is tried again"
+        );
+    }
+    assert_eq!(made(), 4);
+}
+
+#[tokio::test]
+async fn one_answer_decides_about_several_edges() {
+    let site = Site::start().await;
+    site.pair();
+    let body =
+        r#"{"edges":[{"id":8,"rev":2},{"id":8,"rev":1},{"id":9}],"answer":"deny","lifetime":"always"}"#;
+    let answer = site.post("/api/v1/edges/decisions", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let json = answer.json();
+    assert_eq!(json["applied"][0]["decision_id"], 5);
+    let refused = |index: usize| {
+        (json["refused"][index]["id"].clone(), json["refused"][index]["problem"]["code"].clone())
+    };
+    assert_eq!((refused(0), refused(1)), ((json!(8), json!("conflict")), (json!(9), json!("not_found"))));
+    for none in [r#"{"edges":[],"answer":"deny","lifetime":"always"}"#.to_owned(), {
+        let many: Vec<Value> = (0..101).map(|id| json!({"id": id})).collect();
+        json!({"edges": many, "answer": "deny", "lifetime": "always"}).to_string()
+    }] {
+        assert_eq!(site.post("/api/v1/edges/decisions", &none).await.problem(), (422, "invalid".into()));
+    }
 }

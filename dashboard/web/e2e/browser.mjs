@@ -144,6 +144,29 @@ export async function nameDevices(page, base) {
   }
 }
 
+/**
+ * Goes through the first run as an owner who wants no notifications.
+ *
+ * @param {Page} page
+ * @param {string} base
+ * @param {(step: string) => Promise<void>} look
+ */
+export async function firstRun(page, base, look) {
+  await page.goto(`${base}#/decide`);
+  const welcome = page.locator('section[aria-labelledby=welcome]');
+  await welcome.locator('input').fill('Our home');
+  await look('name');
+  await welcome.locator('button.primary').click();
+  await welcome.locator('a.button').waitFor();
+  await look('others');
+  await welcome.locator('button.primary').click();
+  await welcome.locator('input[type=url]').waitFor();
+  await look('notifications');
+  await welcome.locator('button').last().click();
+  await welcome.waitFor({ state: 'detached' });
+  await page.locator('h1', { hasText: 'Our home' }).waitFor();
+}
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /**

@@ -2,10 +2,11 @@
 // takes a screenshot of each state. Ends with 1 if anything is wrong.
 
 import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import process from 'node:process';
 
-import { axe, beyondKeyboard, DEVICES, launch, measure, nameDevices, open, pair } from './browser.mjs';
+import { axe, beyondKeyboard, DEVICES, firstRun, launch, measure, nameDevices, open, pair } from './browser.mjs';
 
 const [url, folder = 'e2e/shots'] = process.argv.slice(2);
 if (url === undefined) {
@@ -104,6 +105,39 @@ async function member(/** @type {import('./browser.mjs').Device} */ device) {
   await theirs.context.close();
 }
 
+/** Questions are told through a server that takes them; the test says so, and the page stops complaining. */
+async function notified(/** @type {import('./browser.mjs').Device} */ device) {
+  /** @type {string[]} */
+  const taken = [];
+  const server = createServer((request, response) => {
+    request.resume();
+    taken.push(`${request.method} ${request.url}`);
+    response.end('{}');
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(undefined)));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const { context, page } = await open(browser, device, session);
+  await page.goto(`${base}#/people`);
+  const card = page.locator('#notifications');
+  await card.locator('input[type=url]').fill(`http://127.0.0.1:${port}`);
+  await card.locator('button.primary').click();
+  const topic = await card.locator('.topic').innerText();
+  await card.locator('button.primary').click();
+  await card.locator('.status', { hasText: /\./ }).waitFor();
+  expect(taken.includes(`POST /${topic}`), 'a test message arrives under the topic that the page shows');
+  await card.scrollIntoViewIfNeeded();
+  await look(page, 'phone-notified');
+  await page.goto(`${base}#/decide`);
+  await page.locator('main h2').first().waitFor();
+  expect((await page.locator('.off').count()) === 0, 'with notifications the page does not complain');
+  await page.goto(`${base}#/people`);
+  await card.locator('button').last().click();
+  await card.locator('input[type=url]').waitFor();
+  server.close();
+  await context.close();
+}
+
 /** With a PIN, what is of high risk is allowed for good only by who knows it. */
 async function withPin(/** @type {import('./browser.mjs').Device} */ device) {
   const PIN = '482913';
@@ -143,6 +177,8 @@ for (const device of DEVICES) {
     expect((await page.locator('article').count()) === 0, 'a browser that is not paired sees the pairing page only');
     await look(page, `${device.name}-pair`);
     session = await pair(page, url, 'Test browser');
+    await firstRun(page, base, (step) => look(page, `${device.name}-welcome-${step}`));
+    expect((await page.locator('.off').count()) === 1, 'without notifications the page says so');
     await nameDevices(page, base);
   }
   const go = async (/** @type {string} */ view) => {
@@ -247,7 +283,7 @@ if (phone !== undefined) {
   await one.context.close();
   await two.context.close();
 
-  for (const scenario of [tryOut, outOfReach, member, withPin]) {
+  for (const scenario of [tryOut, outOfReach, notified, member, withPin]) {
     await scenario(phone).catch((error) => wrong.push(`${scenario.name}: ${error}`));
   }
 }

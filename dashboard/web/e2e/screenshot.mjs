@@ -3,7 +3,7 @@
 
 import process from 'node:process';
 
-import { DEVICES, launch, nameDevices, open, pair } from './browser.mjs';
+import { DEVICES, firstRun, launch, nameDevices, open, pair } from './browser.mjs';
 
 const [url, file] = process.argv.slice(2);
 const [phone] = DEVICES;
@@ -15,6 +15,7 @@ const browser = await launch();
 const { page } = await open(browser, phone, undefined);
 const base = new URL('/', url).href;
 await pair(page, url, 'Phone');
+await firstRun(page, base, async () => {});
 await nameDevices(page, base);
 await page.goto(`${base}#/decide`);
 await page.locator('article[data-edge]').first().waitFor({ timeout: 60_000 });

@@ -52,7 +52,8 @@ impl Access<'_> {
             self.check_pin(request)?;
             return Ok(Admitted { by: visitor.name });
         }
-        let is_open = need(request) == Need::Page || matches!(request, Request::Watch | Request::Status);
+        let is_open = need(request) == Need::Page
+            || matches!(request, Request::Watch | Request::Status | Request::Ntfy);
         if caller.is_page && !is_open {
             return Err(refusal("forbidden", "the page asks in the name of a session only"));
         }
@@ -129,6 +130,7 @@ fn need(request: &Request) -> Need {
         | Request::Observations { .. }
         | Request::Trouble { .. }
         | Request::LedgerVerify
+        | Request::Settings
         | Request::Watch => Need::Look,
         Request::Decide { answer: Answer::Deny, .. } | Request::Wish { .. } => Need::Protect,
         Request::PrincipalMode { mode, .. } if mode == "quarantine" => Need::Protect,
@@ -152,11 +154,19 @@ fn need(request: &Request) -> Need {
         | Request::Clients
         | Request::ClientEnd { .. }
         | Request::TokenMake { .. }
+        | Request::SettingsSet { .. }
+        | Request::Ntfy
+        | Request::NtfySet { .. }
+        | Request::HomeAssistant
+        | Request::HomeAssistantSet { .. }
         | Request::PinSet { .. } => Need::Own,
         Request::PairRedeem { .. }
         | Request::SessionCheck { .. }
         | Request::SessionEnd { .. }
         | Request::Admit { .. }
+        | Request::Broker
+        | Request::Waiting
+        | Request::KeepBlocked { .. }
         | Request::Certificate { .. } => Need::Page,
     }
 }

@@ -16,7 +16,12 @@ use graph::{
 };
 use serde_json::{Value, json};
 
-use super::{inspect, people::People, tables::random, views::Views};
+use super::{
+    inspect,
+    people::{self, People},
+    tables::random,
+    views::Views,
+};
 use crate::store::Change;
 
 /// Decisions that are listed if nobody says how many.
@@ -191,6 +196,24 @@ pub(super) fn handle(
         Request::ClientEnd { client } => people.end_client(&client, by, graph, now)?,
         Request::TokenMake { name, role } => people.make_token(&name, role, now)?,
         Request::PinSet { pin, old: _ } => done(people.pin.set(pin.as_deref(), random())?),
+        Request::Settings => people.settings(),
+        Request::SettingsSet { name } => people.rename(&name),
+        Request::Ntfy => people.ntfy(),
+        Request::NtfySet { server, page } => people.tell(server.as_deref(), page.as_deref())?,
+        Request::HomeAssistant => people.home_assistant(),
+        Request::HomeAssistantSet { broker } => people.show_at(broker, by, graph, now)?,
+        Request::Broker => people.broker(),
+        Request::Waiting => is(people::waiting(graph)),
+        Request::KeepBlocked { edge } => {
+            if !people::is_open(graph, edge) {
+                return Err(no_edge(edge));
+            }
+            let author = &Author::person("Home Assistant");
+            let (edge, deny) = (EdgeId(edge), decision::Answer::Deny);
+            let decision =
+                graph.decide(edge, deny, decision::Lifetime::Always, author, None, now).map_err(refused)?;
+            Outcome::Then(Show::Decided(decision, Some(edge)))
+        }
         Request::Certificate { listening } => people.certificate(listening, graph, now)?,
     })
 }

@@ -1,6 +1,7 @@
 //! Requests about who is let in: codes, sessions, the PIN, what members ask of owners, and the page's certificate.
 
 mod door;
+pub(super) mod household;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -8,19 +9,25 @@ use std::{
 };
 
 use dashboard::{
-    rpc::{PairingCode, Refusal, Visitor},
+    home::{CLIENT_ID, COMMAND_TOPIC, STATE_TOPICS},
+    rpc::{Broker, PairingCode, Refusal, Visitor, Waiting},
     view::{self, Role, Wish},
 };
 use firewall_common::abi::PrincipalId;
 use graph::{
     Graph, Now,
-    decision::{Author, Lifetime},
+    decision::{self, Author, Lifetime, Terms},
     edge::{EdgeId, State},
+    graph::Spec,
+    operation::Plane,
     principal::harmless,
 };
 use serde_json::Value;
 
-use self::door::{Door, device_at, may_be_phone};
+use self::{
+    door::{Door, device_at, may_be_phone},
+    household::Household,
+};
 use super::{
     answer::{Outcome, value},
     tables::random,
@@ -42,6 +49,7 @@ pub(super) struct People {
     pub(super) pairing: Pairing,
     pub(super) pin: Pin,
     pub(super) door: Door,
+    household: Household,
     wishes: Vec<Wish>,
     /// Made when the page is first served with TLS.
     authority: Option<Authority>,
@@ -51,11 +59,12 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) fn new(pairing: Pairing, pin: Pin, state_dir: PathBuf) -> Self {
+    pub(super) fn new(pairing: Pairing, pin: Pin, household: Household, state_dir: PathBuf) -> Self {
         Self {
             pairing,
             pin,
             door: Door::default(),
+            household,
             wishes: Vec::new(),
             authority: None,
             listening: Vec::new(),
@@ -163,6 +172,48 @@ impl People {
         Ok(Outcome::Stored(value(&session), change))
     }
 
+    pub(super) fn settings(&self) -> Outcome {
+        Outcome::Is(value(&self.household.settings()))
+    }
+
+    pub(super) fn rename(&mut self, name: &str) -> Outcome {
+        let change = self.household.rename(name);
+        Outcome::Stored(value(&self.household.settings()), change)
+    }
+
+    pub(super) fn ntfy(&self) -> Outcome {
+        Outcome::Is(value(&self.household.ntfy()))
+    }
+
+    pub(super) fn tell(&mut self, server: Option<&str>, page: Option<&str>) -> Result<Outcome, Refusal> {
+        let change = self.household.tell(server, page, random())?;
+        Ok(Outcome::Stored(value(&self.household.ntfy()), change))
+    }
+
+    pub(super) fn home_assistant(&self) -> Outcome {
+        Outcome::Is(value(&self.household.home_assistant()))
+    }
+
+    pub(super) fn broker(&self) -> Outcome {
+        Outcome::Is(value(&self.household.broker()))
+    }
+
+    /// Shows questions to Home Assistant. Where the broker is a device of this site, the way there is an edge of the box
+    /// like any other, and who sets it up allows it.
+    pub(super) fn show_at(
+        &mut self,
+        broker: Option<Broker>,
+        by: &str,
+        graph: &mut Graph,
+        now: Now,
+    ) -> Result<Outcome, Refusal> {
+        let change = self.household.show_at(broker)?;
+        if let Some(broker) = self.household.broker() {
+            allow_broker(broker, &Author::person(by), graph, now)?;
+        }
+        Ok(Outcome::Stored(value(&self.household.home_assistant()), change))
+    }
+
     pub(super) fn wish(&mut self, edge: u32, by: &str, graph: &Graph, now: Now) -> Result<Outcome, Refusal> {
         if !is_open(graph, edge) {
             return Err(refusal("not_found", "nothing waits for a decision there"));
@@ -201,7 +252,45 @@ impl People {
     }
 }
 
+fn allow_broker(broker: &Broker, author: &Author, graph: &mut Graph, now: Now) -> Result<(), Refusal> {
+    let to = broker.host.parse().ok().and_then(|address| device_at(graph, address));
+    let Some(to) = to else { return Ok(()) };
+    let port = broker.port;
+    let user = broker.user.iter().map(|user| ("connect", format!("mqtt:{port}:user:{user}")));
+    let needed = [
+        ("connect", format!("tcp/{port}")),
+        ("connect", format!("mqtt:{port}:client:{CLIENT_ID}")),
+        ("subscribe", format!("mqtt:{port}:{COMMAND_TOPIC}")),
+    ];
+    let topics = STATE_TOPICS.map(|topic| ("publish", format!("mqtt:{port}:{topic}")));
+    for (verb, object) in needed.into_iter().chain(topics).chain(user) {
+        let spec = Spec {
+            from: PrincipalId::SELF.0.to_string(),
+            to: to.0.to_string(),
+            plane: Plane::Packet.as_str().to_owned(),
+            verb: verb.to_owned(),
+            object,
+            terms: Terms::NONE,
+        };
+        graph
+            .decide_spec(&spec, decision::Answer::Allow, Lifetime::Always, author, now)
+            .map_err(|refused| refusal(refused.code(), &refused.to_string()))?;
+    }
+    Ok(())
+}
+
+/// What waits, and the newest of it in words.
+pub(super) fn waiting(graph: &Graph) -> Waiting {
+    let open: Vec<_> = graph.edges().filter(|edge| edge.state == State::Pending).collect();
+    let newest = open.iter().max_by_key(|edge| (edge.since, edge.id));
+    Waiting {
+        count: open.len(),
+        newest: newest.map(|edge| edge.id.0),
+        sentence: newest.map(|edge| graph.sentence(edge)),
+    }
+}
+
 /// Whether an edge waits for a decision.
-fn is_open(graph: &Graph, edge: u32) -> bool {
+pub(super) fn is_open(graph: &Graph, edge: u32) -> bool {
     graph.edge(EdgeId(edge)).is_some_and(|edge| edge.state == State::Pending)
 }

@@ -14,6 +14,7 @@ import type {
   Principal,
   PrincipalMode,
   PrincipalPatch,
+  Settings,
   SiteMode,
   Status,
   Visitor,
@@ -53,6 +54,9 @@ export class Site {
   loggedOut = $state(false);
   me = $state<Visitor>();
   status = $state.raw<Status>();
+  settings = $state.raw<Settings>();
+  /** The step of the first run that an owner is at, if it is not over. */
+  firstRun = $state<number>();
   edges = $state.raw<ReadonlyMap<number, Edge>>(new Map());
   principals = $state.raw<ReadonlyMap<number, Principal>>(new Map());
   decisions = $state.raw<readonly Decision[]>();
@@ -235,6 +239,19 @@ export class Site {
     else this.#fail(me.failure);
   }
 
+  async reloadSettings(): Promise<void> {
+    const settings = await api.settings();
+    if (settings.ok) this.settings = settings.value;
+  }
+
+  /** Calls the site something else; whether it was saved. */
+  async rename(name: string): Promise<boolean> {
+    const settings = await api.setSettings(name);
+    if (settings.ok) this.settings = settings.value;
+    else this.#fail(settings.failure);
+    return settings.ok;
+  }
+
   decideLater(edge: Edge): void {
     this.#keepLater(later.putOff(this.#later, edge, Date.now()));
   }
@@ -356,7 +373,12 @@ export class Site {
         this.isKept = false;
       },
     );
-    await Promise.all([this.#reloadDecisions(), this.#loadWishes()]);
+    await Promise.all([this.#reloadDecisions(), this.#loadWishes(), this.#loadSettings()]);
+  }
+
+  async #loadSettings(): Promise<void> {
+    await this.reloadSettings();
+    if (this.settings?.name === null && this.me?.role === 'owner') this.firstRun ??= 1;
   }
 
   async #loadWishes(): Promise<void> {
@@ -467,7 +489,8 @@ export class Site {
 
   /** Takes an edge in, unless a newer state of it is known already. */
   #takeEdge(edge: Edge, waits: boolean, isMine = false): void {
-    this.#keep(() => this.#takeEdge(edge, waits, isMine));
+    // Whether what changed still waits is known by the lists, if they have it as it is.
+    this.#keep(() => this.#takeEdge(edge, waits || (edge.state === 'pending' && this.waiting.has(edge.id)), isMine));
     const known = this.edges.get(edge.id);
     if (known !== undefined && known.rev > edge.rev) return;
     this.edges = new Map(this.edges).set(edge.id, edge);

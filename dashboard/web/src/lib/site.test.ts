@@ -129,6 +129,14 @@ describe('the site', () => {
       expect(site.elsewhere.size).toBe(0);
     });
 
+    it('does not take a question that was tried again meanwhile for settled', async () => {
+      site.handle({ event: 'edge.changed', data: edge({ rev: 6 }) });
+      arrive([edge()]);
+      await vi.waitFor(() => expect(site.loaded).toBe(true));
+      expect(site.inbox.map((one) => one.id)).toEqual([8]);
+      expect(site.elsewhere.size).toBe(0);
+    });
+
     it('believes the lists where they are newer', async () => {
       asks();
       arrive([edge({ rev: 6, state: 'denied' })]);

@@ -1,4 +1,10 @@
 // Made from the Rust view models by `EDGEWARD_UPDATE_TYPES=1 cargo test -p dashboard types_of_the_page`; do not edit.
+/** What became of each. */
+export interface AllApplied {
+  applied: Applied[];
+  refused: NotApplied[];
+}
+
 /** Allow or deny. */
 export type Answer = "allow" | "deny";
 
@@ -17,6 +23,16 @@ export interface Authority {
   name: string;
   /** Four words, made of the issuer's public key. */
   words: string[];
+}
+
+/** A broker and how to sign in there. */
+export interface Broker {
+  /** Address or name. */
+  host: string;
+  /** Never shown again. */
+  password?: string | null;
+  port: number;
+  user?: string | null;
 }
 
 /** A phone, browser or program that was let in (`edgeward phones list --json`). */
@@ -100,6 +116,13 @@ export interface Edge {
   verb: string;
   /** Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`, `principal.new`, `protocol`, `name.mismatch`, …. */
   violated?: string | null;
+}
+
+/** An edge as it was shown. */
+export interface EdgeAt {
+  id: number;
+  /** If it has changed since, nothing is decided about it. */
+  rev?: number | null;
 }
 
 /** Edges by state. */
@@ -188,6 +211,13 @@ export interface Explanation {
   habits: string[];
 }
 
+/** Who talks to whom, at one moment. */
+export interface GraphView {
+  edges: Edge[];
+  /** The ends of the edges, in the order of their numbers. */
+  nodes: End[];
+}
+
 /** What a device may be. */
 export interface Guess {
   /** `low`, `medium` or `high`. */
@@ -207,6 +237,14 @@ export interface Hello {
   rev: number;
   /** Names the page that is served now; if it is not the one that reads this, a reload brings a newer one. */
   ui_build: string;
+}
+
+/** The broker at which Home Assistant finds this box. */
+export interface HomeAssistant {
+  /** Address or name of the broker. */
+  host: string;
+  port: number;
+  user?: string | null;
 }
 
 /** A protected interface or the uplink. */
@@ -284,6 +322,19 @@ export interface NewDecision {
   rev?: number | null;
 }
 
+/** One answer to several requests. */
+export interface NewDecisions {
+  answer: Answer;
+  edges: EdgeAt[];
+  lifetime: Lifetime;
+  pin?: string | null;
+}
+
+/** Where Home Assistant shall find this box. */
+export interface NewHomeAssistant {
+  broker?: null | Broker;
+}
+
 /** How long a principal learns. */
 export interface NewLearning {
   seconds: number;
@@ -292,6 +343,12 @@ export interface NewLearning {
 /** The mode that a principal shall have. */
 export interface NewMode {
   mode: PrincipalMode;
+}
+
+/** Where questions shall be told. */
+export interface NewNtfy {
+  /** `https://ntfy.sh`, or one of one's own; `null` tells nobody any more. */
+  server?: string | null;
 }
 
 /** How long a principal is only watched. */
@@ -312,9 +369,31 @@ export interface NewPin {
   pin?: string | null;
 }
 
+/** What the site shall be called. */
+export interface NewSettings {
+  /** Empty removes it. */
+  name: string;
+}
+
 /** The mode that the site shall have. */
 export interface NewSiteMode {
   mode: SiteMode;
+}
+
+/** An edge about which nothing was decided. */
+export interface NotApplied {
+  id: number;
+  problem: Problem;
+}
+
+/** Where questions are told: a topic of an ntfy server, to which phones subscribe. */
+export interface Ntfy {
+  /** Address of the page, opened by a tap. */
+  page?: string | null;
+  /** `https://ntfy.sh`, or one of one's own. */
+  server: string;
+  /** Who knows it can read along; it was drawn at random. */
+  topic: string;
 }
 
 /** Something that was seen (`edgeward observe`). */
@@ -402,7 +481,7 @@ export interface PrincipalPatch {
 
 /** What went wrong. The page makes its text from `code` and `params`; `title` is for people without the page. */
 export interface Problem {
-  /** `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`, `origin`, `timeout`, `internal`. */
+  /** `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`, `origin`, `timeout`, `undelivered`, `in_progress`, `internal`. */
   code: string;
   params: Params;
   status: number;
@@ -431,6 +510,14 @@ export interface Segment {
   port: string;
   /** 0 is untagged. */
   vlan: number;
+}
+
+/** What the household has set up. */
+export interface Settings {
+  /** What the site is called. */
+  name?: string | null;
+  /** Whether questions are told to phones that do not have the page open. */
+  notified: boolean;
 }
 
 /** Whether the model is enforced at the site. */

@@ -11,7 +11,7 @@ use firewall_common::{abi::PrincipalId, precedence::Mode, wire::frame::proto};
 use graph::{
     Graph, Now,
     command::Event,
-    decision::{Answer, Author, Lifetime, Terms},
+    decision::{Answer, Author, Lifetime, Refused, Terms},
     edge::{Edge, EdgeId, State},
     graph::Spec,
     operation::{Name, Object, Operation, Plane, Verb},
@@ -81,12 +81,12 @@ impl Door {
             let author = Author::firewall();
             let done = match for_now {
                 Some(lifetime) if waits && may_be_phone(graph, src) => {
-                    graph.decide(id, Answer::Allow, lifetime, &author, None, now).map(drop)
+                    graph.decide(id, Answer::Allow, lifetime, &author, None, now)
                 }
-                Some(_) | None if is_learned => graph.remove_edge(id, &author, now).map(drop),
+                Some(_) | None if is_learned => graph.remove_edge(id, &author, now),
                 Some(_) | None => continue,
             };
-            has_changed |= told(done);
+            has_changed |= told(&done);
         }
         if let Some(lifetime) = for_now {
             for id in newcomers {
@@ -130,7 +130,7 @@ impl Door {
                 object: way.object_text(),
                 terms: Terms::NONE,
             };
-            has_changed |= told(graph.decide_spec(&spec, Answer::Allow, lifetime, author, now).map(drop));
+            has_changed |= told(&graph.decide_spec(&spec, Answer::Allow, lifetime, author, now));
         }
         has_changed
     }
@@ -140,7 +140,7 @@ impl Door {
         let is_allowed = |edge: &&Edge| edge.path.src == src && matches!(edge.state, State::Allowed(_));
         let allowed: Vec<EdgeId> = self.ways_in(graph).filter(is_allowed).map(|edge| edge.id).collect();
         for id in allowed {
-            told(graph.remove_edge(id, author, now).map(drop));
+            told(&graph.remove_edge(id, author, now));
         }
     }
 
@@ -192,8 +192,8 @@ fn is_port(edge: &Edge, wanted: u16) -> bool {
 }
 
 /// Whether it was done; where it could not be, the device stays outside, which is safe.
-fn told<E: std::fmt::Display>(done: Result<(), E>) -> bool {
-    if let Err(error) = &done {
+fn told<T>(done: &Result<T, Refused>) -> bool {
+    if let Err(error) = done {
         tracing::warn!(%error, "The page stays shut for a device");
     }
     done.is_ok()

@@ -349,6 +349,10 @@ export const de: Words = {
     blocked: 'Blockiert',
     none: 'Hier ist nichts.',
     all: 'Alle',
+    since: 'Seit wann',
+    everything: 'Alt und neu',
+    newSinceYesterday: 'Neu seit gestern',
+    newThisWeek: 'Neu in 7 Tagen',
     needsYou: 'Wartet auf Sie',
     connections: 'Verbindungen',
     columns: { state: 'Zustand', from: 'Von', to: 'An', does: 'Tut', times: 'Mal', last: 'Zuletzt' },
@@ -512,6 +516,46 @@ export const de: Words = {
     ],
     install: 'Zertifikat dieser Box',
   },
+  settings: {
+    welcome: 'Willkommen',
+    welcomeText: 'Drei kurze Schritte, dann passt diese Box auf Ihre Geräte auf.',
+    siteName: 'Wie soll dieser Ort heißen?',
+    siteNameHint: 'Der Name steht oben auf dieser Seite: Zuhause, Oma, Werkstatt…',
+    save: 'Speichern',
+    saved: 'Gespeichert.',
+    next: 'Weiter',
+    skip: 'Überspringen',
+    step: (step, all) => `Schritt ${step} von ${all}`,
+    others: 'Wer wohnt noch hier?',
+    othersText: 'Jede Person bekommt einen eigenen Code und entscheidet mit dem eigenen Telefon.',
+    tell: 'Mein Telefon soll sagen, wenn etwas fragt',
+    tellText: 'Die kostenlose App ntfy (iPhone, Android) zeigt, dass eine Frage wartet: höchstens dreimal am Tag, und immer, wenn sie wichtig ist.',
+    privacy: (server) => `Die Box selbst spricht dann mit ${server}. Sie sagt, wie viele Fragen warten, und nichts über sie.`,
+    server: 'Server',
+    turnOn: 'Einschalten',
+    turnOff: 'Ausschalten',
+    testIt: 'Zur Probe senden',
+    sending: 'Wird gesendet…',
+    sent: 'Gesendet. Es sollte in wenigen Sekunden ankommen.',
+    subscribe: 'Auf Ihrem Telefon',
+    steps: ['Installieren Sie die App ntfy.', 'Tippen Sie auf + und geben Sie das Thema unten ein, oder öffnen Sie den Link auf dem Telefon.', 'Senden Sie zur Probe.'],
+    off: 'Wenn etwas fragt, während diese Seite zu ist, erfährt es niemand.',
+    offAct: 'Benachrichtigungen einschalten',
+    home: 'Fragen in Home Assistant zeigen',
+    homeText: 'Home Assistant findet diese Box über seinen MQTT-Broker: wie viele Fragen warten, die neueste und ein Knopf, der sie blockiert lässt. Erlauben geht nur hier.',
+    broker: 'Adresse des Brokers',
+    port: 'Port',
+    user: 'Benutzername, falls es einen gibt',
+    password: 'Passwort',
+    shownAt: (broker) => `Die Box selbst spricht mit ${broker}. Wer dort schreiben darf, kann „Blockiert lassen“ drücken.`,
+  },
+  exports: {
+    title: 'Kopie speichern',
+    decisions: 'Entscheidungen',
+    connections: 'Verbindungen',
+    graph: 'Karte',
+    file: (what, kind) => `${what} als ${kind}`,
+  },
   pair: {
     title: 'Dieses Telefon verbinden',
     words: (words) => `Ist das Ihre Box? ${words}`,
@@ -556,6 +600,8 @@ export const de: Words = {
         return 'Es hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.';
       case 'too_many':
         return 'Zu viel auf einmal. Bitte warten Sie einen Moment.';
+      case 'undelivered':
+        return 'Der Server hat die Nachricht nicht angenommen. Stimmt seine Adresse, und ist die Box online?';
       default:
         return failure.problem.title === '' ? 'Das hat nicht geklappt. Bitte noch einmal versuchen.' : failure.problem.title;
     }

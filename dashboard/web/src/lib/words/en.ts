@@ -350,6 +350,10 @@ export const en: Words = {
     blocked: 'Blocked',
     none: 'Nothing here.',
     all: 'All',
+    since: 'Since when',
+    everything: 'Old and new',
+    newSinceYesterday: 'New since yesterday',
+    newThisWeek: 'New in 7 days',
     needsYou: 'Needs you',
     connections: 'Connections',
     columns: { state: 'State', from: 'From', to: 'To', does: 'Does', times: 'Times', last: 'Last' },
@@ -513,6 +517,46 @@ export const en: Words = {
     ],
     install: 'Certificate of this box',
   },
+  settings: {
+    welcome: 'Welcome',
+    welcomeText: 'Three short steps, and this box looks after your devices.',
+    siteName: 'What shall this place be called?',
+    siteNameHint: 'It stands at the top of this page: Home, Grandma, Workshop…',
+    save: 'Save',
+    saved: 'Saved.',
+    next: 'Continue',
+    skip: 'Skip',
+    step: (step, all) => `Step ${step} of ${all}`,
+    others: 'Who else lives here?',
+    othersText: 'Each person gets a code of their own and decides from their own phone.',
+    tell: 'Tell my phone when something asks',
+    tellText: 'The free app ntfy (iPhone, Android) shows that a question waits, at most three times a day, and always if it is important.',
+    privacy: (server) => `The box itself then talks to ${server}. It says how many questions wait and nothing about them.`,
+    server: 'Server',
+    turnOn: 'Turn on',
+    turnOff: 'Turn off',
+    testIt: 'Send a test',
+    sending: 'Sending…',
+    sent: 'Sent. It should arrive within a few seconds.',
+    subscribe: 'On your phone',
+    steps: ['Install the app ntfy.', 'Tap + and enter the topic below, or open the link on the phone.', 'Send a test.'],
+    off: 'When something asks while this page is closed, nobody is told.',
+    offAct: 'Turn on notifications',
+    home: 'Show questions in Home Assistant',
+    homeText: 'Home Assistant finds this box through its MQTT broker: how many questions wait, the newest, and a button that keeps it blocked. Allowing stays here.',
+    broker: 'Address of the broker',
+    port: 'Port',
+    user: 'User name, if it has one',
+    password: 'Password',
+    shownAt: (broker) => `The box itself talks to ${broker}. Whoever may write there can press “Keep blocked”.`,
+  },
+  exports: {
+    title: 'Save a copy',
+    decisions: 'Decisions',
+    connections: 'Connections',
+    graph: 'Map',
+    file: (what, kind) => `${what} as ${kind}`,
+  },
   pair: {
     title: 'Connect this phone',
     words: (words) => `Is this your box? ${words}`,
@@ -557,6 +601,8 @@ export const en: Words = {
         return 'It has changed meanwhile. Please look again.';
       case 'too_many':
         return 'Too much at once. Please wait a moment.';
+      case 'undelivered':
+        return 'The server did not take the message. Is its address right, and is the box online?';
       default:
         return failure.problem.title === '' ? 'That did not work. Please try again.' : failure.problem.title;
     }

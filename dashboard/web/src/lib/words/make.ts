@@ -127,6 +127,10 @@ export interface Words {
     blocked: string;
     none: string;
     all: string;
+    since: string;
+    everything: string;
+    newSinceYesterday: string;
+    newThisWeek: string;
     needsYou: string;
     connections: string;
     columns: { state: string; from: string; to: string; does: string; times: string; last: string };
@@ -255,6 +259,46 @@ export interface Words {
     trustText: string;
     trustSteps: readonly string[];
     install: string;
+  };
+  settings: {
+    welcome: string;
+    welcomeText: string;
+    siteName: string;
+    siteNameHint: string;
+    save: string;
+    saved: string;
+    next: string;
+    skip: string;
+    step(step: number, all: number): string;
+    others: string;
+    othersText: string;
+    tell: string;
+    tellText: string;
+    privacy(server: string): string;
+    server: string;
+    turnOn: string;
+    turnOff: string;
+    testIt: string;
+    sending: string;
+    sent: string;
+    subscribe: string;
+    steps: readonly string[];
+    off: string;
+    offAct: string;
+    home: string;
+    homeText: string;
+    broker: string;
+    port: string;
+    user: string;
+    password: string;
+    shownAt(broker: string): string;
+  };
+  exports: {
+    title: string;
+    decisions: string;
+    connections: string;
+    graph: string;
+    file(what: string, kind: string): string;
   };
   pair: {
     title: string;

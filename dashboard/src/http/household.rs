@@ -1,0 +1,132 @@
+//! What a household sets up: what the site is called, and where questions are told.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json, Router,
+    http::{HeaderMap, StatusCode, header},
+    routing::{get, post, put},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Arrived, Shared, input::Body, ntfy, problem::Problem, session::Asker};
+use crate::{
+    rpc::{Broker, Request},
+    view::{HomeAssistant, Ntfy, Settings},
+};
+
+/// What is sent when someone wants to see whether it arrives.
+const TEST: &str =
+    "This is a test. Questions of your home firewall will arrive like this, without their content.";
+
+/// What needs a session.
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/v1/settings", get(settings).put(set_settings))
+        .route("/api/v1/ntfy", put(set_ntfy).get(get_ntfy))
+        .route("/api/v1/ntfy/test", post(test_ntfy))
+        .route("/api/v1/home-assistant", put(set_home_assistant).get(get_home_assistant))
+}
+
+/// What the household has set up.
+#[utoipa::path(get, path = "/api/v1/settings", responses((status = 200, body = Settings)))]
+pub(super) async fn settings(asker: Asker) -> Result<Json<Settings>, Problem> {
+    Ok(Json(asker.ask(Request::Settings).await?))
+}
+
+/// What the site shall be called.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewSettings {
+    /// Empty removes it.
+    name: String,
+}
+
+/// Calls the site something else.
+#[utoipa::path(put, path = "/api/v1/settings", request_body = NewSettings, responses(
+    (status = 200, body = Settings), (status = 403, description = "Not an owner", body = Problem),
+))]
+pub(super) async fn set_settings(
+    asker: Asker,
+    Body(new): Body<NewSettings>,
+) -> Result<Json<Settings>, Problem> {
+    Ok(Json(asker.ask(Request::SettingsSet { name: new.name }).await?))
+}
+
+/// Where questions are told; `null` if nowhere.
+#[utoipa::path(get, path = "/api/v1/ntfy", responses(
+    (status = 200, body = Option<Ntfy>), (status = 403, description = "Not an owner", body = Problem),
+))]
+pub(super) async fn get_ntfy(asker: Asker) -> Result<Json<Option<Ntfy>>, Problem> {
+    Ok(Json(asker.ask(Request::Ntfy).await?))
+}
+
+/// Where questions shall be told.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewNtfy {
+    /// `https://ntfy.sh`, or one of one's own; `null` tells nobody any more.
+    server: Option<String>,
+}
+
+/// Tells questions to a new, random topic from now on.
+#[utoipa::path(put, path = "/api/v1/ntfy", request_body = NewNtfy, responses(
+    (status = 200, body = Option<Ntfy>), (status = 403, description = "Not an owner", body = Problem),
+    (status = 422, body = Problem),
+))]
+pub(super) async fn set_ntfy(
+    asker: Asker,
+    Extension(arrived): Extension<Arrived>,
+    headers: HeaderMap,
+    Body(new): Body<NewNtfy>,
+) -> Result<Json<Option<Ntfy>>, Problem> {
+    // Phones come back to where this one is; on loopback they could not.
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let page = host.filter(|_| asker.shared.is_tls(&arrived)).map(|host| format!("https://{host}/"));
+    Ok(Json(asker.ask(Request::NtfySet { server: new.server, page }).await?))
+}
+
+/// Sends a message now.
+#[utoipa::path(post, path = "/api/v1/ntfy/test", responses(
+    (status = 204, description = "The server has taken it"),
+    (status = 404, description = "Questions are told nowhere", body = Problem),
+    (status = 502, description = "The server has not taken it", body = Problem),
+))]
+pub(super) async fn test_ntfy(asker: Asker) -> Result<StatusCode, Problem> {
+    let to: Option<Ntfy> = asker.ask(Request::Ntfy).await?;
+    let to =
+        to.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", "Questions are told nowhere"))?;
+    ntfy::send(&to, TEST, false).await.map_err(|error| {
+        Problem::new(StatusCode::BAD_GATEWAY, "undelivered", format!("The message was not taken: {error}"))
+    })?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Where Home Assistant finds this box; `null` if nowhere.
+#[utoipa::path(get, path = "/api/v1/home-assistant", responses(
+    (status = 200, body = Option<HomeAssistant>), (status = 403, description = "Not an owner", body = Problem),
+))]
+pub(super) async fn get_home_assistant(asker: Asker) -> Result<Json<Option<HomeAssistant>>, Problem> {
+    Ok(Json(asker.ask(Request::HomeAssistant).await?))
+}
+
+/// Where Home Assistant shall find this box.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewHomeAssistant {
+    /// `null` shows it nothing any more.
+    broker: Option<Broker>,
+}
+
+/// Shows questions to Home Assistant through this broker; a broker that is a device of this site may be reached from now
+/// on.
+#[utoipa::path(put, path = "/api/v1/home-assistant", request_body = NewHomeAssistant, responses(
+    (status = 200, body = Option<HomeAssistant>), (status = 403, description = "Not an owner", body = Problem),
+    (status = 422, body = Problem),
+))]
+pub(super) async fn set_home_assistant(
+    asker: Asker,
+    Body(new): Body<NewHomeAssistant>,
+) -> Result<Json<Option<HomeAssistant>>, Problem> {
+    let set = asker.ask(Request::HomeAssistantSet { broker: new.broker }).await?;
+    asker.shared.home_changed.notify_one();
+    Ok(Json(set))
+}

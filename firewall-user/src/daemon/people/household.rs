@@ -1,0 +1,168 @@
+//! What a household sets up: what the site is called, and where questions are told and shown.
+
+use dashboard::{
+    http::server_of,
+    rpc::{Broker, Refusal},
+    view::{HomeAssistant, Ntfy, Settings},
+};
+use graph::principal::{NAME_CAP, harmless};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    pairing::{refusal, typed},
+    store::Change,
+};
+
+/// Under which name it is stored.
+pub(in crate::daemon) const SETTING: &str = "household";
+/// Random characters of a topic: 120 bits.
+const TOPIC_LENGTH: usize = 24;
+/// Longest address of a server or page.
+const ADDRESS_LIMIT: usize = 200;
+
+/// As it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::daemon) struct Household {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    ntfy: Option<Ntfy>,
+    #[serde(default)]
+    broker: Option<Broker>,
+}
+
+impl Household {
+    /// Takes up what was stored; what cannot be read is set up anew.
+    pub(in crate::daemon) fn restore(stored: Option<&[u8]>) -> Self {
+        stored.and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default()
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        Settings { name: self.name.clone(), notified: self.ntfy.is_some() || self.broker.is_some() }
+    }
+
+    pub(super) fn ntfy(&self) -> Option<&Ntfy> {
+        self.ntfy.as_ref()
+    }
+
+    pub(super) fn rename(&mut self, name: &str) -> Change {
+        self.name = Some(harmless(name, NAME_CAP)).filter(|name| !name.is_empty());
+        self.change()
+    }
+
+    /// Tells questions to a new topic of this server; who knew the old one learns nothing more.
+    pub(super) fn tell(
+        &mut self,
+        server: Option<&str>,
+        page: Option<&str>,
+        random: [u8; TOPIC_LENGTH],
+    ) -> Result<Change, Refusal> {
+        self.ntfy = match server {
+            None => None,
+            Some(server) => {
+                let is_short = server.len() <= ADDRESS_LIMIT;
+                let server = is_short.then(|| server_of(server)).flatten().ok_or_else(|| {
+                    refusal("invalid", "write the server as https://NAME, without a path: https://ntfy.sh")
+                })?;
+                let page = page.filter(|page| page.len() <= ADDRESS_LIMIT && page.is_ascii());
+                let topic = format!("edgeward-{}", typed(&random).to_ascii_lowercase());
+                Some(Ntfy { server, topic, page: page.map(str::to_owned) })
+            }
+        };
+        Ok(self.change())
+    }
+
+    pub(super) fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
+    }
+
+    /// The broker without its password.
+    pub(super) fn home_assistant(&self) -> Option<HomeAssistant> {
+        let Broker { host, port, user, .. } = self.broker.clone()?;
+        Some(HomeAssistant { host, port, user })
+    }
+
+    /// Shows questions to Home Assistant through this broker.
+    pub(super) fn show_at(&mut self, broker: Option<Broker>) -> Result<Change, Refusal> {
+        if let Some(Broker { host, port, user, password }) = &broker {
+            let texts = [Some(host), user.as_ref(), password.as_ref()];
+            let is_text = |text: &String| text.len() <= ADDRESS_LIMIT && !text.chars().any(char::is_control);
+            let is_host = !host.is_empty() && !host.contains([' ', '/', '@']);
+            if !is_host || *port == 0 || !texts.into_iter().flatten().all(is_text) {
+                return Err(refusal("invalid", "write the broker as an address or name, with its port"));
+            }
+        }
+        self.broker = broker;
+        Ok(self.change())
+    }
+
+    fn change(&self) -> Change {
+        let value = serde_json::to_vec(self).expect("it is plain data");
+        Change::PutSetting { name: SETTING, value: Some(value) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_cannot_be_guessed_and_is_a_new_one_each_time() {
+        let mut household = Household::default();
+        assert!(!household.settings().notified);
+        household.tell(Some("https://ntfy.sh/"), None, [7; TOPIC_LENGTH]).unwrap();
+        let first = household.ntfy().unwrap().clone();
+        assert_eq!((first.server.as_str(), first.topic.len()), ("https://ntfy.sh", 9 + TOPIC_LENGTH));
+        let change = household.tell(Some("http://10.0.0.9:8090"), None, [8; TOPIC_LENGTH]).unwrap();
+        assert_ne!(household.ntfy().unwrap().topic, first.topic);
+
+        let Change::PutSetting { value: Some(value), .. } = change else { panic!("{change:?}") };
+        assert_eq!(Household::restore(Some(&value)), household);
+        assert_eq!(Household::restore(Some(b"{")), Household::default());
+        household.tell(None, None, [9; TOPIC_LENGTH]).unwrap();
+        assert!(!household.settings().notified);
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused() {
+        let mut household = Household::default();
+        for server in
+            ["ntfy.sh", "ftp://ntfy.sh", "https://ntfy.sh/topic", "https://", "https://a b", "https://x:y"]
+        {
+            assert_eq!(
+                household.tell(Some(server), None, [1; TOPIC_LENGTH]).unwrap_err().code,
+                "invalid",
+                "{server}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_broker_is_not_shown() {
+        let mut household = Household::default();
+        let broker = |host: &str, port| Broker {
+            host: host.to_owned(),
+            port,
+            user: Some("edgeward".to_owned()),
+            password: Some("secret".to_owned()),
+        };
+        for (host, port) in [("", 1883), ("a b", 1883), ("mqtt://hub", 1883), ("hub\n", 1883), ("hub", 0)] {
+            assert_eq!(household.show_at(Some(broker(host, port))).unwrap_err().code, "invalid", "{host:?}");
+        }
+        household.show_at(Some(broker("192.168.1.5", 1883))).unwrap();
+        let shown = serde_json::to_string(&household.home_assistant()).unwrap();
+        assert!(shown.contains("edgeward") && !shown.contains("secret"), "{shown}");
+        assert!(household.settings().notified);
+        household.show_at(None).unwrap();
+        assert!(!household.settings().notified && household.home_assistant().is_none());
+    }
+
+    #[test]
+    fn a_name_is_harmless() {
+        let mut household = Household::default();
+        household.rename(" Home \u{202e}of\nAnna ");
+        assert_eq!(household.settings().name.as_deref(), Some("Home of Anna"));
+        household.rename("  ");
+        assert_eq!(household.settings().name, None);
+    }
+}
