@@ -83,6 +83,10 @@ fn raised(corpus: &Corpus, path: &Path) -> Result<Option<BTreeSet<Alarm>>> {
 const fn is_attack(alarm: Alarm) -> bool {
     match alarm {
         Alarm::Bruteforce | Alarm::Slowite | Alarm::Flood | Alarm::Malformed | Alarm::Scan => true,
-        Alarm::SpoofMac | Alarm::NameAlike | Alarm::Overflow | Alarm::RulesTooComplex => false,
+        Alarm::SpoofMac
+        | Alarm::NameAlike
+        | Alarm::ClientTaken
+        | Alarm::Overflow
+        | Alarm::RulesTooComplex => false,
     }
 }
