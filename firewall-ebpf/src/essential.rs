@@ -17,7 +17,7 @@ use crate::scratch::Scratch;
 use crate::{atomic, edge, flow, observe, who};
 
 mod answers;
-mod names;
+pub mod names;
 
 pub use answers::{is_answer, judge as told};
 pub use names::via;

@@ -15,6 +15,7 @@ use firewall_common::wire::frame::Frame;
 use firewall_common::wire::object::Levels;
 use firewall_common::wire::stream::{PATCHES, Said, Streams};
 
+use crate::essential::names::Domains;
 use crate::stream::machine::Window;
 use crate::stream::pieces::Pieces;
 
@@ -44,6 +45,8 @@ pub struct Scratch {
     pub unreadable: u8,
     /// The question at hand, and how many bytes of its answer repeat it: see `essential::answered`.
     pub dns: Dns,
+    /// The domains of its name.
+    pub domains: Domains,
     pub counted: u32,
     /// The answer at hand, the name that it was asked for, and the binding that is made of it.
     pub reply: Reply,

@@ -48,7 +48,8 @@ pub fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<u32, Reason> {
     if bounded && !ordinary {
         return Err(Reason::EssentialShape);
     }
-    let Domains { via, is_allowed } = domains(scratch);
+    climb(skb, scratch);
+    let (via, is_allowed) = (scratch.domains.via, scratch.domains.is_allowed != 0);
     let learns = edge::learning(scratch.src);
     if !is_allowed && edge::enforcing(scratch.src) {
         refuse(scratch)?;
@@ -78,70 +79,62 @@ fn refuse(scratch: &mut Scratch) -> Result<(), Reason> {
     Err(Reason::EdgeUnknown)
 }
 
-/// What the domains of a name say.
-struct Domains {
+/// What the domains of the name at hand say, from the last one down. In the scratch, because what lies on the stack of a
+/// loop is followed by the verifier through every round.
+pub struct Domains {
+    hasher: BackHasher,
     /// As [`KnownName::via`](firewall_common::abi::KnownName::via).
     via: u64,
     /// Whether its sender may ask for one of them.
-    is_allowed: bool,
-}
-
-/// What a round over a name needs; lives on the stack of the program.
-struct Climb {
-    scratch: *const Scratch,
-    hasher: BackHasher,
-    via: u64,
     is_allowed: u64,
 }
 
-/// Looks for the name at hand and each domain that it is in, from the last one down.
+/// Looks for the name at hand and each domain that it is in.
 #[inline(always)]
-fn domains(scratch: &Scratch) -> Domains {
-    let mut climb = Climb { scratch, hasher: BackHasher::ZERO, via: 0, is_allowed: 0 };
+fn climb(skb: &Skb, scratch: &mut Scratch) {
+    scratch.domains = Domains { hasher: BackHasher::ZERO, via: 0, is_allowed: 0 };
     let length = u32::from(scratch.said.object.len());
+    let mut walk = Walk { skb: skb.raw().cast(), scratch: &raw mut *scratch };
     // SAFETY: the callback has the signature that the helper calls.
-    unsafe { bpf_loop(length, climb_one as *mut c_void, (&raw mut climb).cast(), 0) };
+    unsafe { bpf_loop(length, climb_one as *mut c_void, (&raw mut walk).cast(), 0) };
     let name = scratch.said.object.hash();
-    climb.ask(scratch, name);
-    climb.below(scratch);
-    if who::names::is_named(name) || climb.via == 0 {
-        climb.via = name;
+    ask(scratch, name);
+    below(scratch);
+    if who::names::is_named(name) || scratch.domains.via == 0 {
+        scratch.domains.via = name;
     }
-    Domains { via: climb.via, is_allowed: climb.is_allowed != 0 }
 }
 
-impl Climb {
-    /// A name, or all names below a domain, may be asked for, or not.
-    #[inline(always)]
-    fn ask(&mut self, scratch: &Scratch, name: u64) {
-        let key = NameKey { name, principal: scratch.src, _pad: 0 };
-        // SAFETY: the value is copied at once; the daemon replaces whole entries.
-        if let Some(ends) = unsafe { DOMAINS.get(key) } {
-            if *ends == 0 || scratch.now < *ends {
-                self.is_allowed = 1;
-            }
+/// A name, or all names below a domain, may be asked for, or not.
+#[inline(always)]
+fn ask(scratch: &mut Scratch, name: u64) {
+    let key = NameKey { name, principal: scratch.src, _pad: 0 };
+    // SAFETY: the value is copied at once; the daemon replaces whole entries.
+    if let Some(ends) = unsafe { DOMAINS.get(key) } {
+        if *ends == 0 || scratch.now < *ends {
+            scratch.domains.is_allowed = 1;
         }
     }
+}
 
-    /// What is known of all names below the domain that was read, itself included.
-    #[inline(always)]
-    fn below(&mut self, scratch: &Scratch) {
-        self.hasher = self.hasher.push(b'.', &scratch.config.key.0);
-        let below = self.hasher.finish();
-        self.ask(scratch, below);
-        if who::names::is_named(below) {
-            self.via = below;
-        }
+/// What is known of all names below the domain that was read, itself included.
+#[inline(always)]
+fn below(scratch: &mut Scratch) {
+    scratch.domains.hasher = scratch.domains.hasher.push(b'.', &scratch.config.key.0);
+    let below = scratch.domains.hasher.finish();
+    ask(scratch, below);
+    if who::names::is_named(below) {
+        scratch.domains.via = below;
     }
 }
 
 /// Takes the last byte that was not read.
 #[inline(never)]
-unsafe extern "C" fn climb_one(index: u32, climb: *mut c_void) -> i64 {
-    // SAFETY: the helper passes what `domains` gave it.
-    let climb = unsafe { &mut *climb.cast::<Climb>() };
-    // SAFETY: as above.
-    let scratch = unsafe { &*climb.scratch };
+unsafe extern "C" fn climb_one(index: u32, walk: *mut c_void) -> i64 {
+    // SAFETY: the helper passes what `climb` gave it.
+    let walk = unsafe { &*walk.cast::<Walk>() };
+    // SAFETY: as above; the caller does not touch it during the loop.
+    let scratch = unsafe { &mut *walk.scratch };
     let (text, length) = scratch.said.object.buffer();
     let at = opaque(u64::from(length).wrapping_sub(1).wrapping_sub(u64::from(index)));
     if at >= OBJECT_CAP as u64 {
@@ -149,9 +142,9 @@ unsafe extern "C" fn climb_one(index: u32, climb: *mut c_void) -> i64 {
     }
     let byte = text[at as usize];
     if byte == b'.' {
-        climb.below(scratch);
+        below(scratch);
     } else {
-        climb.hasher = climb.hasher.push(byte, &scratch.config.key.0);
+        scratch.domains.hasher = scratch.domains.hasher.push(byte, &scratch.config.key.0);
     }
     0
 }
