@@ -15,6 +15,7 @@
 mod arm64;
 mod goals;
 mod learning;
+mod page;
 mod target;
 
 use std::{
@@ -54,6 +55,9 @@ pub(crate) struct Args {
     /// Measure instead how the graph copes with 10,000 principals and 100,000 edges
     #[arg(long, conflicts_with_all = ["peers", "arm64", "target", "learning"])]
     scale: bool,
+    /// Measure instead the page at a site of 500 devices and 5,000 edges, in a browser
+    #[arg(long, conflicts_with_all = ["peers", "arm64", "target", "learning", "scale"])]
+    page: bool,
     /// Do not optimise the daemon (the kernel programs always are)
     #[arg(long)]
     debug: bool,
@@ -91,6 +95,16 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     let privilege = Privilege::acquire(args.yes)?;
     setup::ensure(privilege)?;
+    if args.page {
+        setup::ensure_for_all_tests(privilege)?;
+        let result = page::measure(args.debug)?;
+        if args.json {
+            println!("{result}");
+        } else {
+            print!("{}", page::table(&result));
+        }
+        return Ok(());
+    }
     let result = match &args.target {
         Some(host) => target::measure(host, args.peers, privilege)?,
         None => measure(args, privilege)?,
