@@ -483,12 +483,7 @@ impl Client {
 
     /// Sends a request and waits for its reply; events that come in between are kept for [`Client::next_event`].
     pub async fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, ClientError> {
-        let id = self.next_id;
-        self.next_id += 1;
-        let mut line =
-            serde_json::to_vec(&Call { id, by: self.by.clone(), session: self.session.clone(), request })?;
-        line.push(b'\n');
-        self.writer.write_all(&line).await?;
+        let id = self.send(request).await?;
         loop {
             match self.read().await? {
                 Message::Reply(reply) if reply.id == id => return Ok(serde_json::from_value(reply.result?)?),
@@ -496,6 +491,35 @@ impl Client {
                 Message::Event(event) => self.waiting.push_back(*event),
             }
         }
+    }
+
+    /// As [`Client::call`], with the reply as the daemon has written it: a long list is handed on without being read.
+    pub async fn call_text(&mut self, request: Request) -> Result<String, ClientError> {
+        let id = self.send(request).await?;
+        let head = head_of_reply(id);
+        loop {
+            let mut line = self.lines.next_line().await?.ok_or(ClientError::Closed)?;
+            if line.starts_with(&head) && line.ends_with(TAIL_OF_REPLY) {
+                line.truncate(line.len() - TAIL_OF_REPLY.len());
+                line.drain(..head.len());
+                return Ok(line);
+            }
+            match serde_json::from_str(&line)? {
+                Message::Reply(reply) if reply.id == id => return Ok(reply.result?.to_string()),
+                Message::Reply(_) => {}
+                Message::Event(event) => self.waiting.push_back(*event),
+            }
+        }
+    }
+
+    async fn send(&mut self, request: Request) -> Result<u64, ClientError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut line =
+            serde_json::to_vec(&Call { id, by: self.by.clone(), session: self.session.clone(), request })?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await?;
+        Ok(id)
     }
 
     /// Waits for the next event; only after [`Request::Watch`].
@@ -513,5 +537,31 @@ impl Client {
     async fn read(&mut self) -> Result<Message, ClientError> {
         let line = self.lines.next_line().await?.ok_or(ClientError::Closed)?;
         Ok(serde_json::from_str(&line)?)
+    }
+}
+
+/// What stands before the body of a reply, as this version writes it.
+fn head_of_reply(id: u64) -> String {
+    format!(r#"{{"reply":{{"id":{id},"result":{{"Ok":"#)
+}
+
+/// What stands behind it.
+const TAIL_OF_REPLY: &str = "}}}";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_body_stands_where_it_is_looked_for() {
+        let body = json!([{ "name": "}}}" }, null]);
+        let line = serde_json::to_string(&Message::Reply(Reply { id: 7, result: Ok(body.clone()) })).unwrap();
+        let text = line.strip_prefix(&head_of_reply(7)).and_then(|rest| rest.strip_suffix(TAIL_OF_REPLY));
+        assert_eq!(text, Some(body.to_string().as_str()));
+        let refusal = Refusal { code: "gone".to_owned(), message: String::new() };
+        let refused = serde_json::to_string(&Message::Reply(Reply { id: 7, result: Err(refusal) })).unwrap();
+        assert!(!refused.starts_with(&head_of_reply(7)));
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     Extension, Json, Router,
     extract::State,
     http::{HeaderMap, StatusCode},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -100,8 +100,8 @@ pub(super) async fn confirm(asker: Asker) -> Answered<Status> {
 
 /// What waits for a decision; a request is a pending edge and has its id.
 #[utoipa::path(get, path = "/api/v1/pending", responses((status = 200, body = Vec<Edge>)))]
-pub(super) async fn pending(asker: Asker) -> Answered<Vec<Edge>> {
-    Ok(Json(asker.ask(Request::Pending).await?))
+pub(super) async fn pending(asker: Asker) -> Result<Response, Problem> {
+    Ok(asker.ask_text(Request::Pending).await?)
 }
 
 /// Which edges are wanted.
@@ -115,7 +115,7 @@ pub(super) struct EdgeFilter {
 
 /// The edges of the graph.
 #[utoipa::path(get, path = "/api/v1/edges", params(EdgeFilter), responses((status = 200, body = Vec<Edge>)))]
-pub(super) async fn edges(asker: Asker, Filter(filter): Filter<EdgeFilter>) -> Answered<Vec<Edge>> {
+pub(super) async fn edges(asker: Asker, Filter(filter): Filter<EdgeFilter>) -> Result<Response, Problem> {
     let state = filter.state.map(|state| match state {
         EdgeState::Learned => "learned".to_owned(),
         EdgeState::Allowed => "allowed".to_owned(),
@@ -123,7 +123,7 @@ pub(super) async fn edges(asker: Asker, Filter(filter): Filter<EdgeFilter>) -> A
         EdgeState::Pending => "pending".to_owned(),
     });
     let request = Request::Edges { state, principal: filter.principal };
-    Ok(Json(asker.ask(request).await?))
+    Ok(asker.ask_text(request).await?)
 }
 
 /// One edge.
@@ -314,9 +314,9 @@ pub(super) struct DecisionFilter {
 pub(super) async fn decisions(
     asker: Asker,
     Filter(filter): Filter<DecisionFilter>,
-) -> Answered<Vec<Decision>> {
+) -> Result<Response, Problem> {
     let limit = Some(filter.limit.unwrap_or(DECISIONS));
-    Ok(Json(asker.ask(Request::Decisions { limit }).await?))
+    Ok(asker.ask_text(Request::Decisions { limit }).await?)
 }
 
 /// Takes a decision back, by a new entry; connections that it had opened end.
@@ -332,8 +332,8 @@ pub(super) async fn undo(asker: Asker, Id(decision): Id<u64>) -> Answered<Applie
 
 /// All principals.
 #[utoipa::path(get, path = "/api/v1/principals", responses((status = 200, body = Vec<Principal>)))]
-pub(super) async fn principals(asker: Asker) -> Answered<Vec<Principal>> {
-    Ok(Json(asker.ask(Request::Principals).await?))
+pub(super) async fn principals(asker: Asker) -> Result<Response, Problem> {
+    Ok(asker.ask_text(Request::Principals).await?)
 }
 
 /// One principal.

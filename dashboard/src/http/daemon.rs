@@ -32,7 +32,7 @@ impl Daemon {
 
     /// Asks in the name of this process.
     pub(super) async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
-        self.call(None, request).await
+        self.within_time(None, async |mut client| client.call(request).await).await
     }
 
     /// Asks in the name of a session; the daemon checks what it may.
@@ -41,21 +41,27 @@ impl Daemon {
         token: &Token,
         request: Request,
     ) -> Result<T, ClientError> {
-        self.call(Some(token), request).await
+        self.within_time(Some(token), async |mut client| client.call(request).await).await
     }
 
-    async fn call<T: DeserializeOwned>(
+    /// As [`Daemon::ask_in`], with the answer as the daemon has written it.
+    pub(super) async fn ask_text(&self, token: &Token, request: Request) -> Result<String, ClientError> {
+        self.within_time(Some(token), async |mut client| client.call_text(request).await).await
+    }
+
+    async fn within_time<T>(
         &self,
         token: Option<&Token>,
-        request: Request,
+        call: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
         let answer = async {
             let _place = self.places.acquire().await.expect("the semaphore is never closed");
-            let mut client = self.connect().await?;
-            if let Some(token) = token {
-                client = client.in_session(token.secret());
-            }
-            client.call(request).await
+            let client = self.connect().await?;
+            call(match token {
+                Some(token) => client.in_session(token.secret()),
+                None => client,
+            })
+            .await
         };
         timeout(CALL_TIMEOUT, answer).await.unwrap_or_else(|_| {
             Err(ClientError::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))

@@ -15,7 +15,7 @@ use axum::{
     extract::{FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use serde::de::DeserializeOwned;
 
@@ -112,6 +112,12 @@ pub(super) struct Asker {
 impl Asker {
     pub(super) async fn ask<T: DeserializeOwned>(&self, request: rpc::Request) -> Result<T, ClientError> {
         self.shared.daemon.ask_in(&self.token, request).await
+    }
+
+    /// The answer as the daemon has written it, for lists that may be long.
+    pub(super) async fn ask_text(&self, request: rpc::Request) -> Result<Response, ClientError> {
+        let text = self.shared.daemon.ask_text(&self.token, request).await?;
+        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
     }
 }
 
