@@ -95,6 +95,16 @@ pub struct Update {
     pub learned: Vec<Edge>,
 }
 
+/// A packet of an edge (`edgeward explain ID --pcap F`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packet {
+    /// Nanoseconds since 1970.
+    pub time: u64,
+    /// Bytes that it had on the wire; there may be fewer of them here.
+    pub length: u32,
+    pub bytes: Vec<u8>,
+}
+
 /// Something that was seen, and would not pass (`edgeward mode enforce --dry-run`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Break {

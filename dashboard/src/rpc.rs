@@ -190,6 +190,11 @@ pub enum Request {
     WouldBreak {
         principal: Option<String>,
     },
+    /// The packets of an edge that come within so many seconds; a list of [`inspect::Packet`].
+    Packets {
+        edge: u32,
+        seconds: u32,
+    },
     /// A device that enforces gets new software within so many seconds; an [`inspect::Review`].
     AwaitUpdate {
         principal: String,

@@ -168,7 +168,15 @@ enum Command {
         since: Option<Span>,
     },
     /// Why an edge has its state
-    Explain { edge: u32 },
+    Explain {
+        edge: u32,
+        /// Also write its next packets into a capture; none are kept of before
+        #[arg(long, value_name = "FILE.pcap")]
+        pcap: Option<PathBuf>,
+        /// How long to wait for packets, at most a minute
+        #[arg(long = "for", value_name = "TIME", default_value = "30s", requires = "pcap")]
+        lifetime: Span,
+    },
     /// What was blocked for a device lately
     Trouble {
         principal: String,

@@ -18,6 +18,7 @@ mod inspect;
 mod inventory;
 mod names;
 mod observe;
+mod packets;
 mod ports;
 
 // What is done about it.
@@ -56,6 +57,7 @@ use self::{
     inventory::Inventory,
     names::Names,
     observe::Observer,
+    packets::Packets,
     people::{
         People,
         household::{self, Household},
@@ -142,6 +144,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
         graph,
         observer: Observer::new(Names::new(tables.hash_key())),
         tables,
+        packets: Packets::new(),
         people: People::new(Pairing::restore(sessions), pin, household, config.state.dir.clone()),
         seen: VecDeque::new(),
         faults,
@@ -230,6 +233,7 @@ struct Daemon {
     graph: Graph,
     tables: Tables,
     observer: Observer,
+    packets: Packets,
     people: People,
     /// The latest observations, newest last.
     seen: VecDeque<view::Observation>,
@@ -298,6 +302,17 @@ impl Daemon {
             .and_then(|Admitted { by }| answer::handle(request, &by, &mut self.graph, &mut self.people, now));
         let result = match handled {
             Err(refusal) => Err(refusal),
+            Ok(Outcome::Packets(edge, seconds)) => {
+                match self.packets.begin(edge, seconds, &self.graph, ports) {
+                    Ok(wanted) => {
+                        tokio::spawn(async move {
+                            let _gone = answer.send(wanted.wait().await);
+                        });
+                        return Ok(());
+                    }
+                    Err(refusal) => Err(refusal),
+                }
+            }
             Ok(outcome) => {
                 let refused = self.carry_out(Urgency::Decision).await?;
                 if refused.is_empty() {
@@ -334,7 +349,8 @@ impl Daemon {
                 self.broadcast(*event)?;
                 Ok(Value::Null)
             }
-            Outcome::Then(Show::Done) => Ok(Value::Null),
+            // Packets are answered before, without the graph.
+            Outcome::Then(Show::Done) | Outcome::Packets(..) => Ok(Value::Null),
             Outcome::Then(Show::Status) => Ok(answer::value(&self.status(ports)?)),
             Outcome::Then(Show::Principal(id)) => {
                 views.principal_by_id(id).map(|principal| answer::value(&principal)).ok_or_else(gone)

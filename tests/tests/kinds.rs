@@ -75,6 +75,28 @@ async fn a_device_is_guessed_by_what_it_announces_and_nothing_is_opened_by_a_pro
     let row = diff.rows.iter().find(|row| row.edge == Some(asked.id)).context("no row")?;
     ensure!(row.declared && !row.does, "{row:?}");
 
+    // Packets that come while somebody waits for them.
+    let edges = Request::Edges { state: Some("learned".to_owned()), principal: Some(washer.clone()) };
+    let edges: Vec<view::Edge> = stage.client.call(edges).await?;
+    let connects = edges.iter().find(|edge| edge.object == "tcp/1883").context("the washer has no broker")?;
+    let request = Request::Packets { edge: connects.id, seconds: 2 };
+    let mut waiting = stage.firewall.client().await?;
+    let packets = tokio::spawn(async move { waiting.call::<Vec<inspect::Packet>>(request).await });
+    let (namespace, broker) = (site.namespace(Device::Washer), site.broker());
+    while !packets.is_finished() {
+        namespace.enter(|| {
+            std::net::TcpStream::connect(&broker).context("the broker cannot be reached")?;
+            Ok(())
+        })?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let packets = packets.await??;
+    let is_of_washer = |packet: &inspect::Packet| {
+        let text = |mac: &[u8]| mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
+        text(&packet.bytes[..6]) == washer || text(&packet.bytes[6..12]) == washer
+    };
+    ensure!(packets.len() >= 6 && packets.iter().all(is_of_washer), "{} packets", packets.len());
+
     let review: inspect::Review = stage.client.call(Request::Review { principal: washer.clone() }).await?;
     ensure!(review.habits > 0 && review.groups.iter().any(|group| !group.habits.is_empty()), "{review:?}");
     let export = Request::GraphExport { format: inspect::Format::Dot, device: None };

@@ -57,7 +57,13 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
             ask.show(Request::Undo { decision }, print::decided).await
         }
         Command::Observe { follow, verdict, since } => ask.observe(follow, verdict, since).await,
-        Command::Explain { edge } => ask.show(Request::Explain { edge }, print::explanation).await,
+        Command::Explain { edge, pcap, lifetime } => {
+            ask.show(Request::Explain { edge }, print::explanation).await?;
+            match pcap {
+                Some(file) => ask.packets(edge, seconds(lifetime)?, &file).await,
+                None => Ok(()),
+            }
+        }
         Command::Trouble { principal, since } => {
             let minutes = seconds(since)?.div_ceil(60);
             ask.show(Request::Trouble { principal, minutes }, print::trouble).await

@@ -2,11 +2,12 @@
 
 use std::{
     fs::File,
-    io::Read as _,
+    io::{BufWriter, Read as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
+use capture::{Link, Writer};
 use clap::{Subcommand, ValueEnum};
 use dashboard::{inspect, rpc::Request, view};
 use graph::mud::TEXT_CAP;
@@ -106,6 +107,20 @@ impl Ask {
             );
         })
         .await
+    }
+
+    /// Writes the next packets of an edge into a capture.
+    pub(super) async fn packets(&mut self, edge: u32, seconds: u32, file: &Path) -> Result<()> {
+        let output = File::create(file).with_context(|| format!("cannot make {}", file.display()))?;
+        eprintln!("Waiting up to {} seconds for packets.", seconds.min(60));
+        let packets: Vec<inspect::Packet> = self.client.call(Request::Packets { edge, seconds }).await?;
+        let mut writer = Writer::new(BufWriter::new(output), Link::Ethernet)?;
+        for packet in &packets {
+            writer.packet(packet.time, packet.length, &packet.bytes)?;
+        }
+        writer.finish().with_context(|| format!("cannot write {}", file.display()))?;
+        eprintln!("{} packets are in {}.", packets.len(), file.display());
+        Ok(())
     }
 
     pub(super) async fn would_break(

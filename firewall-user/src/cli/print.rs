@@ -167,7 +167,7 @@ pub(super) fn principals(principals: &Vec<view::Principal>) {
         table.row([
             principal.id.to_string(),
             name(principal),
-            principal.kind.clone(),
+            kind(principal),
             principal.room.as_deref().map(text).unwrap_or_default(),
             principal.mode.clone(),
             principal.port.clone().unwrap_or_default(),
@@ -189,13 +189,19 @@ pub(super) fn principal(principal: &view::Principal) {
     line("id", Some(principal.id.to_string()));
     line("name", Some(name(principal)));
     line("calls itself", principal.calls_itself.as_deref().map(quoted));
-    line("kind", Some(format!("{} ({})", principal.kind, principal.kind_source)));
+    line("kind", Some(format!("{} ({})", kind(principal), principal.kind_source)));
+    if let Some(guess) = &principal.guess {
+        let evidence = self::line(&guess.evidence.join("; "));
+        line("guess", Some(format!("{}, {} confidence: {evidence}", guess.kind, guess.confidence)));
+    }
+    line("maker", principal.maker.as_deref().map(text));
     line("room", principal.room.as_deref().map(text));
     line("description", principal.description.as_deref().map(text));
     line("mode", Some(format!("{} since {}", principal.mode, show_date(principal.since))));
     line("paused until", principal.paused_until.map(show_date));
     line("port", principal.port.clone());
-    line("mac", principal.mac.clone());
+    let made_up = if principal.private_mac { " (made up by the device)" } else { "" };
+    line("mac", principal.mac.as_ref().map(|mac| format!("{mac}{made_up}")));
     line("addresses", Some(principal.addresses.join(" ")));
     line("last seen", Some(show_date(principal.last_seen)));
     let edges = &principal.edges;
@@ -280,6 +286,12 @@ pub(super) fn trouble(trouble: &view::Trouble) {
     for seen in &trouble.blocked {
         observation(seen);
     }
+}
+
+/// With a question mark, where nobody has said it.
+fn kind(principal: &view::Principal) -> String {
+    let unsure = if principal.kind_source == "guess" { "?" } else { "" };
+    format!("{}{unsure}", principal.kind)
 }
 
 fn name(principal: &view::Principal) -> String {

@@ -147,6 +147,7 @@ fn need(request: &Request) -> Need {
         | Request::EdgesImport { .. }
         | Request::MudImport { .. }
         | Request::AwaitUpdate { .. }
+        | Request::Packets { .. }
         | Request::SiteMode { .. }
         | Request::Confirm
         | Request::Pause { .. } => Need::Change,

@@ -35,6 +35,8 @@ pub(super) enum Outcome {
     Stored(Value, Change),
     /// The answer is complete, and who watches shall know.
     Told(Box<view::Event>),
+    /// The answer comes later: the packets of this edge within so many seconds.
+    Packets(EdgeId, u32),
     /// The answer shows how this stands once the graph's commands are carried out.
     Then(Show),
 }
@@ -158,6 +160,7 @@ pub(super) fn handle(
             graph.learn_start(id, seconds, author, now).map_err(refused)?;
             Outcome::Then(id.map_or(Show::Done, Show::Principal))
         }
+        Request::Packets { edge, seconds } => Outcome::Packets(EdgeId(edge), seconds),
         Request::AwaitUpdate { principal, seconds } => {
             let id = find(graph, &principal)?;
             graph.await_update(id, seconds, author, now).map_err(refused)?;

@@ -1,4 +1,5 @@
-//! Copies of what devices tell everyone at a port: DHCP, multicast DNS, SSDP. Nothing is sent, and nothing is held up.
+//! Copies of frames at a port: what devices tell everyone (DHCP, multicast DNS, SSDP), or all of one device. Nothing is
+//! sent, and nothing is held up.
 
 use std::{
     io,
@@ -31,8 +32,17 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Begins to listen at the interface with this number.
+    /// Begins to listen to what is told everyone at the interface with this number.
     pub fn new(ifindex: u32) -> io::Result<Self> {
+        Self::with(ifindex, &mut told_everyone())
+    }
+
+    /// Begins to listen to what a device sends and gets at this interface.
+    pub fn to_device(ifindex: u32, mac: [u8; 6]) -> io::Result<Self> {
+        Self::with(ifindex, &mut from_and_to(mac))
+    }
+
+    fn with(ifindex: u32, filter: &mut [libc::sock_filter]) -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         // SAFETY: takes three numbers. Without a protocol it hears nothing before it is bound.
         let socket = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
@@ -41,7 +51,6 @@ impl Listener {
         }
         // SAFETY: the descriptor is new and nobody else's.
         let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-        let mut filter = filter();
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
         set(&socket, libc::SO_ATTACH_FILTER, &program)?;
         set(&socket, libc::SO_RCVBUF, &WAITING)?;
@@ -96,7 +105,7 @@ mod to {
 }
 
 /// Passes what comes in, is UDP, no fragment, and goes to DHCP, multicast DNS or SSDP, or comes from SSDP.
-fn filter() -> [libc::sock_filter; 22] {
+fn told_everyone() -> [libc::sock_filter; 22] {
     let load = |size: u32, mode: u32, at: u32| step(libc::BPF_LD | size | mode, 0, 0, at);
     let (byte, half) = (libc::BPF_B, libc::BPF_H);
     let (at, behind) = (libc::BPF_ABS, libc::BPF_IND);
@@ -122,6 +131,28 @@ fn filter() -> [libc::sock_filter; 22] {
         is(17, SSDP, to::TAKE, 18),
         load(half, behind, 14),
         is(19, SSDP, to::TAKE, to::LEAVE),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, FRAME_CAP as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+    ]
+}
+
+/// Passes what comes from a MAC or goes to it.
+fn from_and_to(mac: [u8; 6]) -> [libc::sock_filter; 10] {
+    const TO: usize = 4;
+    const TAKE: usize = 8;
+    const LEAVE: usize = 9;
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
+    let (first, last) = (number(&mac[..4]), number(&mac[4..]));
+    let load = |size: u32, at: u32| step(libc::BPF_LD | size | libc::BPF_ABS, 0, 0, at);
+    [
+        load(libc::BPF_W, 6),
+        is(1, first, 2, TO),
+        load(libc::BPF_H, 10),
+        is(3, last, TAKE, TO),
+        load(libc::BPF_W, 0),
+        is(5, first, 6, LEAVE),
+        load(libc::BPF_H, 4),
+        is(7, last, TAKE, LEAVE),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, FRAME_CAP as u32),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
     ]

@@ -225,6 +225,8 @@ pub enum Alarm {
     NameAlike,
     /// A device shows the client id of another one, at a broker or over DHCP.
     ClientTaken,
+    /// The site has none of the networks that it had: the models stay, and somebody should look at them.
+    Moved,
     /// A quota is used up; what came after was counted, not stored.
     Overflow,
     /// The message rules of one transport do not fit; it keeps those that it had.
@@ -243,6 +245,7 @@ impl Alarm {
             Self::SpoofMac => "spoof.mac",
             Self::NameAlike => "name.alike",
             Self::ClientTaken => "client.taken",
+            Self::Moved => "site.moved",
             Self::Overflow => "overflow",
             Self::RulesTooComplex => "rules.too_complex",
         }

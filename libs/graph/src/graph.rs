@@ -152,6 +152,7 @@ impl Graph {
             born: now,
             ledger: Head::default(),
             knows_names: true,
+            networks: Vec::new(),
             catches_up: None,
         };
         let mut graph = Self::empty(settings, site);

@@ -54,6 +54,9 @@ pub struct Site {
     /// Whether the names that devices ask for are edges; a state of before does not say so.
     #[serde(default)]
     pub knows_names: bool,
+    /// IPv4 networks of the devices, where the site was last: address and bits of 128.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<([u8; 16], u8)>,
     /// Until then a device that has enforced since before that learns the names that it asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catches_up: Option<Deadline>,

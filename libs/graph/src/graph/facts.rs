@@ -182,6 +182,7 @@ impl Graph {
     /// The prefixes of all protected links: an address in them is never an outside host.
     pub fn handle_networks(&mut self, networks: Vec<Network>, now: Now) {
         self.networks = networks;
+        self.follow_networks();
         let inside: Vec<(PrincipalId, Addr)> = self
             .index
             .hosts

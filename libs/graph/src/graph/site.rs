@@ -1,9 +1,14 @@
 //! What people say about the whole site.
 
-use super::Graph;
-use crate::command::Event;
+use std::collections::BTreeSet;
+
+use super::{Graph, Network};
+use crate::command::{Alarm, Event};
 use crate::decision::{Author, DecisionId, Refused, SiteMode, What};
 use crate::time::{Deadline, Now};
+
+/// Bits of a network that stands for any private address.
+const WIDEST: u8 = 96 + 16;
 
 impl Graph {
     /// Sets the mode of the site; enforce reverts unless confirmed in time.
@@ -35,6 +40,29 @@ impl Graph {
         };
         self.notify(Event::Status);
         Ok(decision)
+    }
+
+    /// Notes where the site is. Where none of its networks is as before, the box has moved: said once, and nothing is
+    /// forgotten, because edges are keyed by devices and not by addresses.
+    ///
+    /// IPv6 prefixes change by themselves, and the widest of IPv4 stand for addresses that are not known yet.
+    pub(super) fn follow_networks(&mut self) {
+        let is_known = |network: &&Network| {
+            network.addr.v4().is_some() && network.prefix > WIDEST && !network.addr.is_link_local()
+        };
+        let known = self.networks.iter().filter(is_known);
+        let now: BTreeSet<([u8; 16], u8)> = known.map(|network| (network.addr.0, network.prefix)).collect();
+        let now: Vec<_> = now.into_iter().collect();
+        if now.is_empty() || now == self.site.networks {
+            return;
+        }
+        let stays = now.iter().any(|network| self.site.networks.contains(network));
+        let moved = !self.site.networks.is_empty() && !stays;
+        self.site.networks = now;
+        self.save_site();
+        if moved {
+            self.notify(Event::Alarm { alarm: Alarm::Moved, principal: None });
+        }
     }
 
     /// Confirms the change to enforce.

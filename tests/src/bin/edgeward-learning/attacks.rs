@@ -86,6 +86,7 @@ const fn is_attack(alarm: Alarm) -> bool {
         Alarm::SpoofMac
         | Alarm::NameAlike
         | Alarm::ClientTaken
+        | Alarm::Moved
         | Alarm::Overflow
         | Alarm::RulesTooComplex => false,
     }

@@ -1,4 +1,5 @@
-//! What a device that enforces learns: of an update, and after an upgrade of this program.
+//! What a device that enforces learns: of an update, and after an upgrade of this program. And what stays when the site
+//! moves.
 
 use super::*;
 
@@ -100,5 +101,38 @@ fn a_state_of_before_names_goes_on_resolving() {
     for _ in 0..2 {
         assert!(!site.ask(lamp, "api.maker.com"));
     }
+    site.check();
+}
+
+#[test]
+fn a_site_that_moves_is_told_of_once_and_keeps_its_models() {
+    use crate::graph::Network;
+    let mut site = Site::open();
+    let lamp = lamp(&mut site);
+    let network = |octets: [u8; 4], bits: u8| Network { addr: Addr::from_v4(octets), prefix: 96 + bits };
+    let go = |site: &mut Site, networks: &[Network]| {
+        site.events.clear();
+        site.graph.handle_networks(networks.to_vec(), site.now);
+        site.execute();
+        site.alarms()
+    };
+    let (home, garden) = (network([192, 168, 1, 0], 24), network([192, 168, 2, 0], 24));
+    let (anywhere, new) = (network([192, 168, 0, 0], 16), network([10, 20, 0, 0], 24));
+    for (networks, alarms) in [
+        (&[anywhere][..], &[][..]),
+        (&[home], &[]),
+        (&[home, garden], &[]),
+        (&[garden], &[]),
+        (&[anywhere], &[]),
+        (&[], &[]),
+        (&[new], &[Alarm::Moved]),
+        (&[new], &[]),
+    ] {
+        assert_eq!(go(&mut site, networks), alarms, "{networks:?}");
+    }
+    site.restart(2);
+    assert_eq!(go(&mut site, &[new]), []);
+    site.resolve(lamp, "api.maker.com", [192, 0, 2, 1]);
+    assert!(site.reach(lamp, [192, 0, 2, 1], WEB), "what was learned passes");
     site.check();
 }

@@ -1,0 +1,187 @@
+//! The next packets of an edge, on request.
+//!
+//! The kernel programs keep no packet, so what is shown is what comes from now on: copies at the port of the source, until
+//! there are enough or the time is up. Nothing is stored.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use dashboard::{inspect, rpc::Refusal};
+use firewall_common::{
+    abi::{Addr, PrincipalId},
+    wire::frame::{self, Frame},
+};
+use graph::{Graph, edge::EdgeId, operation::Object, principal::Principal};
+use serde_json::Value;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, interval},
+};
+
+use super::{
+    answer::{invalid, value},
+    ports::Ports,
+};
+use crate::net::Listener;
+
+/// Most packets, most bytes of one, and the longest time to wait for them.
+const PACKETS: usize = 64;
+const BYTES: usize = 1_514;
+const LONGEST: Duration = Duration::from_mins(1);
+/// Requests at a time.
+const REQUESTS: usize = 2;
+/// How often it is looked whether something has come.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Who may wait for packets.
+#[derive(Clone)]
+pub(super) struct Packets(Arc<Semaphore>);
+
+/// Packets that somebody waits for.
+pub(super) struct Wanted {
+    _place: OwnedSemaphorePermit,
+    listener: Listener,
+    edge: Wire,
+    time: Duration,
+}
+
+/// How an edge looks on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wire {
+    mac: [u8; 6],
+    /// Whoever it is, if it is none of these.
+    peers: Vec<Addr>,
+    proto: u8,
+    port: u16,
+}
+
+impl Packets {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(REQUESTS)))
+    }
+
+    /// Begins to listen for an edge.
+    pub(super) fn begin(
+        &self,
+        edge: EdgeId,
+        seconds: u32,
+        graph: &Graph,
+        ports: &Ports,
+    ) -> Result<Wanted, Refusal> {
+        let (edge, port) = wire(edge, graph)?;
+        let ifindex = ports.present().find(|(name, _)| name.as_str() == port).map(|(_, ifindex)| ifindex);
+        let ifindex = ifindex.ok_or_else(|| unavailable(&format!("the port {port} is not there now")))?;
+        let place = Arc::clone(&self.0).try_acquire_owned();
+        let place = place.map_err(|_| unavailable("others wait for packets already; try again later"))?;
+        let listener = Listener::to_device(ifindex, edge.mac)
+            .map_err(|error| unavailable(&format!("the port cannot be listened at: {error}")))?;
+        let time = Duration::from_secs(seconds.into()).min(LONGEST);
+        Ok(Wanted { _place: place, listener, edge, time })
+    }
+}
+
+impl Wanted {
+    /// Waits for the packets.
+    pub(super) async fn wait(mut self) -> Result<Value, Refusal> {
+        let end = Instant::now() + self.time;
+        let mut look = interval(LOOK);
+        let mut packets = Vec::new();
+        while packets.len() < PACKETS && Instant::now() < end {
+            look.tick().await;
+            self.take(&mut packets).map_err(|error| unavailable(&error.to_string()))?;
+        }
+        Ok(value(&packets))
+    }
+
+    fn take(&mut self, packets: &mut Vec<inspect::Packet>) -> std::io::Result<()> {
+        while packets.len() < PACKETS {
+            let Some(bytes) = self.listener.frame()? else { break };
+            let mut headers = Frame::EMPTY;
+            if frame::parse(&bytes, &mut headers).is_ok() && self.edge.is_of(&headers) {
+                let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let length = bytes.len() as u32;
+                let bytes = bytes.get(..BYTES).unwrap_or(bytes).to_vec();
+                packets.push(inspect::Packet { time: time.as_nanos() as u64, length, bytes });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Wire {
+    /// Whether a frame is of the edge, in either direction.
+    fn is_of(&self, frame: &Frame) -> bool {
+        let (port, peer) =
+            if frame.src_mac == self.mac { (frame.dst_port, frame.dst) } else { (frame.src_port, frame.src) };
+        let is_there = self.peers.is_empty() || self.peers.contains(&peer);
+        is_there && frame.proto == self.proto && port == self.port
+    }
+}
+
+/// How an edge looks, and at which port.
+fn wire(id: EdgeId, graph: &Graph) -> Result<(Wire, String), Refusal> {
+    let edge = graph.edge(id).ok_or_else(|| invalid("there is no such edge"))?;
+    let (proto, port) = match (&edge.path.operation.object, edge.path.operation.end()) {
+        (Object::Domain(_), _) => (libc::IPPROTO_UDP as u8, 53),
+        (_, Some((proto, port))) => (proto, port),
+        (_, None) => return Err(invalid("only what travels over IP can be taken")),
+    };
+    let place = graph.principal(edge.path.src).and_then(|source| source.places.first());
+    let place =
+        place.ok_or_else(|| invalid("packets are taken at the port of a device, and the source is none"))?;
+    let peers = graph.principal(edge.path.dst).filter(|peer| !is_open(peer));
+    let peers = peers.map_or_else(Vec::new, |peer| peer.addresses.clone());
+    Ok((Wire { mac: place.mac, peers, proto, port }, place.port.clone()))
+}
+
+/// Whether it may have any address: the box, everyone, a host by name.
+fn is_open(peer: &Principal) -> bool {
+    peer.id.0 < PrincipalId::FIRST || peer.host.is_some()
+}
+
+fn unavailable(message: &str) -> Refusal {
+    Refusal { code: "unavailable".to_owned(), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_directions_of_an_edge_are_its_packets() {
+        let (mac, other) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+        let (peer, stranger) = (Addr::from_v4([10, 0, 0, 2]), Addr::from_v4([10, 0, 0, 3]));
+        let there = Frame {
+            src_mac: mac,
+            dst_mac: other,
+            dst: peer,
+            proto: 6,
+            src_port: 50_000,
+            dst_port: 1_883,
+            ..Frame::EMPTY
+        };
+        let back = Frame {
+            src_mac: other,
+            dst_mac: mac,
+            src: peer,
+            dst: Addr::default(),
+            src_port: 1_883,
+            dst_port: 50_000,
+            ..there
+        };
+        let wire = Wire { mac, peers: vec![peer], proto: 6, port: 1_883 };
+        assert!(wire.is_of(&there) && wire.is_of(&back));
+        for not in [
+            Frame { dst_port: 443, ..there },
+            Frame { dst: stranger, ..there },
+            Frame { proto: 17, ..there },
+            Frame { src: stranger, ..back },
+        ] {
+            assert!(!wire.is_of(&not), "{not:?}");
+        }
+        let anyone = Wire { peers: Vec::new(), ..wire };
+        assert!(anyone.is_of(&Frame { dst: stranger, ..there }));
+    }
+}
