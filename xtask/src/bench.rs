@@ -75,45 +75,33 @@ const MARK: &str = "figures: ";
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     host::check()?;
-    if args.learning {
-        let result = learning::measure(args.debug)?;
+    let print = |result: Value, table: fn(&Value) -> String| {
         if args.json {
             println!("{result}");
         } else {
-            print!("{}", learning::table(&result));
+            print!("{}", table(&result));
         }
+    };
+    if args.learning {
+        print(learning::measure(args.debug)?, learning::table);
         return Ok(());
     }
     if args.scale {
-        let result = learning::scale(args.debug)?;
-        if args.json {
-            println!("{result}");
-        } else {
-            print!("{}", learning::scale_table(&result));
-        }
+        print(learning::scale(args.debug)?, learning::scale_table);
         return Ok(());
     }
     let privilege = Privilege::acquire(args.yes)?;
     setup::ensure(privilege)?;
     if args.page {
         setup::ensure_for_all_tests(privilege)?;
-        let result = page::measure(args.debug)?;
-        if args.json {
-            println!("{result}");
-        } else {
-            print!("{}", page::table(&result));
-        }
+        print(page::measure(args.debug)?, page::table);
         return Ok(());
     }
     let result = match &args.target {
         Some(host) => target::measure(host, args.peers, privilege)?,
         None => measure(args, privilege)?,
     };
-    if args.json {
-        println!("{result}");
-    } else {
-        print!("{}", goals::table(&result));
-    }
+    print(result, goals::table);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use crate::ledger::Head;
 use crate::principal::{Principal, parse_address, parse_mac};
 use crate::record::Site;
 use crate::settings::Settings;
+use crate::table::Table;
 use crate::time::{Deadline, Left, Now};
 
 // What comes in.
@@ -117,8 +118,8 @@ pub struct Graph {
     settings: Settings,
     site: Site,
     rev: u64,
-    principals: BTreeMap<PrincipalId, Principal>,
-    edges: BTreeMap<EdgeId, Edge>,
+    principals: Table<PrincipalId, Principal>,
+    edges: Table<EdgeId, Edge>,
     decisions: BTreeMap<DecisionId, Decision>,
     index: index::Index,
     /// Prefixes of the protected links.
@@ -175,7 +176,7 @@ impl Graph {
             site,
             rev: 0,
             principals: builtin.into_iter().collect(),
-            edges: BTreeMap::new(),
+            edges: Table::new(),
             decisions: BTreeMap::new(),
             index: index::Index::default(),
             networks: Vec::new(),

@@ -47,6 +47,7 @@ pub mod settings;
 pub mod time;
 
 mod serial;
+mod table;
 
 pub use command::Command;
 pub use graph::{Fact, Graph};

@@ -59,11 +59,7 @@ pub enum Confidence {
 impl Confidence {
     /// The name in every output.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
+        ["low", "medium", "high"][self as usize]
     }
 }
 
