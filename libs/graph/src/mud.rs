@@ -293,7 +293,10 @@ mod tests {
     #[test]
     fn the_profiles_of_real_devices_are_read() {
         // Not part of this repository: `EDGEWARD_CORPUS` names the folder that has them.
-        let Some(corpus) = std::env::var_os("EDGEWARD_CORPUS") else { return };
+        let Some(corpus) = std::env::var_os("EDGEWARD_CORPUS") else {
+            eprintln!("not run: EDGEWARD_CORPUS is not set");
+            return;
+        };
         let folder = std::path::Path::new(&corpus).join("mud/iot-onboarding/unsw");
         let mut read = 0;
         for file in std::fs::read_dir(folder).unwrap() {
@@ -306,5 +309,19 @@ mod tests {
             }
         }
         assert!(read >= 20, "{read}");
+    }
+
+    proptest::proptest! {
+        /// A profile in which something was changed is one, or a mistake with a line that there is.
+        #[test]
+        fn any_change_is_read_or_named(at in 0_usize..700, change in "[\\[\\]{}\",:0-9a-z\\n-]{0,6}", cut in 0_usize..12) {
+            let text = profile(&entry("a", CLOUD, "accept"));
+            let at = at.min(text.len());
+            let end = (at + cut).min(text.len());
+            let changed = format!("{}{change}{}", &text[..at], &text[end..]);
+            if let Err(error) = Profile::parse(&changed) {
+                proptest::prop_assert!((1..=changed.lines().count() + 1).contains(&error.line), "{error}");
+            }
+        }
     }
 }

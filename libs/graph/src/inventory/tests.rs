@@ -1,4 +1,5 @@
 use firewall_common::wire::frame;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -147,4 +148,35 @@ fn what_is_remembered_is_bounded_and_harmless() {
 #[test]
 fn a_mac_says_whether_it_was_made_up() {
     assert!(is_private([0x02, 0, 0, 0, 0, 1]) && !is_private(MAC));
+}
+
+proptest! {
+    /// Whatever a device writes is a few clues at most, and none of them is long.
+    #[test]
+    fn any_bytes_are_few_clues(
+        ports in prop::sample::select(&[[68_u16, 67], [5_353, 5_353], [1_900, 50_000], [50_000, 1_900]][..]),
+        said in prop::collection::vec(any::<u8>(), 0..1_400),
+        at in 0_usize..400,
+        sound in prop::sample::select(&[0_usize, 1, 2][..]),
+    ) {
+        // Sound messages with something else from some byte on go deeper than noise.
+        let begun = match sound {
+            0 => dhcp(b"\x0c\x04lamp\x3c\x05udhcp\x37\x03\x01\x03\x06"),
+            1 => mdns(0x84, &[("_ipp._tcp.local", 12, &labels("Laser._ipp._tcp.local"))]),
+            _ => b"NOTIFY * HTTP/1.1\r\nNT: urn:x\r\nUSN: y\r\n\r\n".to_vec(),
+        };
+        let message = [&begun[..at.min(begun.len())], &said[..]].concat();
+        let mut known = Clues::default();
+        for clue in heard(ports, &message) {
+            if let Clue::HostName(name) = &clue {
+                prop_assert!(name.0.chars().count() <= crate::principal::NAME_CAP);
+            }
+            known.take(clue);
+        }
+        prop_assert!(known.services.len() <= SERVICES_CAP && known.targets.len() <= SERVICES_CAP);
+        let texts = known.services.iter().chain(&known.targets).chain(&known.vendor_class).chain(&known.mud_url);
+        for text in texts {
+            prop_assert!(text.chars().count() <= TEXT_CAP && !text.contains(char::is_control), "{text}");
+        }
+    }
 }
