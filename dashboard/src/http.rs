@@ -161,8 +161,9 @@ pub async fn serve(
         let (router, watcher, tls) = (router.clone(), graceful.watcher(), listening.tls.clone());
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            if shared.door.admits(&shared.daemon, remote.ip()).await {
-                serve_connection(stream, remote, tls, router, watcher).await;
+            let Ok(local) = stream.local_addr() else { return };
+            if shared.door.admits(&shared.daemon, remote.ip(), local).await {
+                serve_connection(stream, local, remote, tls, router, watcher).await;
             } else {
                 tracing::debug!(%remote, "The page is not for this device");
             }
@@ -184,14 +185,12 @@ pub async fn serve(
 /// Serves the requests of one connection; their handlers learn how it arrived.
 async fn serve_connection(
     stream: TcpStream,
+    local: SocketAddr,
     remote: SocketAddr,
     tls: Option<Arc<Tls>>,
     router: Router,
     watcher: Watcher,
 ) {
-    let Ok(local) = stream.local_addr() else {
-        return;
-    };
     // Live events are small and wait for nobody.
     let _ = stream.set_nodelay(true);
     let arrived =
@@ -271,6 +270,7 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(guarded)
         .merge(people::open_routes())
+        .method_not_allowed_fallback(wrong_method)
         .fallback(page::file)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(within_time))
@@ -286,6 +286,10 @@ async fn within_time(request: Request, next: Next) -> Response {
                 .into_response()
         }
     }
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", "This resource does not know that method")
 }
 
 fn now() -> UnixSeconds {

@@ -247,9 +247,10 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<IpAddr>,
     },
-    /// Whether the page's process speaks with whoever has this address; the reply is `true` or `false`.
+    /// Whether the page's process speaks with whoever has this address, at this port of its; the reply is `true` or `false`.
     Admit {
         from: IpAddr,
+        port: u16,
     },
     SessionEnd {
         token: String,

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -20,23 +20,23 @@ const REMEMBERED: usize = 256;
 /// Answers of a moment ago.
 #[derive(Default)]
 pub(super) struct Door {
-    answers: Mutex<HashMap<IpAddr, (bool, Instant)>>,
+    answers: Mutex<HashMap<(IpAddr, u16), (bool, Instant)>>,
 }
 
 impl Door {
-    /// Whether a connection from there is served. Without an answer of the daemon it is not.
-    pub(super) async fn admits(&self, daemon: &Daemon, from: IpAddr) -> bool {
-        let from = from.to_canonical();
+    /// Whether a connection from there to here is served. Without an answer of the daemon it is not.
+    pub(super) async fn admits(&self, daemon: &Daemon, from: IpAddr, here: SocketAddr) -> bool {
+        let (from, port) = (from.to_canonical(), here.port());
         // Who is on this machine needs a session, like everybody.
         if from.is_loopback() {
             return true;
         }
-        if let Some(answer) = self.remembered(from, Instant::now()) {
+        if let Some(answer) = self.remembered((from, port), Instant::now()) {
             return answer;
         }
-        match daemon.ask(Request::Admit { from }).await {
+        match daemon.ask(Request::Admit { from, port }).await {
             Ok(answer) => {
-                self.remember(from, answer, Instant::now());
+                self.remember((from, port), answer, Instant::now());
                 answer
             }
             Err(error) => {
@@ -46,12 +46,12 @@ impl Door {
         }
     }
 
-    fn remembered(&self, from: IpAddr, now: Instant) -> Option<bool> {
+    fn remembered(&self, from: (IpAddr, u16), now: Instant) -> Option<bool> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.get(&from).filter(|(_, at)| now.duration_since(*at) < BELIEVED).map(|(answer, _)| *answer)
     }
 
-    fn remember(&self, from: IpAddr, answer: bool, now: Instant) {
+    fn remember(&self, from: (IpAddr, u16), answer: bool, now: Instant) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.retain(|_, (_, at)| now.duration_since(*at) < BELIEVED);
         if answers.len() < REMEMBERED {

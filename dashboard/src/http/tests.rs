@@ -471,6 +471,23 @@ async fn bodies_that_are_none_get_a_problem() {
 }
 
 #[tokio::test]
+async fn what_does_not_exist_is_a_problem_as_well() {
+    let site = Site::start().await;
+    site.pair();
+    for (method, path, status, code) in [
+        ("DELETE", "/api/v1/status", 405, "invalid"),
+        ("POST", "/api/v1/edges/8", 405, "invalid"),
+        ("POST", "/", 405, "invalid"),
+        ("GET", "/api/v1/nothing", 404, "not_found"),
+        ("GET", "/api/v1/edges/none", 404, "not_found"),
+        ("GET", "/api/v1/edges?state=odd", 422, "invalid"),
+    ] {
+        let answer = site.send(method, path, &[COOKIE, JSON], "").await;
+        assert_eq!(answer.problem(), (status, code.into()), "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn a_decision_is_made_in_the_name_of_the_phone() {
     let site = Site::start().await;
     site.pair();

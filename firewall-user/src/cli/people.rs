@@ -25,7 +25,8 @@ pub(super) fn code(code: &PairingCode, lifetime: Span) {
     println!("{url}");
     eprintln!(
         "\nScan it with the phone, or open {page} and type\n\n    {typed}\n\n\
-         It is for one {role}, and valid for {lifetime}.\n\n\
+         It is for one {role}, and valid for {lifetime}. A device of a kind that is not known yet may be refused at its \
+         first try; then open the address again.\n\n\
          The phone will warn that it does not know who vouches for this page: this box does, under the name\n\n    \
          {name}\n\n\
          Go on if the phone shows this name, and compare the four words on the page: {words}.\n\

@@ -194,7 +194,7 @@ pub(super) fn handle(
         Request::PairRedeem { code, name, from } => people.redeem(&code, &name, from, graph, now)?,
         Request::SessionCheck { token, from } => people.check(&token, from, graph, now)?,
         Request::SessionEnd { token } => people.end(&token, graph, now),
-        Request::Admit { from } => people.admits(from, graph, now),
+        Request::Admit { from, port } => people.admits(from, port, graph, now),
         Request::Clients => is(people.pairing.clients(now)),
         Request::ClientEnd { client } => people.end_client(&client, by, graph, now)?,
         Request::TokenMake { name, role } => people.make_token(&name, role, now)?,

@@ -152,9 +152,9 @@ impl People {
     }
 
     /// Whether the page's process speaks with whoever has this address.
-    pub(super) fn admits(&self, from: IpAddr, graph: &Graph, now: Now) -> Outcome {
+    pub(super) fn admits(&self, from: IpAddr, port: u16, graph: &Graph, now: Now) -> Outcome {
         let is_open = self.pairing.open_for(now).is_some();
-        Outcome::Is(value(&self.door.admits(graph, from, is_open, now)))
+        Outcome::Is(value(&door::admits(graph, from, port, is_open, now)))
     }
 
     /// Opens and shuts the door after what has happened; whether the graph has something to do now.

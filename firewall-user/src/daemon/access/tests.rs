@@ -173,13 +173,37 @@ fn the_pages_process_has_no_rights_of_its_own() {
         assert_eq!(site.admit(&request, &caller(None, false)), "ok", "{request:?}");
     }
     let check = Request::SessionCheck { token: String::new(), from: None };
-    let admit = Request::Admit { from: std::net::Ipv4Addr::LOCALHOST.into() };
+    let admit = Request::Admit { from: std::net::Ipv4Addr::LOCALHOST.into(), port: 8443 };
     for request in [Request::Watch, Request::Status, check, admit] {
         assert_eq!(site.admit(&request, &caller(None, true)), "ok", "{request:?}");
     }
     let code = site.pairing.make_code([1; CODE_BYTES], 60, Role::Viewer, site.now);
     let (session, _) = site.pairing.redeem(&code.code, "phone", None, [9; 32], site.now).unwrap();
     assert_eq!(site.admit(&deny, &caller(Some(&session.token), false)), "forbidden", "on the box as well");
+}
+
+#[test]
+fn what_leaves_the_house_is_for_owners_to_say() {
+    let mut site = Site::new();
+    let for_owners = [
+        Request::SettingsSet { name: "Home".to_owned() },
+        Request::Ntfy,
+        Request::NtfySet { server: None, page: None },
+        Request::HomeAssistant,
+        Request::HomeAssistantSet { broker: None },
+    ];
+    for request in for_owners {
+        assert_eq!(site.ask_all(&request), ["ok", "forbidden", "forbidden", "forbidden"], "{request:?}");
+    }
+    assert_eq!(site.ask_all(&Request::Settings), ["ok"; 4]);
+    for request in [Request::Broker, Request::Waiting, Request::KeepBlocked { edge: 1 }] {
+        assert_eq!(site.ask_all(&request)[1..], ["forbidden"; 3], "{request:?}");
+        assert_eq!(site.admit(&request, &caller(None, true)), "ok", "{request:?}");
+    }
+    for request in [Request::Settings, Request::HomeAssistant, Request::NtfySet { server: None, page: None }]
+    {
+        assert_eq!(site.admit(&request, &caller(None, true)), "forbidden", "{request:?}");
+    }
 }
 
 #[test]

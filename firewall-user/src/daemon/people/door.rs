@@ -3,7 +3,7 @@
 //! To the firewall it is an edge to the box like any other, with three rules of its own: nobody learns it; where someone is
 //! paired it is allowed for as long as that session lasts; and while a code is open, it is allowed to every device that may
 //! be a phone and is new, known as one, or asks. The page's process asks here before it speaks with anyone
-//! ([`Door::admits`]): in mode monitor, and for the first connection of a device that learns, the firewall stops nothing.
+//! ([`admits`]): in mode monitor, and for the first connection of a device that learns, the firewall stops nothing.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -144,15 +144,6 @@ impl Door {
         }
     }
 
-    /// Whether the page speaks with whoever has this address. An address of no device came through an interface that is
-    /// not protected, or is this machine's own.
-    pub(super) fn admits(&self, graph: &Graph, from: IpAddr, is_open: bool, now: Now) -> bool {
-        let Some(src) = device_at(graph, from) else { return true };
-        let is_let_in =
-            |edge: &Edge| edge.path.src == src && matches!(edge.state, State::Allowed(_)) && edge.passes(now);
-        may_be_phone(graph, src) && (is_open || self.ways_in(graph).any(is_let_in))
-    }
-
     fn ways_in<'g>(&self, graph: &'g Graph) -> impl Iterator<Item = &'g Edge> {
         graph.edges().filter(|edge| self.is_way_in(edge))
     }
@@ -160,6 +151,20 @@ impl Door {
     fn is_way_in(&self, edge: &Edge) -> bool {
         self.ports.iter().any(|port| is_port(edge, *port))
     }
+}
+
+/// Whether the page speaks at this port with whoever has this address. An address of no device came through an interface
+/// that is not protected, or is this machine's own.
+pub(super) fn admits(graph: &Graph, from: IpAddr, port: u16, is_open: bool, now: Now) -> bool {
+    let Some(src) = device_at(graph, from) else { return true };
+    let is_let_in = |edge: &Edge| {
+        edge.path.src == src
+            && is_port(edge, port)
+            && edge.is_transport()
+            && matches!(edge.state, State::Allowed(_))
+            && edge.passes(now)
+    };
+    may_be_phone(graph, src) && (is_open || graph.edges().any(is_let_in))
 }
 
 /// The device that has shown this address.
