@@ -44,7 +44,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
     let begun = Instant::now();
     let budget = Duration::from_secs(args.seconds);
-    let searches = run(&planted, "planted", &targets, budget * 2 / 3)?;
+    let searches = search(&planted, &targets, budget * 2 / 3)?;
     let runs = run(&real, "real", &targets, budget.saturating_sub(begun.elapsed()))?;
 
     print!("{}", table(&targets, &runs, &searches));
@@ -144,6 +144,48 @@ struct Found {
     input: PathBuf,
 }
 
+/// Looks for the planted mistakes: most show at once, and what that leaves of the time belongs to the others. A search that
+/// has lost its way in what it has grown starts anew in the end.
+fn search(program: &Path, targets: &[String], budget: Duration) -> Result<Vec<Run>> {
+    let begun = Instant::now();
+    let left = || budget.saturating_sub(begun.elapsed());
+    forget(targets)?;
+    let mut runs = run(program, "planted", targets, budget / 3)?;
+    for is_last in [false, true] {
+        let missing: Vec<usize> = (0..targets.len()).filter(|&at| runs[at].found.is_none()).collect();
+        if missing.is_empty() {
+            break;
+        }
+        let names: Vec<String> = missing.iter().map(|&at| targets[at].clone()).collect();
+        if is_last {
+            forget(&names)?;
+        }
+        let more = run(program, "planted", &names, if is_last { left() } else { left() / 2 })?;
+        for (at, more) in missing.into_iter().zip(more) {
+            let (executions, elapsed) = (runs[at].executions, runs[at].elapsed);
+            runs[at] =
+                Run { executions: executions + more.executions, elapsed: elapsed + more.elapsed, ..more };
+        }
+    }
+    Ok(runs)
+}
+
+/// Removes what searches for planted mistakes have grown, which would make the next one easier.
+fn forget(targets: &[String]) -> Result<()> {
+    for target in targets {
+        let grown = grown("planted", target);
+        if grown.exists() {
+            fs::remove_dir_all(&grown).with_context(|| format!("cannot empty {}", grown.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a target has found to be of interest, beyond the committed corpus.
+fn grown(kind: &str, target: &str) -> PathBuf {
+    folder().join(kind).join(target).join("corpus")
+}
+
 /// Runs all targets, as many at once as there are cores, so that all are done in about this time.
 fn run(program: &Path, kind: &str, targets: &[String], budget: Duration) -> Result<Vec<Run>> {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(targets.len());
@@ -170,16 +212,13 @@ fn run(program: &Path, kind: &str, targets: &[String], budget: Duration) -> Resu
 
 fn run_one(program: &Path, kind: &str, target: &str, share: Duration) -> Result<Run> {
     let work = folder().join(kind).join(target);
-    let grown = work.join("corpus");
-    if kind == "planted" && grown.exists() {
-        // What an earlier search has grown would make this one easier.
-        fs::remove_dir_all(&grown).with_context(|| format!("cannot empty {}", grown.display()))?;
-    }
+    let grown = grown(kind, target);
     fs::create_dir_all(&grown).with_context(|| format!("cannot make {}", grown.display()))?;
     let words = shell::root().join("tests/fuzz/words").join(target);
     let words = words.is_file().then(|| format!("-dict={}", words.display()));
     // Steps towards equal operands help where there are no words, and make everything several times slower.
-    let profile = format!("-use_value_profile={}", u8::from(words.is_none()));
+    let has_words = words.is_some();
+    let profile = format!("-use_value_profile={}", u8::from(!has_words));
     let begun = Instant::now();
     let output = Command::new(program)
         .env("EDGEWARD_FUZZ_TARGET", target)
@@ -189,7 +228,9 @@ fn run_one(program: &Path, kind: &str, target: &str, share: Duration) -> Result<
         .arg(format!("-max_total_time={}", share.as_secs()))
         .args(words)
         .arg(profile)
-        .args(["-print_final_stats=1", "-max_len=2048", "-timeout=10", "-rss_limit_mb=1024"])
+        // Texts that are put together from words get lost in each other's mistakes.
+        .arg(format!("-cross_over={}", u8::from(!has_words)))
+        .args(["-keep_seed=1", "-print_final_stats=1", "-max_len=2048", "-timeout=10", "-rss_limit_mb=1024"])
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start {}", program.display()))?;

@@ -115,7 +115,7 @@ impl Machine for Direction {
 
     fn cut(&mut self) {
         // The state forgets the wildcard of a deep level, so that the next byte seems to belong to it.
-        self.lost = cfg!(feature = "planted") && self.object.levels() > 2 && self.mqtt.wildcard() == b'+';
+        self.lost = cfg!(feature = "planted") && self.object.levels() > 1 && self.mqtt.wildcard() == b'+';
     }
 }
 
