@@ -276,19 +276,22 @@ async fn a_phone_pairs_over_tls_and_nothing_else_reaches_the_page() -> Result<()
 }
 
 impl Household<'_> {
+    /// Everything that a browser needs, to the firewall.
     async fn allow_washer(&mut self) -> Result<()> {
-        let spec = EdgeSpec {
-            from: Device::Washer.mac(),
-            to: "Edgeward".to_owned(),
-            plane: "packet".to_owned(),
-            verb: "connect".to_owned(),
-            object: format!("tcp/{PORT}"),
-            action: Action::Reset,
-            no_retain: false,
-            max_qos: None,
-        };
-        let allow = Request::EdgeDecide { spec, answer: Answer::Allow, lifetime: Lifetime::Always };
-        let _: Decided = self.stage.client.call(allow).await?;
+        for object in [format!("tcp/{PORT}"), format!("tls:{PORT}:+")] {
+            let spec = EdgeSpec {
+                from: Device::Washer.mac(),
+                to: "Edgeward".to_owned(),
+                plane: "packet".to_owned(),
+                verb: "connect".to_owned(),
+                object,
+                action: Action::Reset,
+                no_retain: false,
+                max_qos: None,
+            };
+            let allow = Request::EdgeDecide { spec, answer: Answer::Allow, lifetime: Lifetime::Always };
+            let _: Decided = self.stage.client.call(allow).await?;
+        }
         Ok(())
     }
 
