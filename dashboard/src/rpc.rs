@@ -160,6 +160,17 @@ pub enum Request {
     EdgeRemove {
         edge: u32,
     },
+    /// What is done about something unusual on an edge: `ask` or `block`; `null`: what is set for its source. The reply is
+    /// the [`view::Edge`].
+    EdgeUnusual {
+        edge: u32,
+        response: Option<String>,
+    },
+    /// As `EdgeUnusual`, for all edges of a principal that have no setting of their own.
+    PrincipalUnusual {
+        principal: String,
+        response: String,
+    },
     /// The model as TOML in stable order.
     EdgesExport,
     EdgesImport {
@@ -199,6 +210,20 @@ pub enum Request {
     AwaitUpdate {
         principal: String,
         seconds: u32,
+    },
+    /// Who is banned: a list of [`view::Ban`].
+    Bans,
+    /// Bans a principal for so many seconds, or only its MQTT connections with one client id. The reply is the list of all
+    /// bans.
+    BanAdd {
+        principal: String,
+        client: Option<String>,
+        seconds: u32,
+        why: String,
+    },
+    /// Ends a ban before its time. The reply is as that of `BanAdd`.
+    BanRemove {
+        ban: u32,
     },
     Decisions {
         limit: Option<u32>,

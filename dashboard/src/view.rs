@@ -224,6 +224,9 @@ pub struct EdgeCounts {
     pub allowed: u64,
     pub denied: u64,
     pub pending: u64,
+    /// Of those that pass: on which something is unusual that nobody has answered.
+    #[serde(default)]
+    pub flagged: u64,
 }
 
 /// How full a kernel map is.
@@ -283,11 +286,20 @@ pub struct Edge {
     /// Reason code of the last verdict.
     pub reason: Option<String>,
     /// Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`,
-    /// `principal.new`, `protocol`, `name.mismatch`, ….
+    /// `principal.new`, `protocol`, `enc.missing`, ….; of one that is flagged `rate.exceeded`, ….
     pub violated: Option<String>,
     /// `high`, `medium` or `low`.
     #[schema(value_type = Risk)]
     pub risk: String,
+    /// What is unusual, where the edge is asked about and passes all the same.
+    #[serde(default)]
+    pub flag: Option<Flag>,
+    /// What is done about something unusual: `ask` or `block`.
+    #[serde(default)]
+    pub unusual: String,
+    /// Bytes a second that it may carry; `null`: as much as comes.
+    #[serde(default)]
+    pub limit: Option<u64>,
     /// Who would receive what is published.
     pub beneficiaries: Vec<End>,
     pub tries: u64,
@@ -295,6 +307,33 @@ pub struct Edge {
     pub last_seen: Option<UnixSeconds>,
     /// Grows with every change of this edge; send it back with a decision.
     pub rev: u64,
+}
+
+/// Something unusual on an edge that passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Flag {
+    /// `rate.exceeded`, `size.exceeded` or `time.unusual`.
+    pub property: String,
+    pub since: UnixSeconds,
+    pub last: UnixSeconds,
+    /// How often: frames that were dropped, or times that it was measured.
+    pub times: u64,
+    /// In words.
+    pub usual: String,
+    pub seen: String,
+}
+
+/// Something that does not pass until a stated time (`edgeward bans list --json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ban {
+    pub id: u32,
+    pub principal: End,
+    /// Only MQTT connections with this client id; `null`: everything.
+    pub client: Option<String>,
+    pub until: UnixSeconds,
+    pub by: String,
+    /// An alarm, or what a person said.
+    pub why: String,
 }
 
 /// Why an edge has its state (`edgeward explain ID --json`).
@@ -380,7 +419,7 @@ pub struct Decision {
     pub id: u64,
     pub at: UnixSeconds,
     pub by: String,
-    /// `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal` or `remove`.
+    /// `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal`, `remove`, `import`, `ban` or `lift`.
     pub what: String,
     pub edge: Option<Edge>,
     pub principal: Option<End>,

@@ -437,7 +437,9 @@ wire_type! {
         pub mode: u8,
         /// 1: locks, alarms, cameras, gas, or unknown.
         pub dangerous: u8,
-        pub _pad: [u8; 6],
+        pub _pad: [u8; 2],
+        /// Boot-time seconds until which none of its edges passes; 0 is not banned.
+        pub banned_until: u32,
     }
 }
 
@@ -600,6 +602,85 @@ wire_type! {
         /// ([`Kind::Speaks`]) and becomes part of the edge.
         pub speaks: u16,
         pub _pad: [u8; 2],
+        pub limit: Limit,
+    }
+}
+
+wire_type! {
+    /// In [`Edge`] and [`Flow`]: how much an edge may carry, and where that is counted.
+    ///
+    /// A bucket has room for any frame: that of the slowest pace in use (10 kB a second) holds ten seconds' worth.
+    pub struct Limit {
+        /// Nanoseconds for 1,024 bytes; 0: as much as comes.
+        pub pace: u32,
+        /// Milliseconds' worth of bytes that may come at once.
+        pub burst: u16,
+        /// Index into `METERS`; 0: nothing is counted.
+        pub meter: u16,
+    }
+}
+
+impl Limit {
+    /// Nothing is counted, and all of it passes.
+    pub const NONE: Self = Self { pace: 0, burst: 0, meter: 0 };
+
+    /// A bucket that fills at so many bytes a second, counted there.
+    pub const fn of(rate: u64, burst: u16, meter: u16) -> Self {
+        let pace = match (1_024 * 1_000_000_000_u64).checked_div(rate) {
+            Some(0) => 1,
+            Some(pace) if pace <= u32::MAX as u64 => pace as u32,
+            Some(_) | None => u32::MAX,
+        };
+        Self { pace, burst, meter }
+    }
+
+    /// When the bucket will be full again once so many bytes are taken from it, or 0 if they are not in it. `full` is when
+    /// it would have been full without that; all are nanoseconds of one clock.
+    #[inline(always)]
+    pub const fn take(self, full: u64, now: u64, bytes: u64) -> u64 {
+        let from = if full > now { full } else { now };
+        let next = from.wrapping_add(bytes.wrapping_mul(self.pace as u64) >> 10);
+        if next.wrapping_sub(now) > self.burst as u64 * 1_000_000 { 0 } else { next }
+    }
+}
+
+wire_type! {
+    /// `METERS`: array by [`Limit::meter`]: what an edge has carried. Written by the kernel.
+    pub struct Meter {
+        /// From its source, to its source: see [`Moved`].
+        pub moved: [u64; 2],
+        /// Nanoseconds of the coarse monotonic clock at which its bucket is full again.
+        pub full: u64,
+        /// Frames that were over its limit.
+        pub over: u32,
+        /// Connections that both ends have spoken on.
+        pub opened: u32,
+    }
+}
+
+/// Messages and bytes that went one way, in one word: whoever subtracts two readings gets both differences right, also
+/// when a part has run over in between.
+///
+/// A message is what a machine has read in an inspected stream; elsewhere a frame that carries something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+impl Moved {
+    const SHIFT: u32 = 40;
+
+    /// As it is added to [`Meter::moved`].
+    #[inline(always)]
+    pub const fn word(self) -> u64 {
+        self.messages << Self::SHIFT | self.bytes
+    }
+
+    /// What was added between two readings.
+    pub const fn between(before: u64, after: u64) -> Self {
+        let word = after.wrapping_sub(before);
+        Self { messages: word >> Self::SHIFT, bytes: word & ((1 << Self::SHIFT) - 1) }
     }
 }
 
@@ -670,6 +751,8 @@ wire_type! {
         pub essential: u8,
         /// What was found about frames from the low end, from the high end.
         pub passes: [Pass; 2],
+        /// That of its edge, as long as a pass holds.
+        pub limit: Limit,
     }
 }
 
@@ -913,8 +996,8 @@ macro_rules! sizes {
 }
 sizes! {
     Port = 8, Config = 48, Principal = 16, MacKey = 8, MacHome = 8, LinkKey = 12, Stranger = 24, AddrKey = 20,
-    Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 32, StepKey = 16, State = 8, FlowKey = 40,
-    Flow = 104, Pass = 24, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
+    Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 40, Limit = 8, Meter = 32, StepKey = 16, State = 8, FlowKey = 40,
+    Flow = 112, Pass = 24, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
     BudgetKey = 12, Budget = 16, NameKey = 16, AskedName = 16, Usage = 40, QuestionKey = 16, KnownName = 16,
     ResolvedKey = 20, Resolved = 80,
 }
@@ -955,6 +1038,8 @@ capacities! {
     NETWORKS = "NETWORKS": (u32, NetworkKey) => u32, 256;
     /// Edges down to the port.
     EDGES = "EDGES": EdgeKey => Edge, 16384;
+    /// What edges carry, by number; none has the number 0.
+    METERS = "METERS": u32 => Meter, 16384;
     /// Edges down to the object.
     RULES = "RULES": RuleId => Rule, 16384;
     /// Uses left of counted rules.
@@ -997,7 +1082,7 @@ capacities! {
 
 /// Maps that are arrays: the kernel makes every entry, and nothing beside it.
 pub const ARRAYS: &[&str] =
-    &["CONFIG", "PRINCIPALS", "ADDRESSES", "USAGE", "DRAINED", "GENERATION", "CHANGES"];
+    &["CONFIG", "PRINCIPALS", "ADDRESSES", "METERS", "USAGE", "DRAINED", "GENERATION", "CHANGES"];
 
 /// `STAGES`, a program array written by the daemon: the steps of a hook behind its entry. Slot: `hook * STAGES + stage`.
 pub mod stage {
@@ -1019,13 +1104,16 @@ pub mod stage {
     pub const NAMES: u32 = 9;
     /// Who sends, who is meant, and what a link needs.
     pub const WHO: u32 = 10;
+    /// How much the edge carries.
+    pub const METER: u32 = 11;
     /// Stages per hook.
-    pub const STAGES: u32 = 11;
+    pub const STAGES: u32 = 12;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
         ("edgeward_ingress_who", WHO),
         ("edgeward_ingress_flow", FLOW),
+        ("edgeward_ingress_meter", METER),
         ("edgeward_ingress_segment", SEGMENT),
         ("edgeward_ingress_answer", ANSWER),
         ("edgeward_ingress_mqtt", MQTT),
@@ -1037,6 +1125,7 @@ pub mod stage {
         ("edgeward_ingress_names", NAMES),
         ("edgeward_egress_who", STAGES + WHO),
         ("edgeward_egress_flow", STAGES + FLOW),
+        ("edgeward_egress_meter", STAGES + METER),
         ("edgeward_egress_segment", STAGES + SEGMENT),
         ("edgeward_egress_answer", STAGES + ANSWER),
         ("edgeward_egress_mqtt", STAGES + MQTT),
@@ -1085,6 +1174,33 @@ mod tests {
             assert!(Bell::read_from_bytes(&bytes[..length]).is_err());
         }
         assert!(Bell::read_from_bytes(&bytes).is_ok());
+    }
+
+    #[test]
+    fn a_bucket_lets_its_rate_pass_and_no_more() {
+        const SECOND: u64 = 1_000_000_000;
+        let limit = Limit::of(10_000, 10_000, 1);
+        let (mut full, mut passed) = (0, 0);
+        // 100,000 bytes a second for a minute.
+        for frame in 0..6_000_u64 {
+            let next = limit.take(full, SECOND + frame * SECOND / 100, 1_000);
+            if next != 0 {
+                (full, passed) = (next, passed + 1_000);
+            }
+        }
+        let expected = 100_000 + 60 * 10_000;
+        assert!((expected - 1_000..=expected + 1_000).contains(&passed), "{passed}");
+        assert_ne!(limit.take(full, full, 65_549), 0, "when it is full, the largest frame passes");
+        let idle = limit.take(full, full + SECOND, 100_000);
+        assert!(idle != 0 && limit.take(idle, full + SECOND, 1_000) == 0, "it never holds more");
+        assert_eq!(Limit::of(u64::MAX, 1, 1).pace, 1, "none is without a limit");
+    }
+
+    #[test]
+    fn what_has_run_over_is_still_counted() {
+        let before = Moved { messages: (1 << 24) - 1, bytes: (1 << 40) - 10 }.word();
+        let moved = Moved { messages: 3, bytes: 1_500 };
+        assert_eq!(Moved::between(before, before.wrapping_add(moved.word())), moved);
     }
 
     #[test]

@@ -107,6 +107,8 @@ reasons! {
     SessionForeign = 36, "session.foreign";
     /// A server refused a login.
     LoginFailed = 37, "login.failed";
+    /// More than the limit of the edge.
+    RateExceeded = 38, "rate.exceeded";
 }
 
 /// What became of a frame or message.

@@ -1,4 +1,4 @@
-//! The two atomic operations of this target.
+//! The atomic operations of this target.
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 
@@ -7,6 +7,13 @@ use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 pub fn add(counter: *mut u64, value: u64) {
     // SAFETY: callers pass a field of a map value, which stays mapped while the program runs.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, value) };
+}
+
+/// As [`add`], for a counter of 32 bits.
+#[inline(always)]
+pub fn add_word(counter: *mut u32, value: u32) {
+    // SAFETY: as above.
+    unsafe { atomic_xadd::<u32, u32, { AtomicOrdering::Relaxed }>(counter, value) };
 }
 
 /// Takes one from a counter; false if it is zero or another CPU was faster.

@@ -25,6 +25,8 @@ static USES: HashMap<RuleId, u64> = HashMap::with_max_entries(capacity::USES, 0)
 #[map]
 static PRINCIPALS: Array<Principal> = Array::with_max_entries(capacity::PRINCIPALS, 0);
 
+const SECOND: u64 = 1_000_000_000;
+
 /// Whether a judgement is the start of a use or belongs to one that was taken before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -99,6 +101,20 @@ pub fn decide(src: PrincipalId, dst: PrincipalId, state: RuleState) -> Outcome {
 #[inline(always)]
 pub fn quarantined(src: PrincipalId, dst: PrincipalId) -> bool {
     end(src).mode == Mode::Quarantine || end(dst).mode == Mode::Quarantine
+}
+
+/// What the table is asked with: an end that is banned is so on all of its edges.
+#[inline(always)]
+pub fn unless_banned(src: PrincipalId, dst: PrincipalId, state: RuleState, now: u64) -> RuleState {
+    if is_banned(src, now) || is_banned(dst, now) { RuleState::Banned } else { state }
+}
+
+#[inline(always)]
+fn is_banned(principal: PrincipalId, now: u64) -> bool {
+    match PRINCIPALS.get(principal.0) {
+        Some(entry) => now < u64::from(entry.banned_until) * SECOND,
+        None => false,
+    }
 }
 
 /// Whether nothing of this principal is dropped at the moment.

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_prandom_u32};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap};
 use firewall_common::abi::{
-    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Kind, Pass, PrincipalId, Protocol, capacity,
+    self, Addr, EdgeKey, Flow, FlowKey, FlowState, Kind, Limit, Pass, PrincipalId, Protocol, capacity,
 };
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
@@ -25,7 +25,7 @@ use crate::hook::{Answer, Next, Permit, Stop, stopped};
 use crate::scratch::Scratch;
 use crate::stream::Segment;
 use crate::stream::machine::Round;
-use crate::{atomic, essential, observe, pass, stream, words};
+use crate::{atomic, essential, meter, observe, pass, stream, words};
 
 /// Written by the kernel.
 #[map]
@@ -70,12 +70,17 @@ pub fn again(scratch: &mut Scratch) -> Option<Next> {
     if !pass::holds(scratch, flow) {
         return None;
     }
-    if flow.protocol == OPAQUE {
-        let ends = is_tcp && scratch.frame.flags & (tcp::FIN | tcp::RST) != 0;
-        return if ends { None } else { Some(PASS) };
-    }
-    if !is_tcp {
+    let is_opaque = flow.protocol == OPAQUE;
+    let ends = is_tcp && scratch.frame.flags & (tcp::FIN | tcp::RST) != 0;
+    if is_opaque && ends || !is_opaque && !is_tcp {
         return None;
+    }
+    // What is too much is told of by who judges in full.
+    if !meter::take(scratch, flow.limit, scratch.dir == flow.initiator, messages(scratch, flow)) {
+        return None;
+    }
+    if is_opaque {
+        return Some(PASS);
     }
     // SAFETY: as above.
     unsafe { words::copy(&mut scratch.flow, entry) };
@@ -87,9 +92,29 @@ pub fn again(scratch: &mut Scratch) -> Option<Next> {
     Some(Next::Segment)
 }
 
+/// Takes the frame at hand, which its edge lets pass, from what the edge may carry; whether it may go on.
+#[inline(always)]
+pub fn measure(scratch: &mut Scratch) -> bool {
+    let by_initiator = scratch.dir == scratch.flow.initiator;
+    if meter::take(scratch, scratch.limit, by_initiator, messages(scratch, &scratch.flow)) {
+        return true;
+    }
+    meter::over(scratch.limit);
+    observe::edge(scratch, scratch.flow.edge, stopped(scratch), Reason::RateExceeded);
+    scratch.audit != 0
+}
+
+/// How many messages a frame is that no machine reads.
+#[inline(always)]
+fn messages(scratch: &Scratch, flow: &Flow) -> u64 {
+    let is_read = scratch.frame.proto == proto::TCP && flow.protocol != OPAQUE;
+    u64::from(scratch.frame.payload_len != 0 && !is_read)
+}
+
 /// Judges the frame at hand by its connection and edge.
 #[inline(always)]
 pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
+    scratch.limit = Limit::NONE;
     find_key(scratch);
     let is_tcp = scratch.frame.proto == proto::TCP;
     let opens = is_tcp && scratch.frame.flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
@@ -233,7 +258,7 @@ fn first_protocol(key: &EdgeKey, speaks: u16) -> u8 {
 fn ask(scratch: &mut Scratch, key: EdgeKey, using: Use) -> Result<Option<u16>, Stop> {
     let edge = edge::lookup(&key);
     let state = edge::state(edge.map(|edge| edge.rule), using, scratch.now);
-    match edge::decide(key.src, key.dst, state) {
+    match edge::decide(key.src, key.dst, edge::unless_banned(key.src, key.dst, state, scratch.now)) {
         Outcome::Pass => {}
         Outcome::Learn => {
             if using == Use::Take {
@@ -248,6 +273,7 @@ fn ask(scratch: &mut Scratch, key: EdgeKey, using: Use) -> Result<Option<u16>, S
         }
     }
     scratch.deadline = edge.map_or(0, |edge| edge.rule.deadline);
+    scratch.limit = edge.map_or(Limit::NONE, |edge| edge.limit);
     Ok(edge.map(|edge| edge.speaks))
 }
 
@@ -276,6 +302,7 @@ fn fresh(scratch: &Scratch, edge: EdgeKey, protocol: u8) -> Flow {
         protocol,
         essential: 0,
         passes: [Pass::NONE; 2],
+        limit: Limit::NONE,
     }
 }
 
@@ -342,6 +369,7 @@ fn exchange(scratch: &mut Scratch) -> Result<(), Stop> {
         return keep(scratch);
     }
     scratch.flow.state = FlowState::Answered as u8;
+    meter::opened(scratch.limit);
     store(scratch)
 }
 
@@ -355,6 +383,7 @@ fn still_allowed(scratch: &mut Scratch) -> Result<(), Stop> {
 #[inline(always)]
 fn establish(scratch: &mut Scratch) -> Result<Next, Stop> {
     still_allowed(scratch)?;
+    meter::opened(scratch.limit);
     scratch.flow.state = FlowState::Established as u8;
     scratch.flow.seen = [scratch.now; 2];
     store(scratch)?;
@@ -455,6 +484,8 @@ fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
     // again gets a time of now, which it would have anyway.
     let live = unsafe { &mut *entry };
     live.seen[usize::from(scratch.dir & 1)] = scratch.now;
+    live.limit = scratch.limit;
+    scratch.flow.limit = scratch.limit;
     if scratch.audit == 0 {
         pass::note(scratch, live, scratch.deadline);
     }
@@ -541,10 +572,12 @@ pub fn turn(scratch: &mut Scratch, dst: PrincipalId) -> Result<(), Reason> {
         return Err(stop.reason);
     }
     scratch.flow.edge.dst = dst;
+    scratch.flow.limit = scratch.limit;
     if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: as in `established`; a word each. What was found about the edge before does not hold for this one.
         unsafe {
             (*entry).edge.dst = dst;
+            (*entry).limit = scratch.limit;
             (*entry).passes[0].until = 0;
             (*entry).passes[1].until = 0;
         }

@@ -120,6 +120,10 @@ pub fn who(ctx: &TcContext, hook: u32) -> Option<i32> {
 pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = flow::judge(scratch);
+    if scratch.limit.meter != 0 && result.is_ok() {
+        scratch.inspected = matches!(result, Ok(Next::Segment)) as u8;
+        return Some(enter_stage(ctx, scratch, stage::METER));
+    }
     if matches!(result, Ok(Next::Pass(_))) && essential::is_answer(scratch) {
         return Some(enter_stage(ctx, scratch, stage::NAMES));
     }
@@ -127,6 +131,22 @@ pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
         return Some(enter_stage(ctx, scratch, stage::DATAGRAM));
     }
     Some(conclude(ctx, scratch, result))
+}
+
+/// What the edge of the frame at hand carries, which is in the model.
+#[inline(always)]
+pub fn meter(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    if !flow::measure(scratch) {
+        return Some(conclude(ctx, scratch, Err(Reason::RateExceeded.into())));
+    }
+    if scratch.inspected != 0 {
+        return Some(enter_stage(ctx, scratch, stage::SEGMENT));
+    }
+    if flow::says_something(scratch) {
+        return Some(enter_stage(ctx, scratch, stage::DATAGRAM));
+    }
+    Some(pass(ctx, scratch, Permit::Judged))
 }
 
 /// The fourth stage: the order of an inspected stream.
@@ -391,7 +411,8 @@ fn link(scratch: &mut Scratch) -> Result<Next, Stop> {
         kind: Kind::Link as u8,
     };
     let rule = edge::lookup(&key).map(|edge| edge.rule);
-    match edge::decide(key.src, key.dst, edge::state(rule, Use::Take, scratch.now)) {
+    let state = edge::state(rule, Use::Take, scratch.now);
+    match edge::decide(key.src, key.dst, edge::unless_banned(key.src, key.dst, state, scratch.now)) {
         Outcome::Pass => Ok(Next::Pass(Permit::Judged)),
         Outcome::Learn => {
             observe::edge(scratch, key, Verdict::Forwarded, Reason::Learned);

@@ -39,6 +39,7 @@ mod who;
 mod datagram;
 mod edge;
 mod flow;
+mod meter;
 mod pass;
 mod stream;
 
@@ -70,6 +71,12 @@ pub fn edgeward_ingress_who(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn edgeward_ingress_flow(ctx: TcContext) -> i32 {
     hook::flow(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// How much the edges of frames from devices carry.
+#[classifier]
+pub fn edgeward_ingress_meter(ctx: TcContext) -> i32 {
+    hook::meter(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// The order of inspected streams from devices.
@@ -142,6 +149,12 @@ pub fn edgeward_egress_who(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn edgeward_egress_flow(ctx: TcContext) -> i32 {
     hook::flow(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// How much the edges of frames to devices carry.
+#[classifier]
+pub fn edgeward_egress_meter(ctx: TcContext) -> i32 {
+    hook::meter(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// The order of inspected streams to devices.

@@ -81,7 +81,7 @@ pub fn note(scratch: &Scratch, flow: &mut Flow, deadline: u64) {
 
 /// Nanoseconds of a clock that costs a read of memory; it stands still while the box sleeps, as all that could pass does.
 #[inline(always)]
-fn now() -> u64 {
+pub fn now() -> u64 {
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_ktime_get_coarse_ns() }
 }

@@ -6,7 +6,7 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
 use firewall_common::abi::{
-    Bell, Config, Flow, FlowKey, KnownName, Observed, ObservedKey, PrincipalId, Resolved, counter,
+    Bell, Config, Flow, FlowKey, KnownName, Limit, Observed, ObservedKey, PrincipalId, Resolved, counter,
 };
 use firewall_common::wire::coap::Coap;
 use firewall_common::wire::dns::Dns;
@@ -76,6 +76,12 @@ pub struct Scratch {
     pub dst: PrincipalId,
     /// When the rule of the edge that was asked for ends, in boot-time nanoseconds; 0 is never.
     pub deadline: u64,
+    /// Of that edge.
+    pub limit: Limit,
+    /// 1: the frame at hand belongs to a stream that is inspected.
+    pub inspected: u8,
+    /// Messages that the segment at hand has brought so far.
+    pub messages: u32,
     /// Next byte of the stream to judge, and the end of the segment.
     pub at: u32,
     pub end: u32,

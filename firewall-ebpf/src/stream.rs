@@ -26,7 +26,7 @@ use firewall_common::wire::stream::{Free, PAYLOAD, Stream, Streams, is_before};
 use crate::bytes::Skb;
 use crate::hook::{Answer, Stop};
 use crate::scratch::Scratch;
-use crate::{atomic, observe, words};
+use crate::{atomic, meter, observe, words};
 
 pub mod http;
 pub mod judge;
@@ -409,6 +409,7 @@ fn through(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream, round: Round) 
     unsafe { words::copy(&mut stream.said, &raw const scratch.said) };
     stream.strikes = 0;
     go_on(scratch, stream, judged);
+    meter::said(scratch.flow.limit, scratch.client != 0, scratch.messages);
     Ok(())
 }
 

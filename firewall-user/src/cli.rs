@@ -153,6 +153,9 @@ enum Command {
     },
     /// Keep a change to enforce
     Confirm,
+    /// Who is banned, and until when
+    #[command(subcommand)]
+    Bans(BanCommand),
     /// What was decided
     #[command(subcommand)]
     Decisions(DecisionCommand),
@@ -254,7 +257,17 @@ enum PrincipalCommand {
     Quarantine { principal: String },
     /// End a quarantine: what is in the model passes again
     Release { principal: String },
+    /// What is done about something unusual on the edges of a device: ask while they flow on, or block until someone
+    /// answers
+    Unusual {
+        principal: String,
+        #[arg(value_parser = ["ask", "block"])]
+        response: String,
+    },
 }
+
+/// Instead of a response of its own, an edge has that of its source.
+const AS_SOURCE: &str = "as-source";
 
 #[derive(Debug, Subcommand)]
 enum LearnCommand {
@@ -279,10 +292,30 @@ enum LearnCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum BanCommand {
+    /// All of them
+    List,
+    /// Let nothing of a device pass for a while, or none of its MQTT connections with one client id
+    Add {
+        principal: String,
+        /// MQTT client id; other devices may go on using it
+        #[arg(long)]
+        client: Option<String>,
+        #[arg(long = "for", value_name = "TIME")]
+        lifetime: Span,
+        /// For the list and the ledger
+        #[arg(long, default_value = "")]
+        why: String,
+    },
+    /// End a ban before its time
+    Remove { ban: u32 },
+}
+
+#[derive(Debug, Subcommand)]
 enum EdgeCommand {
     /// All edges, or some
     List {
-        /// learned, allowed, denied or pending
+        /// learned, allowed, denied, pending, or flagged: unusual, and passing all the same
         #[arg(long)]
         state: Option<String>,
         /// Only edges of this principal
@@ -314,6 +347,13 @@ enum EdgeCommand {
     },
     /// Take an edge out of the model; it is asked about at its next try
     Remove { edge: u32 },
+    /// What is done about something unusual on an edge: ask while it flows on, block until someone answers, or as is set
+    /// for its source
+    Unusual {
+        edge: u32,
+        #[arg(value_parser = ["ask", "block", AS_SOURCE])]
+        response: String,
+    },
     /// Print the model as TOML
     Export,
     /// Make the model what a file says; what the file does not name stays

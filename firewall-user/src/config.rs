@@ -111,6 +111,8 @@ pub struct Learning {
     pub notice: Span,
     /// Devices first seen within this time after the first start learn without being asked about.
     pub first_run: Span,
+    /// In such windows it is measured how much edges carry.
+    pub window: Span,
     /// Most edges that one device may learn.
     pub max_edges: u32,
     /// Most destinations that one device may learn.
@@ -154,6 +156,7 @@ impl Default for Config {
                 max: Span::from_secs(14 * 86_400),
                 notice: Span::from_secs(86_400),
                 first_run: Span::from_secs(3 * 86_400),
+                window: Span::from_secs(10),
                 max_edges: 256,
                 max_destinations: 128,
             },
@@ -317,11 +320,12 @@ impl fmt::Display for Config {
             let servers: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
             writeln!(f, "\n[{section}]\nservers = [{}]", servers.join(", "))?;
         }
-        let Learning { min, quiet, max, notice, first_run, max_edges, max_destinations } = &self.learning;
+        let Learning { min, quiet, max, notice, first_run, window, max_edges, max_destinations } =
+            &self.learning;
         writeln!(f, "\n[learning]")?;
         writeln!(
             f,
-            "min = \"{min}\"\nquiet = \"{quiet}\"\nmax = \"{max}\"\nnotice = \"{notice}\"\nfirst_run = \"{first_run}\""
+            "min = \"{min}\"\nquiet = \"{quiet}\"\nmax = \"{max}\"\nnotice = \"{notice}\"\nfirst_run = \"{first_run}\"\nwindow = \"{window}\""
         )?;
         writeln!(f, "max_edges = {max_edges}\nmax_destinations = {max_destinations}")?;
         let ports: Vec<String> = self.mqtt.ports.iter().map(ToString::to_string).collect();

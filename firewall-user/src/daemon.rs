@@ -356,6 +356,10 @@ impl Daemon {
                 views.principal_by_id(id).map(|principal| answer::value(&principal)).ok_or_else(gone)
             }
             Outcome::Then(Show::Review(id)) => Ok(answer::value(&views.review(id))),
+            Outcome::Then(Show::Bans) => Ok(answer::value(&views.bans())),
+            Outcome::Then(Show::Edge(id)) => {
+                views.edge_by_id(id).map(|edge| answer::value(&edge)).ok_or_else(gone)
+            }
             Outcome::Then(Show::Decided(decision, edge)) => {
                 Ok(answer::value(&answer::decided(views, decision, edge)))
             }
@@ -512,6 +516,7 @@ fn settings(config: &Config) -> Settings {
         learn_quiet: learning.quiet.as_secs(),
         learn_max: learning.max.as_secs(),
         ready_notice: learning.notice.as_secs(),
+        window: learning.window.as_secs().max(1),
         learn_edges: learning.max_edges as usize,
         learn_destinations: learning.max_destinations as usize,
         mqtt_ports: config.mqtt.ports.clone(),

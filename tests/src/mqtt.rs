@@ -201,7 +201,8 @@ impl Witness {
         self.process.stop()
     }
 
-    fn has_seen(&self, topic: &str, payload: &str) -> Result<bool> {
+    /// Whether such a message has arrived by now, as far as this was written down.
+    pub fn has_seen(&self, topic: &str, payload: &str) -> Result<bool> {
         Ok(self.lines()?.iter().any(|line| {
             let mut fields = line.splitn(3, ' ');
             fields.next() == Some(topic) && fields.nth(1).is_some_and(|seen| seen == payload)

@@ -42,6 +42,7 @@ struct Walk {
 #[inline(always)]
 pub fn run(skb: &Skb, scratch: &mut Scratch, round: Round) -> u32 {
     scratch.stop = 0;
+    scratch.messages = 0;
     scratch.window.length = 0;
     scratch.tail = scratch.end;
     scratch.ahead = 0;
@@ -150,13 +151,20 @@ fn text<M: Machine>(scratch: &mut Scratch) {
 #[inline(never)]
 fn handle<M: Machine>(scratch: &mut Scratch, event: u32) -> i64 {
     match M::event(scratch, unpack(event)) {
-        Ok(()) => 0,
+        Ok(()) => {
+            scratch.messages += u32::from(FIRST_MESSAGE <= event && event <= LAST_MESSAGE);
+            0
+        }
         Err(reason) => {
             scratch.stop = reason as u8;
             1
         }
     }
 }
+
+/// Of the numbers of events, those of something that is said: an object, a request, an alias.
+const FIRST_MESSAGE: u32 = 2;
+const LAST_MESSAGE: u32 = 4;
 
 /// An event as one number: as an argument, the part that most events do not have would be a register that nobody set.
 #[inline(always)]

@@ -11,8 +11,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Command, DecisionCommand, DenyAction, EdgeCommand, LearnCommand, LedgerCommand, PendingCommand,
-    PhoneCommand, PinCommand, PrincipalCommand, SpecArgs, lifetime::LifetimeArgs, people, print,
+    AS_SOURCE, BanCommand, Command, DecisionCommand, DenyAction, EdgeCommand, LearnCommand, LedgerCommand,
+    PendingCommand, PhoneCommand, PinCommand, PrincipalCommand, SpecArgs, lifetime::LifetimeArgs, people,
+    print,
 };
 use crate::duration::Span;
 
@@ -32,6 +33,7 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
         Command::Edges(command) => ask.edges(command).await,
         Command::Graph(command) => ask.graph(command).await,
         Command::Mud(command) => ask.mud(command).await,
+        Command::Bans(command) => ask.bans(command).await,
         Command::Pending(PendingCommand::List) => {
             ask.show(Request::Pending, |edges: &Vec<view::Edge>| print::edges(edges)).await
         }
@@ -156,6 +158,9 @@ impl Ask {
             }
             PrincipalCommand::Quarantine { principal } => self.principal_mode(principal, "quarantine").await,
             PrincipalCommand::Release { principal } => self.principal_mode(principal, "enforcing").await,
+            PrincipalCommand::Unusual { principal, response } => {
+                self.show(Request::PrincipalUnusual { principal, response }, print::principal).await
+            }
         }
     }
 
@@ -210,6 +215,11 @@ impl Ask {
                 };
                 self.decide_spec(EdgeSpec { action, ..spec_of(spec) }, Answer::Deny, &lifetime).await
             }
+            EdgeCommand::Unusual { edge, response } => {
+                let response = (response != AS_SOURCE).then_some(response);
+                let show = |edge: &view::Edge| print::edges(std::slice::from_ref(edge));
+                self.show(Request::EdgeUnusual { edge, response }, show).await
+            }
             EdgeCommand::Remove { edge } => self.show(Request::EdgeRemove { edge }, print::decided).await,
             EdgeCommand::Export => self.show(Request::EdgesExport, |toml: &String| print!("{toml}")).await,
             EdgeCommand::Import { file, dry_run } => {
@@ -231,6 +241,17 @@ impl Ask {
                 .await
             }
         }
+    }
+
+    async fn bans(&mut self, command: BanCommand) -> Result<()> {
+        let request = match command {
+            BanCommand::List => Request::Bans,
+            BanCommand::Add { principal, client, lifetime, why } => {
+                Request::BanAdd { principal, client, seconds: seconds(lifetime)?, why }
+            }
+            BanCommand::Remove { ban } => Request::BanRemove { ban },
+        };
+        self.show(request, |bans: &Vec<view::Ban>| print::bans(bans)).await
     }
 
     async fn decide(&mut self, edge: u32, answer: Answer, lifetime: &LifetimeArgs) -> Result<()> {

@@ -39,8 +39,8 @@ pub(super) fn status(status: &view::Status) {
     table.print();
     let edges = &status.edges;
     println!(
-        "\nedges: {} learned, {} allowed, {} denied, {} pending",
-        edges.learned, edges.allowed, edges.denied, edges.pending
+        "\nedges: {} learned, {} allowed, {} denied, {} pending, {} flagged",
+        edges.learned, edges.allowed, edges.denied, edges.pending, edges.flagged
     );
     let principals: Vec<String> =
         status.principals.iter().map(|(mode, count)| format!("{count} {mode}")).collect();
@@ -105,9 +105,31 @@ pub(super) fn edges(edges: &[view::Edge]) {
     table.print();
 }
 
+pub(super) fn bans(bans: &[view::Ban]) {
+    if bans.is_empty() {
+        println!("None.");
+        return;
+    }
+    let mut table = Table::new(["id", "who", "client id", "until (UTC)", "by", "why"]);
+    for ban in bans {
+        table.row([
+            ban.id.to_string(),
+            end(&ban.principal),
+            ban.client.as_deref().map_or_else(|| "all".to_owned(), text),
+            show_date(ban.until),
+            text(&ban.by),
+            text(&ban.why),
+        ]);
+    }
+    table.print();
+}
+
 /// The state, and what a decision says besides.
 fn state(edge: &view::Edge) -> String {
     let mut state = edge.state.clone();
+    if edge.flag.is_some() {
+        state.push_str(", flagged");
+    }
     if let Some(action) = &edge.action {
         state.push_str(", ");
         state.push_str(action);
@@ -124,7 +146,7 @@ fn state(edge: &view::Edge) -> String {
 /// Why it does not pass; what passes needs no reason.
 fn why(edge: &view::Edge) -> String {
     match edge.state.as_str() {
-        "learned" | "allowed" => String::new(),
+        "learned" | "allowed" => edge.flag.as_ref().map(|flag| flag.property.clone()).unwrap_or_default(),
         _ => edge.violated.clone().or_else(|| edge.reason.clone()).unwrap_or_default(),
     }
 }

@@ -18,7 +18,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("dhcp", &["server"]),
     ("dns", &["servers"]),
     ("ntp", &["servers"]),
-    ("learning", &["min", "quiet", "max", "notice", "first_run", "max_edges", "max_destinations"]),
+    ("learning", &["min", "quiet", "max", "notice", "first_run", "window", "max_edges", "max_destinations"]),
     ("mqtt", &["ports"]),
     ("web", &["listen"]),
     ("state", &["dir", "runtime_dir", "bpffs"]),
@@ -114,6 +114,7 @@ fn set(config: &mut Config, section: &str, key: &str, value: &Value<'_>) -> Resu
         ("learning", "max") => config.learning.max = parsed(value)?,
         ("learning", "notice") => config.learning.notice = parsed(value)?,
         ("learning", "first_run") => config.learning.first_run = parsed(value)?,
+        ("learning", "window") => config.learning.window = parsed(value)?,
         ("learning", "max_edges") => config.learning.max_edges = number(value, 1, 16_384)?,
         ("learning", "max_destinations") => config.learning.max_destinations = number(value, 1, 4_096)?,
         ("mqtt", "ports") => {

@@ -126,6 +126,7 @@ fn need(request: &Request) -> Need {
         | Request::MudDiff { .. }
         | Request::Review { .. }
         | Request::WouldBreak { .. }
+        | Request::Bans
         | Request::Decisions { .. }
         | Request::Observations { .. }
         | Request::Trouble { .. }
@@ -133,6 +134,7 @@ fn need(request: &Request) -> Need {
         | Request::Settings
         | Request::Watch => Need::Look,
         Request::Decide { answer: Answer::Deny, .. } | Request::Wish { .. } => Need::Protect,
+        Request::BanAdd { .. } => Need::Protect,
         Request::PrincipalMode { mode, .. } if mode == "quarantine" => Need::Protect,
         Request::Decide { edge, answer: Answer::Allow, .. } => Need::Allow(EdgeId(*edge)),
         Request::Undo { decision } => Need::TakeBack(*decision),
@@ -144,6 +146,9 @@ fn need(request: &Request) -> Need {
         | Request::LearnFinish { .. }
         | Request::EdgeDecide { .. }
         | Request::EdgeRemove { .. }
+        | Request::EdgeUnusual { .. }
+        | Request::BanRemove { .. }
+        | Request::PrincipalUnusual { .. }
         | Request::EdgesImport { .. }
         | Request::MudImport { .. }
         | Request::AwaitUpdate { .. }

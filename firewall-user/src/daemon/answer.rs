@@ -8,11 +8,14 @@ use dashboard::{
 };
 use firewall_common::abi::{self, PrincipalId};
 use graph::{
-    Graph, Now, decision,
+    Graph, Now,
+    ban::BanId,
+    decision,
     decision::{Author, DecisionId, Refused, SiteMode, Terms},
     edge::EdgeId,
     graph::{Patch, Spec},
     principal::mode_from_name,
+    usual::Response,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +55,8 @@ pub(super) enum Show {
     Ledger,
     Principal(PrincipalId),
     Review(PrincipalId),
+    Edge(EdgeId),
+    Bans,
     Decided(DecisionId, Option<EdgeId>),
     Done,
 }
@@ -113,6 +118,26 @@ pub(super) fn handle(
         Request::EdgeRemove { edge } => {
             let decision = graph.remove_edge(EdgeId(edge), author, now).map_err(refused)?;
             Outcome::Then(Show::Decided(decision, Some(EdgeId(edge))))
+        }
+        Request::EdgeUnusual { edge, response } => {
+            let response = response.map(|name| response_of(&name)).transpose()?;
+            graph.set_edge_response(EdgeId(edge), response, author, now).map_err(refused)?;
+            Outcome::Then(Show::Edge(EdgeId(edge)))
+        }
+        Request::PrincipalUnusual { principal, response } => {
+            let id = find(graph, &principal)?;
+            graph.set_response(id, response_of(&response)?, author, now).map_err(refused)?;
+            Outcome::Then(Show::Principal(id))
+        }
+        Request::Bans => is(views.bans()),
+        Request::BanAdd { principal, client, seconds, why } => {
+            let id = find(graph, &principal)?;
+            graph.ban(id, client.as_deref(), seconds, &why, author, now).map_err(refused)?;
+            Outcome::Then(Show::Bans)
+        }
+        Request::BanRemove { ban } => {
+            graph.lift_ban(BanId(ban), author, now).map_err(refused)?;
+            Outcome::Then(Show::Bans)
         }
         Request::Undo { decision } => {
             let edge = graph
@@ -246,6 +271,10 @@ fn answer_of(answer: Answer) -> decision::Answer {
         Answer::Allow => decision::Answer::Allow,
         Answer::Deny => decision::Answer::Deny,
     }
+}
+
+fn response_of(name: &str) -> Result<Response, Refusal> {
+    Response::from_name(name).ok_or_else(|| invalid("choose ask or block"))
 }
 
 fn lifetime_of(lifetime: &Lifetime) -> decision::Lifetime {

@@ -2,7 +2,7 @@
 //!
 //! A bell only says where to look, so one that was lost is made up for by the next reading.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use firewall_common::abi::{
     AddrKey, Bell, Kind, LinkKey, OBSERVED_PER_SOURCE, Observed, ObservedKey, PrincipalId, Ring, capacity,
@@ -34,12 +34,14 @@ pub(super) struct Observer {
     told: HashMap<Vec<u8>, u64>,
     /// Who holds an address, as the graph knows it.
     bound: HashMap<Vec<u8>, PrincipalId>,
+    /// When the meters were read last, in boot-time nanoseconds.
+    metered: u64,
 }
 
 impl Observer {
     /// The graph was told nothing yet.
     pub(super) fn new(names: Names) -> Self {
-        Self { names, told: HashMap::new(), bound: HashMap::new() }
+        Self { names, told: HashMap::new(), bound: HashMap::new(), metered: 0 }
     }
 
     /// Looks where a bell says.
@@ -93,6 +95,7 @@ impl Observer {
             }
         }
         self.read_bindings(tables, graph, now)?;
+        self.read_meters(tables, graph, now)?;
         for rule in tables.counted_rules() {
             if let Some(left) = tables.maps.uses.get(&rule)? {
                 graph.handle_uses(EdgeId(rule.0), left, now);
@@ -151,6 +154,19 @@ impl Observer {
             bound.insert(key, principal);
         }
         self.bound = bound;
+        Ok(())
+    }
+
+    /// Tells what edges have carried in the window that has ended.
+    fn read_meters(&mut self, tables: &mut Tables, graph: &mut Graph, now: Now) -> Result<(), KernelError> {
+        let elapsed = now.boot_ns.saturating_sub(self.metered);
+        if elapsed < graph.settings().window * 1_000_000_000 {
+            return Ok(());
+        }
+        self.metered = now.boot_ns;
+        for (edge, metered) in tables.metered()? {
+            graph.handle_metered(edge, &metered, Duration::from_nanos(elapsed), now);
+        }
         Ok(())
     }
 

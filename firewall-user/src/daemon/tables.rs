@@ -7,17 +7,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use firewall_common::{
     abi::{
-        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, KnownName, LinkKey, MacHome, MacKey, NameKey,
-        Principal, PrincipalId, ResolvedKey, Rule, RuleId, server,
+        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, KnownName, Limit, LinkKey, MacHome, MacKey,
+        Meter, Moved, NameKey, Principal, PrincipalId, ResolvedKey, Rule, RuleId, capacity, server,
     },
     hash::{HashKey, hash},
     precedence::Mode,
 };
 use graph::{
     command::{Command, Event, RuleSpec},
+    edge::EdgeId,
     host::HostName,
+    usual::{self, Metered},
 };
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::{
     automata::{Automata, Written},
@@ -32,6 +34,7 @@ pub(super) struct Tables {
     config: Config,
     automata: Automata,
     edges: HashMap<Key, Edge>,
+    meters: Meters,
     topics: HashMap<Key, Written>,
     macs: HashMap<Key, MacHome>,
     hosts: HashMap<Key, PrincipalId>,
@@ -80,11 +83,13 @@ impl Tables {
         };
         maps.config.put(0, &written)?;
         name_servers(&mut maps, config)?;
+        let meters = Meters::after(&maps)?;
         Ok(Self {
             automata: Automata::after(&maps)?,
             maps,
             config: written,
             edges: HashMap::new(),
+            meters,
             topics: HashMap::new(),
             macs: HashMap::new(),
             hosts: HashMap::new(),
@@ -100,9 +105,9 @@ impl Tables {
     /// Does what a command says for the kernel; what is for the disk changes nothing here.
     pub(super) fn carry_out(&mut self, command: Command) -> Result<Done, KernelError> {
         match command {
-            Command::PutPrincipal { id, mode, dangerous, pause_until } => {
-                let principal =
-                    Principal { pause_until, mode: mode as u8, dangerous: u8::from(dangerous), _pad: [0; 6] };
+            Command::PutPrincipal { id, mode, dangerous, pause_until, banned_until } => {
+                let (mode, dangerous) = (mode as u8, u8::from(dangerous));
+                let principal = Principal { pause_until, mode, dangerous, _pad: [0; 2], banned_until };
                 self.principals.insert(id.0, principal);
                 self.maps.principals.put(id.0, &principal)?;
             }
@@ -151,9 +156,11 @@ impl Tables {
                 self.maps.domains.remove(&key)?;
             }
             Command::PutEdge { key, rule, speaks } => self.put_edge(key, rule, speaks)?,
+            Command::PutLimit { key, rate } => self.put_limit(key, rate)?,
             Command::RemoveEdge { key } => {
                 self.maps.edges.remove(&key)?;
                 self.edges.remove(&bytes(&key));
+                self.meters.free(&bytes(&key));
                 if let Some(old) = self.topics.remove(&bytes(&key)) {
                     old.remove(&mut self.maps)?;
                 }
@@ -201,6 +208,8 @@ impl Tables {
 
     fn put_edge(&mut self, key: EdgeKey, rule: RuleSpec, speaks: u16) -> Result<(), KernelError> {
         let starts = self.topics.get(&bytes(&key));
+        let known = self.edges.get(&bytes(&key)).map(|edge| edge.limit);
+        let limit = known.unwrap_or_else(|| Limit { meter: self.meters.take(&bytes(&key)), ..Limit::NONE });
         let edge = Edge {
             rule: kernel_rule(rule),
             publish: starts.map_or(0, |starts| starts.publish),
@@ -208,10 +217,43 @@ impl Tables {
             connect: starts.map_or(0, |starts| starts.connect),
             speaks,
             _pad: [0; 2],
+            limit,
         };
         self.maps.edges.put(&key, &edge)?;
         self.edges.insert(bytes(&key), edge);
         Ok(())
+    }
+
+    /// Lets no more than so many bytes a second pass on an edge, or all if there is no rate.
+    fn put_limit(&mut self, key: EdgeKey, rate: Option<u64>) -> Result<(), KernelError> {
+        let Some(edge) = self.edges.get_mut(&bytes(&key)) else { return Ok(()) };
+        let meter = edge.limit.meter;
+        edge.limit =
+            rate.map_or(Limit { meter, ..Limit::NONE }, |rate| Limit::of(rate, usual::BURST_MS, meter));
+        self.maps.edges.put(&key, edge)
+    }
+
+    /// What each edge has carried since this was asked last, where that is anything.
+    pub(super) fn metered(&mut self) -> Result<Vec<(EdgeId, Metered)>, KernelError> {
+        let mut metered = Vec::new();
+        for (key, edge) in &self.edges {
+            let Limit { meter, .. } = edge.limit;
+            if meter == 0 {
+                continue;
+            }
+            let now = self.maps.meters.get(u32::from(meter))?;
+            let Some(before) = self.meters.read.insert(meter, now).filter(|before| *before != now) else {
+                continue;
+            };
+            let mut difference = difference(&before, &now);
+            if difference.opened != 0
+                && let Ok(key) = EdgeKey::read_from_bytes(key)
+            {
+                difference.open = self.maps.usage.get(key.src.0)?.streams;
+            }
+            metered.push((EdgeId(edge.rule.id.0), difference));
+        }
+        Ok(metered)
     }
 
     fn put_topics(&mut self, key: EdgeKey, new: Written) -> Result<(), KernelError> {
@@ -295,6 +337,7 @@ impl Tables {
         for key in maps.edges.keys()? {
             if !self.edges.contains_key(&bytes(&key)) {
                 maps.edges.remove(&key)?;
+                self.meters.free(&bytes(&key));
             }
         }
         for key in maps.rules.keys()? {
@@ -349,7 +392,63 @@ impl Tables {
 }
 
 /// A principal that was never registered.
-const NOBODY: Principal = Principal { pause_until: 0, mode: Mode::New as u8, dangerous: 0, _pad: [0; 6] };
+const NOBODY: Principal =
+    Principal { pause_until: 0, mode: Mode::New as u8, dangerous: 0, _pad: [0; 2], banned_until: 0 };
+
+/// Which entries of `METERS` belong to which edges.
+struct Meters {
+    /// By the bytes of the edge's key.
+    of: HashMap<Key, u16>,
+    free: Vec<u16>,
+    /// Up to here all were given.
+    last: u16,
+    /// As they were read last.
+    read: HashMap<u16, Meter>,
+}
+
+impl Meters {
+    /// Takes up those of pinned edges: their connections go on counting there.
+    fn after(maps: &Maps) -> Result<Self, KernelError> {
+        let of: HashMap<Key, u16> =
+            maps.edges.entries()?.iter().map(|(key, edge)| (bytes(key), edge.limit.meter)).collect();
+        let last = of.values().copied().max().unwrap_or(0);
+        let taken: HashSet<u16> = of.values().copied().collect();
+        let free = (1..last).filter(|meter| !taken.contains(meter)).collect();
+        Ok(Self { of, free, last, read: HashMap::new() })
+    }
+
+    /// That of an edge; a new one if it has none.
+    fn take(&mut self, key: &Key) -> u16 {
+        if let Some(meter) = self.of.get(key).filter(|meter| **meter != 0) {
+            return *meter;
+        }
+        let meter = self.free.pop().unwrap_or_else(|| {
+            let room = u32::from(self.last) + 1 < capacity::METERS;
+            self.last += u16::from(room);
+            if room { self.last } else { 0 }
+        });
+        self.of.insert(key.clone(), meter);
+        meter
+    }
+
+    fn free(&mut self, key: &Key) {
+        if let Some(meter) = self.of.remove(key).filter(|meter| *meter != 0) {
+            self.read.remove(&meter);
+            self.free.push(meter);
+        }
+    }
+}
+
+/// What was counted between two readings.
+fn difference(before: &Meter, now: &Meter) -> Metered {
+    let between = |way: usize| Moved::between(before.moved[way], now.moved[way]);
+    Metered {
+        moved: [between(0), between(1)],
+        over: now.over.wrapping_sub(before.over),
+        opened: now.opened.wrapping_sub(before.opened),
+        open: 0,
+    }
+}
 
 fn kernel_rule(rule: RuleSpec) -> Rule {
     Rule {

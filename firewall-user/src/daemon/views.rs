@@ -14,6 +14,7 @@ use graph::{
     inventory::is_private,
     learning::Learning,
     principal::{Principal, show_address, show_mac},
+    usual::Flag,
 };
 
 /// The graph at one moment.
@@ -45,7 +46,6 @@ impl Views<'_> {
     pub(super) fn edge(self, edge: &Edge) -> view::Edge {
         let ruling = edge.state.ruling();
         let terms = ruling.map_or(Terms::NONE, |ruling| ruling.terms);
-        let is_open = matches!(edge.state, State::Pending | State::Lapsed);
         view::Edge {
             id: edge.id.0,
             plane: edge.path.plane.as_str().to_owned(),
@@ -64,7 +64,10 @@ impl Views<'_> {
             no_retain: terms.no_retain,
             max_qos: terms.max_qos,
             reason: edge.reason.map(|reason| reason.as_str().to_owned()),
-            violated: edge.violated.filter(|_| is_open).map(|property| property.as_str().to_owned()),
+            violated: edge.asked().map(|property| property.as_str().to_owned()),
+            flag: edge.flag.as_ref().filter(|_| edge.is_flagged()).map(|flag| view_of_flag(flag)),
+            unusual: self.graph.response(edge.id).as_str().to_owned(),
+            limit: self.graph.limit(edge, self.now),
             risk: self.graph.risk(edge, self.now).as_str().to_owned(),
             beneficiaries: self.graph.beneficiaries(&edge.path).into_iter().map(|id| self.end(id)).collect(),
             tries: edge.tries,
@@ -82,7 +85,7 @@ impl Views<'_> {
     pub(super) fn edges(self, state: Option<&str>, principal: Option<PrincipalId>) -> Vec<view::Edge> {
         self.graph
             .edges()
-            .filter(|edge| state.is_none_or(|state| edge.state.as_str() == state))
+            .filter(|edge| state.is_none_or(|state| is_in_state(edge, state)))
             .filter(|edge| principal.is_none_or(|id| edge.path.src == id || edge.path.dst == id))
             .map(|edge| self.edge(edge))
             .collect()
@@ -90,7 +93,20 @@ impl Views<'_> {
 
     /// What waits for a person; what has lapsed waits for its next try.
     pub(super) fn pending(self) -> Vec<view::Edge> {
-        self.graph.edges().filter(|edge| edge.state == State::Pending).map(|edge| self.edge(edge)).collect()
+        let waits = |edge: &&Edge| edge.state == State::Pending || edge.is_flagged();
+        self.graph.edges().filter(waits).map(|edge| self.edge(edge)).collect()
+    }
+
+    pub(super) fn bans(self) -> Vec<view::Ban> {
+        let bans = self.graph.bans().map(|ban| view::Ban {
+            id: ban.id.0,
+            principal: self.end(ban.principal),
+            client: ban.client.clone(),
+            until: ban.until.unix(),
+            by: ban.by.as_str().to_owned(),
+            why: ban.why.clone(),
+        });
+        bans.collect()
     }
 
     pub(super) fn explanation(self, id: EdgeId) -> Option<view::Explanation> {
@@ -158,7 +174,7 @@ impl Views<'_> {
         for edge in self.graph.edges() {
             let ends = [edge.path.src, edge.path.dst];
             for id in &ends[..if ends[0] == ends[1] { 1 } else { 2 }] {
-                count(counts.entry(*id).or_default(), &edge.state);
+                count(counts.entry(*id).or_default(), edge);
             }
         }
         let counted = |id| counts.get(&id).copied().unwrap_or_default();
@@ -243,8 +259,25 @@ impl Views<'_> {
     }
 }
 
-fn count(counts: &mut EdgeCounts, state: &State) {
-    match state {
+/// Whether an edge is what a list is limited to: its state, or `flagged`.
+fn is_in_state(edge: &Edge, state: &str) -> bool {
+    edge.state.as_str() == state || (state == "flagged" && edge.is_flagged())
+}
+
+fn view_of_flag(flag: &Flag) -> view::Flag {
+    view::Flag {
+        property: flag.property.as_str().to_owned(),
+        since: flag.since,
+        last: flag.last,
+        times: flag.times,
+        usual: flag.usual_words(),
+        seen: flag.seen_words(),
+    }
+}
+
+fn count(counts: &mut EdgeCounts, edge: &Edge) {
+    counts.flagged += u64::from(edge.is_flagged());
+    match edge.state {
         State::Learned => counts.learned += 1,
         State::Allowed(_) => counts.allowed += 1,
         State::Denied(_) => counts.denied += 1,
@@ -254,8 +287,8 @@ fn count(counts: &mut EdgeCounts, state: &State) {
 }
 
 pub(super) fn edge_counts(counts: EdgeCounts) -> view::EdgeCounts {
-    let EdgeCounts { learned, allowed, denied, pending } = counts;
-    view::EdgeCounts { learned, allowed, denied, pending }
+    let EdgeCounts { learned, allowed, denied, pending, flagged } = counts;
+    view::EdgeCounts { learned, allowed, denied, pending, flagged }
 }
 
 #[cfg(test)]

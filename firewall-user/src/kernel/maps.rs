@@ -11,8 +11,8 @@ use aya::{
 };
 use firewall_common::abi::{
     self, AddrKey, AskedName, Binding, Config, Edge, EdgeKey, Flow, FlowKey, LinkKey, MAPS, MacHome, MacKey,
-    NameKey, NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Resolved, ResolvedKey, Rule,
-    RuleId, State, StepKey, Stranger, Usage, counter,
+    Meter, NameKey, NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Resolved, ResolvedKey,
+    Rule, RuleId, State, StepKey, Stranger, Usage, counter,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -274,6 +274,7 @@ pub struct Maps {
     pub servers: Table<AddrKey, u32>,
     pub networks: Prefixes,
     pub edges: Table<EdgeKey, Edge>,
+    pub meters: Slots<Meter>,
     pub rules: Table<RuleId, Rule>,
     pub uses: Table<RuleId, u64>,
     pub automaton: Table<StepKey, u32>,
@@ -304,6 +305,7 @@ impl Maps {
             servers: Table::take(ebpf, "SERVERS", generation)?,
             networks: Prefixes::take(ebpf, generation)?,
             edges: Table::take(ebpf, "EDGES", generation)?,
+            meters: Slots::take(ebpf, "METERS", generation)?,
             rules: Table::take(ebpf, "RULES", generation)?,
             uses: Table::take(ebpf, "USES", generation)?,
             automaton: Table::take(ebpf, "AUTOMATON", generation)?,

@@ -26,6 +26,7 @@ mod both_ends;
 mod datagrams;
 mod edges;
 mod flows;
+mod limits;
 mod payloads;
 mod repeats;
 mod requests;

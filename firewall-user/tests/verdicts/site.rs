@@ -14,9 +14,9 @@ use edgeward::{
 };
 use firewall_common::{
     abi::{
-        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Kind, LinkKey, MacHome, MacKey, NameKey,
-        NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Protocol, Role, Rule, RuleId, State,
-        counter,
+        Addr, AddrKey, Config, Edge, EdgeKey, HashKeyBytes, Kind, Limit, LinkKey, MacHome, MacKey, Meter,
+        NameKey, NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Protocol, Role, Rule,
+        RuleId, State, capacity, counter,
     },
     hash::{HashKey, hash},
     precedence::{Mode, RuleState},
@@ -133,6 +133,7 @@ pub(crate) struct Site {
     tap: OwnedFd,
     last_principal: u32,
     last_rule: u32,
+    last_meter: u16,
     last_port: u16,
     /// Of the frames that arrive: above 0, each was put together from segments of this length.
     pub(crate) gso_size: u32,
@@ -213,6 +214,7 @@ impl Site {
             tap,
             last_principal: PrincipalId::FIRST,
             last_rule: 0,
+            last_meter: 0,
             last_port: 20_000,
             gso_size: 0,
         }
@@ -270,13 +272,19 @@ impl Site {
     }
 
     pub(crate) fn set_mode(&mut self, id: PrincipalId, mode: Mode, dangerous: bool) {
-        let entry =
-            Principal { pause_until: 0, mode: mode as u8, dangerous: u8::from(dangerous), _pad: [0; 6] };
-        self.maps.principals.put(id.0, &entry).expect("a principal can be written");
+        self.put_principal(id, Principal { dangerous: u8::from(dangerous), ..principal(mode) });
     }
 
     pub(crate) fn pause(&mut self, id: PrincipalId, mode: Mode) {
-        let entry = Principal { pause_until: u64::MAX, mode: mode as u8, dangerous: 0, _pad: [0; 6] };
+        self.put_principal(id, Principal { pause_until: u64::MAX, ..principal(mode) });
+    }
+
+    /// Bans a principal until this second of the boot-time clock.
+    pub(crate) fn ban(&mut self, id: PrincipalId, mode: Mode, until: u32) {
+        self.put_principal(id, Principal { banned_until: until, ..principal(mode) });
+    }
+
+    fn put_principal(&mut self, id: PrincipalId, entry: Principal) {
         self.maps.principals.put(id.0, &entry).expect("a principal can be written");
     }
 
@@ -408,10 +416,39 @@ impl Site {
     }
 
     pub(crate) fn put_edge(&mut self, key: EdgeKey, rule: Rule) -> EdgeKey {
-        let edge =
-            Edge { rule, publish: 0, subscribe: 0, connect: 0, speaks: Protocol::Opaque.bit(), _pad: [0; 2] };
+        let edge = Edge {
+            rule,
+            publish: 0,
+            subscribe: 0,
+            connect: 0,
+            speaks: Protocol::Opaque.bit(),
+            _pad: [0; 2],
+            limit: Limit { meter: self.fresh_meter(), ..Limit::NONE },
+        };
         self.maps.edges.put(&key, &edge).expect("room for an edge");
         key
+    }
+
+    /// Lets no more pass on an edge than so many bytes a second, and at once what comes in so many milliseconds; without a
+    /// rate, all.
+    pub(crate) fn limit(&mut self, key: EdgeKey, rate: Option<u64>, burst: u16) {
+        let mut edge = self.maps.edges.get(&key).expect("edges can be read").expect("the edge is there");
+        let meter = edge.limit.meter;
+        edge.limit = rate.map_or(Limit { meter, ..Limit::NONE }, |rate| Limit::of(rate, burst, meter));
+        self.maps.edges.put(&key, &edge).expect("room for an edge");
+    }
+
+    /// A place where nothing was counted, as long as there is one.
+    fn fresh_meter(&mut self) -> u16 {
+        self.last_meter =
+            if u32::from(self.last_meter) + 1 < capacity::METERS { self.last_meter + 1 } else { 1 };
+        self.last_meter
+    }
+
+    /// What an edge has carried.
+    pub(crate) fn meter(&self, key: EdgeKey) -> Meter {
+        let edge = self.maps.edges.get(&key).expect("edges can be read").expect("the edge is there");
+        self.maps.meters.get(u32::from(edge.limit.meter)).expect("meters can be read")
     }
 
     /// Makes an edge one for MQTT, with these rules for what is said on it.
@@ -605,6 +642,10 @@ impl From<(ObservedKey, Observed)> for Noted {
             object: String::from_utf8(object.to_vec()).expect("the kernel checks the text"),
         }
     }
+}
+
+const fn principal(mode: Mode) -> Principal {
+    Principal { pause_until: 0, mode: mode as u8, dangerous: 0, _pad: [0; 2], banned_until: 0 }
 }
 
 /// Boot-time nanoseconds.

@@ -25,6 +25,8 @@ pub enum Command {
         mode: Mode,
         dangerous: bool,
         pause_until: u64,
+        /// Boot-time seconds; 0 is not banned.
+        banned_until: u32,
     },
     /// `PRINCIPALS[id]` becomes as new as one that was never registered.
     RemovePrincipal {
@@ -89,7 +91,13 @@ pub enum Command {
         /// [`Protocol::bit`](firewall_common::abi::Protocol::bit) of what its connections may speak; 0 is not known yet.
         speaks: u16,
     },
-    /// Also forgets the automata of this key.
+    /// Bytes a second that an edge may carry, over all its connections and both ways; without a number all passes. A
+    /// later [`Command::PutEdge`] does not change it.
+    PutLimit {
+        key: EdgeKey,
+        rate: Option<u64>,
+    },
+    /// Also forgets the automata of this key, and its limit.
     RemoveEdge {
         key: EdgeKey,
     },

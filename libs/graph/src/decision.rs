@@ -261,10 +261,24 @@ pub enum What {
         principal: PrincipalId,
         detail: String,
     },
+    /// Nothing of a principal passes, or none of its MQTT connections with one client id.
+    Ban {
+        #[serde(with = "crate::serial::principal")]
+        principal: PrincipalId,
+        client: Option<String>,
+        seconds: u32,
+        why: String,
+    },
+    /// A ban ends before its time.
+    Lift {
+        #[serde(with = "crate::serial::principal")]
+        principal: PrincipalId,
+        client: Option<String>,
+    },
 }
 
 impl What {
-    /// `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal` or `remove`.
+    /// `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal`, `remove`, `import`, `ban` or `lift`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Allow { .. } => "allow",
@@ -276,6 +290,8 @@ impl What {
             Self::Pause { .. } => "pause",
             Self::Set { .. } | Self::Merge { .. } | Self::Forget { .. } => "principal",
             Self::Import { .. } => "import",
+            Self::Ban { .. } => "ban",
+            Self::Lift { .. } => "lift",
         }
     }
 
@@ -292,7 +308,9 @@ impl What {
             | Self::Merge { .. }
             | Self::Forget { .. }
             | Self::Import { .. }
-            | Self::Update { .. } => None,
+            | Self::Update { .. }
+            | Self::Ban { .. }
+            | Self::Lift { .. } => None,
         }
     }
 
@@ -302,7 +320,9 @@ impl What {
             Self::Mode { principal, .. }
             | Self::Set { principal, .. }
             | Self::Forget { principal, .. }
-            | Self::Update { principal, .. } => Some(*principal),
+            | Self::Update { principal, .. }
+            | Self::Ban { principal, .. }
+            | Self::Lift { principal, .. } => Some(*principal),
             Self::Merge { into, .. } => Some(*into),
             Self::Pause { principal: Some(principal), .. } => Some(PrincipalId(*principal)),
             Self::Pause { principal: None, .. }
@@ -340,6 +360,13 @@ impl What {
             Self::Merge { from, into } => format!("{} into {}", from.0, into.0),
             Self::Forget { title, .. } => format!("forgot {title}"),
             Self::Import { changes } => format!("{changes} changes"),
+            Self::Ban { client: Some(client), seconds, why, .. } => {
+                format!("client id {client} for {seconds} s: {why}")
+            }
+            Self::Ban { client: None, seconds, why, .. } => format!("for {seconds} s: {why}"),
+            Self::Lift { client, .. } => {
+                client.as_ref().map_or_else(String::new, |client| format!("client id {client}"))
+            }
         }
     }
 }

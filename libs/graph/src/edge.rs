@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::decision::{Answer, Author, DecisionId, Lifetime, ONCE_SECONDS, Terms};
 use crate::operation::{Layer, Object, Operation, Plane, TCP, UDP, Verb};
 use crate::time::{Deadline, Left, Now, Stamp, date_left};
+use crate::usual::{Flag, Response, Usual};
 
 /// Number of an edge; the kernel's [`RuleId`] is the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -247,6 +248,15 @@ pub struct Edge {
     /// For transports: the most messages in ten seconds while its source learned.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub busiest: u32,
+    /// For transports: what was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual: Option<Box<Usual>>,
+    /// Something is unusual, and a person is asked about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<Box<Flag>>,
+    /// What is done about something unusual, if not what is set for its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
     /// Revision of the graph at its last change; tries are no change.
     pub rev: u64,
 }
@@ -264,6 +274,18 @@ impl Edge {
     /// Whether it is an edge of its own in `EDGES`, not a message inside one.
     pub const fn is_transport(&self) -> bool {
         matches!(self.path.operation.layer(), Layer::Transport)
+    }
+
+    /// Whether it is asked about although it passes.
+    pub const fn is_flagged(&self) -> bool {
+        self.flag.is_some() && matches!(self.state, State::Learned | State::Allowed(_))
+    }
+
+    /// The property that a person is asked about.
+    pub fn asked(&self) -> Option<Property> {
+        let flagged = || self.flag.as_ref().filter(|_| self.is_flagged()).map(|flag| flag.property);
+        let is_open = matches!(self.state, State::Pending | State::Lapsed);
+        self.violated.filter(|_| is_open).or_else(flagged)
     }
 
     /// Whether the model lets it pass now.
@@ -309,6 +331,14 @@ pub enum Property {
     Protocol,
     /// The maker of the source declares it, and nobody has said yes to that.
     Declared,
+    /// The connection was always encrypted.
+    EncMissing,
+    /// It carries far more a second than it did.
+    RateExceeded,
+    /// It carries far more in an hour than it did.
+    SizeExceeded,
+    /// It was never used at this hour.
+    TimeUnusual,
 }
 
 impl Property {
@@ -325,6 +355,10 @@ impl Property {
             Self::ClientTaken => "client.taken",
             Self::Protocol => "protocol",
             Self::Declared => "mud.declared",
+            Self::EncMissing => "enc.missing",
+            Self::RateExceeded => "rate.exceeded",
+            Self::SizeExceeded => "size.exceeded",
+            Self::TimeUnusual => "time.unusual",
         }
     }
 
@@ -341,6 +375,10 @@ impl Property {
             Self::ClientTaken => "This client id belongs to another device.",
             Self::Protocol => "The connection is known, but not that it speaks like this.",
             Self::Declared => "Its maker says that it needs this; nobody has allowed it yet.",
+            Self::EncMissing => "The connection was always encrypted, and is not now.",
+            Self::RateExceeded => "It sends far more at once than it ever did.",
+            Self::SizeExceeded => "It sends far more than it ever did in an hour.",
+            Self::TimeUnusual => "It never did this at this hour.",
         }
     }
 }

@@ -7,7 +7,7 @@ use firewall_common::precedence::{Mode, RuleState};
 use firewall_common::reason::{Reason, Verdict};
 
 use crate::decision::SiteMode;
-use crate::edge::{Edge, EdgeId, Path, Property, State};
+use crate::edge::{Edge, EdgeId, Path, Property};
 use crate::filter::Part;
 use crate::graph::{Graph, may_speak};
 use crate::operation::{Object, Operation, Verb};
@@ -74,7 +74,7 @@ impl Graph {
         let edge = self.edge(id)?;
         Some(Explanation {
             because: self.because(edge, now),
-            violated: edge.violated.filter(|_| matches!(edge.state, State::Pending | State::Lapsed)),
+            violated: edge.asked(),
             risk: self.risk(edge, now),
             beneficiaries: self.beneficiaries(&edge.path),
             habits: self.habits(edge, now),
@@ -85,7 +85,7 @@ impl Graph {
     /// What an edge is about, in one sentence of plain English: who wants what of whom, and what is unusual about it.
     pub fn sentence(&self, edge: &Edge) -> String {
         let (from, wants) = (self.title_of(edge.path.src), self.deed(&edge.path));
-        match edge.violated {
+        match edge.asked().or(edge.violated) {
             Some(violated) => format!("{from} wants to {wants}. {}", violated.words()),
             None => format!("{from} wants to {wants}."),
         }
@@ -242,6 +242,13 @@ impl Graph {
 
     fn evidence(&self, edge: &Edge) -> Vec<String> {
         let mut facts = Vec::new();
+        if let Some(flag) = &edge.flag {
+            facts.push(format!("usual: {}", flag.usual_words()));
+            facts.push(format!("seen: {}", flag.seen_words()));
+        }
+        if let Some(period) = edge.usual.as_ref().and_then(|usual| usual.period()) {
+            facts.push(format!("it usually comes round every {}", duration(period)));
+        }
         if edge.tries > 0 {
             facts.push(format!("{} tries", edge.tries));
         }
@@ -289,6 +296,16 @@ impl Graph {
         self.principals().any(|other| {
             other.id != id && other.name.as_deref().is_some_and(|name| crate::graph::same_name(name, &hint.0))
         })
+    }
+}
+
+/// `15 min`.
+fn duration(seconds: u32) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", (seconds + 30) / 60),
+        7_200..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
+        _ => format!("{} days", (seconds + 43_200) / 86_400),
     }
 }
 

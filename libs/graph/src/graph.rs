@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use firewall_common::abi::{Addr, Observed, ObservedKey, PrincipalId};
 use firewall_common::precedence::Mode;
 
+use crate::ban::{Ban, BanId};
 use crate::command::{Alarm, Command};
 use crate::decision::{Decision, DecisionId, Refused, Terms};
 use crate::edge::{Edge, EdgeId, State};
@@ -17,6 +18,7 @@ use crate::table::Table;
 use crate::time::{Deadline, Left, Now};
 
 // What comes in.
+mod bans;
 mod clues;
 mod facts;
 mod modes;
@@ -27,6 +29,7 @@ mod restore;
 mod signs;
 mod site;
 mod time;
+mod unusual;
 mod update;
 
 // What follows from it.
@@ -110,6 +113,8 @@ pub struct EdgeCounts {
     pub allowed: u64,
     pub denied: u64,
     pub pending: u64,
+    /// Of those that pass: on which something is unusual.
+    pub flagged: u64,
 }
 
 /// Principals, edges and decisions of a site.
@@ -121,6 +126,7 @@ pub struct Graph {
     principals: Table<PrincipalId, Principal>,
     edges: Table<EdgeId, Edge>,
     decisions: BTreeMap<DecisionId, Decision>,
+    bans: BTreeMap<BanId, Ban>,
     index: index::Index,
     /// Prefixes of the protected links.
     networks: Vec<Network>,
@@ -140,6 +146,7 @@ pub struct Graph {
     alarms: BTreeMap<(Alarm, PrincipalId), u64>,
     next_edge: u32,
     next_principal: u32,
+    next_ban: u32,
     commands: VecDeque<Command>,
 }
 
@@ -178,6 +185,7 @@ impl Graph {
             principals: builtin.into_iter().collect(),
             edges: Table::new(),
             decisions: BTreeMap::new(),
+            bans: BTreeMap::new(),
             index: index::Index::default(),
             networks: Vec::new(),
             names: names::Names::default(),
@@ -189,6 +197,7 @@ impl Graph {
             alarms: BTreeMap::new(),
             next_edge: EdgeId::FIRST,
             next_principal: PrincipalId::FIRST,
+            next_ban: 1,
             commands: VecDeque::new(),
         }
     }
@@ -238,6 +247,7 @@ impl Graph {
         let mut counts = EdgeCounts::default();
         let of = |edge: &&Edge| id.is_none_or(|id| edge.path.src == id || edge.path.dst == id);
         for edge in self.edges.values().filter(of) {
+            counts.flagged += u64::from(edge.is_flagged());
             match edge.state {
                 State::Learned => counts.learned += 1,
                 State::Allowed(_) => counts.allowed += 1,

@@ -25,10 +25,12 @@ pub mod operation;
 pub mod principal;
 
 // What changes them.
+pub mod ban;
 pub mod decision;
 pub mod explain;
 pub mod learning;
 pub mod review;
+pub mod usual;
 pub mod watch;
 
 // What leaves.

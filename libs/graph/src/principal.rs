@@ -13,6 +13,7 @@ use crate::host::HostName;
 use crate::inventory::Clues;
 use crate::learning::{Learning, Update};
 use crate::time::{Deadline, Left, Now};
+use crate::usual::Response;
 
 /// Longest name, room or hint in characters.
 pub const NAME_CAP: usize = 40;
@@ -65,6 +66,9 @@ pub struct Principal {
     pub update: Option<Box<Update>>,
     /// What came from it and found no room here: counted, not stored.
     pub overflow: u64,
+    /// What is done about something unusual on its edges.
+    #[serde(default, skip_serializing_if = "Response::is_default")]
+    pub response: Response,
     /// Revision of the graph at its last change.
     pub rev: u64,
 }
@@ -92,6 +96,7 @@ impl Principal {
             guessed: None,
             update: None,
             overflow: 0,
+            response: Response::Ask,
             rev: 0,
         }
     }

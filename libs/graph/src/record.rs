@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ban::Ban;
 use crate::decision::{Decision, SiteMode};
 use crate::edge::Edge;
 use crate::ledger::Head;
@@ -16,6 +17,7 @@ pub enum Record {
     Principal(Principal),
     Edge(Edge),
     Decision(Decision),
+    Ban(Ban),
 }
 
 /// Where a record is stored: a later one with the same key replaces it.
@@ -26,6 +28,7 @@ pub enum RecordKey {
     Principal(u32),
     Edge(u32),
     Decision(u64),
+    Ban(u32),
 }
 
 impl Record {
@@ -36,6 +39,7 @@ impl Record {
             Self::Principal(principal) => RecordKey::Principal(principal.id.0),
             Self::Edge(edge) => RecordKey::Edge(edge.id.0),
             Self::Decision(decision) => RecordKey::Decision(decision.id.0),
+            Self::Ban(ban) => RecordKey::Ban(ban.id.0),
         }
     }
 }

@@ -22,6 +22,10 @@ pub struct Settings {
     pub learn_max: u64,
     /// Between ready and enforcing.
     pub ready_notice: u64,
+    /// After too many refused logins: how long its client ids are banned for a principal.
+    pub ban: u32,
+    /// In such windows the kernel's meters are read.
+    pub window: u64,
     /// Most edges that a principal may learn; beyond, learning stops with an alarm.
     pub learn_edges: usize,
     /// Most outside hosts that a principal may learn; beyond, learning stops with an alarm.
@@ -77,6 +81,8 @@ impl Default for Settings {
             learn_quiet: 48 * HOUR,
             learn_max: 14 * DAY,
             ready_notice: DAY,
+            ban: 600,
+            window: 10,
             learn_edges: 256,
             learn_destinations: 64,
             pending_per_source: 64,

@@ -2,7 +2,7 @@
 //!
 //! | alarm | threshold | counted for |
 //! |---|---|---|
-//! | `bruteforce` | [`REFUSED`] logins refused one after another, each within a minute of the one before | a principal at a server |
+//! | `bruteforce` | [`REFUSED`] logins refused one after another, each within a minute of the one before; or [`SHORT`] connections in a minute to a port for logins that cannot be read, with less than [`SHORT_BYTES`] each | a principal at a server |
 //! | `slowite` | [`QUIET`] sessions open that have said nothing since they were opened, all within a minute | a principal at a broker |
 //! | `flood` | [`FLOOD_FACTOR`] times as many messages in ten seconds as were learned, at least [`FLOOD_FLOOR`] | an edge |
 //! | `malformed` | [`MALFORMED`] messages that no sound client sends, within ten minutes | a principal at a server |
@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use firewall_common::abi::{Addr, PrincipalId};
 
 use crate::command::Alarm;
-use crate::edge::Stream;
+use crate::edge::{EdgeId, Stream};
+use crate::usual::Running;
 
 const SECOND: u64 = 1_000_000_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -25,6 +26,13 @@ const MINUTE: u64 = 60 * SECOND;
 pub const REFUSED: u64 = 10;
 /// Sessions that do nothing: a hub has a few, the attack (Vaccari et al., 2020) hundreds.
 pub const QUIET: usize = 32;
+/// Connections for a login that end soon: a program that logs in for a single command may do so now and then.
+pub const SHORT: u64 = 20;
+pub const SHORT_BYTES: u64 = 8_000;
+/// Ports of FTP, SSH, Telnet, remote desktops.
+const LOGIN_PORTS: [u16; 5] = [21, 22, 23, 3389, 5900];
+/// Messages in which a session opens: client id and user name.
+const OPENING: u64 = 2;
 /// Messages that no sound client sends: one may be a bit that fell over.
 pub const MALFORMED: u64 = 3;
 const MALFORMED_NS: u64 = 10 * MINUTE;
@@ -49,6 +57,14 @@ pub enum Sign {
     Opened(u64),
     /// A session said something beyond its opening, or is over.
     Active(u64),
+    /// So many sessions were opened lately, and so many messages said on these and others; `open` of them all are.
+    Sessions {
+        opened: u64,
+        said: u64,
+        open: u64,
+    },
+    /// So many connections for a login had hardly begun when they ended.
+    Short(u64),
     /// So many messages that no sound client sends.
     Malformed(u64),
     /// A connection was tried: to this address, where the destination has no number.
@@ -64,6 +80,7 @@ pub(crate) struct Watch {
     servers: BTreeMap<PrincipalId, BTreeMap<PrincipalId, Server>>,
     tries: BTreeMap<PrincipalId, Tries>,
     rates: BTreeMap<Stream, Rate>,
+    running: BTreeMap<EdgeId, Running>,
 }
 
 /// A source at a server.
@@ -73,6 +90,11 @@ struct Server {
     refused: u64,
     refused_at: u64,
     quiet: BTreeMap<u64, u64>,
+    /// Of the minute that is running: sessions that were opened, messages, short logins.
+    opened: u64,
+    said: u64,
+    short: u64,
+    minute_since: u64,
     malformed: u64,
     malformed_since: u64,
 }
@@ -123,6 +145,15 @@ impl Watch {
         messages > FLOOD_FLOOR.max(FLOOD_FACTOR * u64::from(learned))
     }
 
+    /// What goes on on an edge.
+    pub(crate) fn running(&mut self, edge: EdgeId) -> &mut Running {
+        self.running.entry(edge).or_default()
+    }
+
+    pub(crate) fn forget_edge(&mut self, edge: EdgeId) {
+        self.running.remove(&edge);
+    }
+
     /// Forgets how much went through a stream.
     pub(crate) fn forget_stream(&mut self, stream: Stream) {
         self.rates.remove(&stream);
@@ -140,6 +171,12 @@ impl Watch {
 }
 
 impl Server {
+    fn begin_minute(&mut self, now: u64) {
+        if now.saturating_sub(self.minute_since) > MINUTE {
+            (self.opened, self.said, self.short, self.minute_since) = (0, 0, 0, now);
+        }
+    }
+
     fn see(&mut self, sign: Sign, now: u64) -> Option<Alarm> {
         self.last = now;
         match sign {
@@ -164,6 +201,19 @@ impl Server {
                 self.quiet.remove(&session);
                 None
             }
+            Sign::Sessions { opened, said, open } => {
+                self.begin_minute(now);
+                self.opened = self.opened.saturating_add(opened);
+                self.said = self.said.saturating_add(said);
+                let beyond = self.said.saturating_sub(OPENING * self.opened);
+                let quiet = self.opened.saturating_sub(beyond).min(open);
+                (quiet >= QUIET as u64).then_some(Alarm::Slowite)
+            }
+            Sign::Short(count) => {
+                self.begin_minute(now);
+                self.short = self.short.saturating_add(count);
+                (self.short >= SHORT).then_some(Alarm::Bruteforce)
+            }
             Sign::Malformed(count) => {
                 if now.saturating_sub(self.malformed_since) > MALFORMED_NS {
                     (self.malformed, self.malformed_since) = (0, now);
@@ -174,6 +224,11 @@ impl Server {
             Sign::Tried { .. } => None,
         }
     }
+}
+
+/// Whether connections to a port are for logins that cannot be read on the way.
+pub(crate) fn is_for_logins(port: u16) -> bool {
+    LOGIN_PORTS.contains(&port)
 }
 
 impl Tries {
@@ -234,6 +289,22 @@ mod tests {
             [(DST, sign), (DST, Sign::Active(session))]
         });
         assert!(alarms(busy, 10).is_empty());
+    }
+
+    #[test]
+    fn sessions_of_which_only_numbers_are_known() {
+        let sessions = |opened, said, open| (DST, Sign::Sessions { opened, said, open });
+        assert!(alarms(vec![sessions(16, 16, 40); 2], 10_000).contains("slowite"));
+        assert!(alarms(vec![sessions(16, 32, 8); 9], 10_000).is_empty(), "they end again");
+        assert!(alarms(vec![sessions(16, 80, 40); 9], 10_000).is_empty(), "they say something");
+        assert!(alarms(vec![sessions(3, 3, 40); 9], 10_000).is_empty(), "slowly");
+    }
+
+    #[test]
+    fn short_logins() {
+        assert!(alarms(vec![(DST, Sign::Short(4)); 4], 10_000).is_empty());
+        assert!(alarms(vec![(DST, Sign::Short(4)); 5], 10_000).contains("bruteforce"));
+        assert!(alarms(vec![(DST, Sign::Short(1)); 30], 10_000).is_empty(), "six in a minute");
     }
 
     #[test]

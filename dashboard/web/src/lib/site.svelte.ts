@@ -310,7 +310,7 @@ export class Site {
       case 'edge.changed':
       case 'edge.decided':
       case 'edge.expired': {
-        const isPending = event.data.state === 'pending';
+        const isPending = event.data.state === 'pending' || Boolean(event.data.flag);
         const waited = this.waiting.has(event.data.id);
         this.#takeEdge(event.data, waited && isPending);
         // An undo may have made it wait again; only the list of what waits tells that from a decision that is over.

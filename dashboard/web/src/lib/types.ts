@@ -67,7 +67,7 @@ export interface Decision {
   id: number;
   principal?: null | End;
   undone: boolean;
-  /** `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal` or `remove`. */
+  /** `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal`, `remove`, `import`, `ban` or `lift`. */
   what: string;
 }
 
@@ -83,11 +83,14 @@ export interface Edge {
   /** Who decided. */
   by?: string | null;
   first_seen?: null | UnixSeconds;
+  flag?: null | Flag;
   from: End;
   id: number;
   last_seen?: null | UnixSeconds;
   /** `always`, `once`, `uses`, `for`, `until` or `until_restart`, where someone decided. */
   lifetime?: string | null;
+  /** Bytes a second that it may carry; `null`: as much as comes. */
+  limit?: number | null;
   /** Highest quality of service of an allowed publish: 0, 1 or 2. */
   max_qos?: number | null;
   /** `lock_state`, `firmware`, `opaque`, …; only for words and risk. */
@@ -110,11 +113,13 @@ export interface Edge {
   to: End;
   tries: number;
   until?: null | UnixSeconds;
+  /** What is done about something unusual: `ask` or `block`. */
+  unusual?: string;
   /** Uses left. */
   uses?: number | null;
   /** `connect`, `publish`, `subscribe`, …. */
   verb: string;
-  /** Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`, `principal.new`, `protocol`, `name.mismatch`, …. */
+  /** Property that the edge violates: `op.not_in_model`, `edge.not_in_model`, `class.forbidden`, `dest.new`, `principal.new`, `protocol`, `enc.missing`, ….; of one that is flagged `rate.exceeded`, …. */
   violated?: string | null;
 }
 
@@ -129,6 +134,8 @@ export interface EdgeAt {
 export interface EdgeCounts {
   allowed: number;
   denied: number;
+  /** Of those that pass: on which something is unusual that nobody has answered. */
+  flagged?: number;
   learned: number;
   pending: number;
 }
@@ -209,6 +216,19 @@ export interface Explanation {
   evidence: string[];
   /** What the source normally does, most frequent first. */
   habits: string[];
+}
+
+/** Something unusual on an edge that passes. */
+export interface Flag {
+  last: UnixSeconds;
+  /** `rate.exceeded`, `size.exceeded` or `time.unusual`. */
+  property: string;
+  seen: string;
+  since: UnixSeconds;
+  /** How often: frames that were dropped, or times that it was measured. */
+  times: number;
+  /** In words. */
+  usual: string;
 }
 
 /** Who talks to whom, at one moment. */

@@ -188,6 +188,9 @@ impl Graph {
             last_seen: None,
             tallies: Vec::new(),
             busiest: 0,
+            usual: None,
+            flag: None,
+            response: None,
             rev,
         });
         id

@@ -97,6 +97,7 @@ impl Graph {
         if let Some(stream) = edge.path.stream().filter(|_| edge.is_transport()) {
             self.watch.forget_stream(stream);
         }
+        self.watch.forget_edge(id);
         self.untell_edge(&edge, now);
         self.push(Command::Delete(RecordKey::Edge(id.0)));
         self.touch();
@@ -110,6 +111,11 @@ impl Graph {
         let Some(edge) = self.edges.get_mut(&id) else { return };
         let temporary = matches!(&state, State::Allowed(ruling) | State::Denied(ruling)
             if ruling.lifetime != Lifetime::Always);
+        if let Some(flag) = edge.flag.take_if(|_| state != State::Pending)
+            && let (State::Allowed(_), Some(usual)) = (&state, &mut edge.usual)
+        {
+            usual.widen(&flag);
+        }
         edge.state = state;
         edge.since = now.unix;
         edge.rev = rev;

@@ -36,6 +36,13 @@ impl Graph {
     /// What the model says about a path, and with it the precedence table.
     pub(crate) fn judge(&self, path: &Path, now: Now) -> Judged {
         let own = self.index.edges.get(path).copied();
+        if self.is_banned(path.src, now) || self.is_banned(path.dst, now) {
+            return Judged {
+                state: RuleState::Banned,
+                edge: own,
+                row: self.row(path.src, path.dst, RuleState::Banned),
+            };
+        }
         let (state, edge) = match path.stream().filter(|_| path.operation.is_message()) {
             None => (self.rule_of(own, now), own),
             Some(stream) => match self.topics(stream, now).decisive(&path.operation) {
@@ -104,6 +111,9 @@ impl Graph {
     /// An edge that a person has decided about is not learned silently once the decision is over: for a source that
     /// learns, the kernel is told to ask.
     pub(crate) fn standing(&self, edge: &Edge, now: Now) -> Option<Standing> {
+        if let Some(ban) = self.ban_of(edge, now) {
+            return Some(Standing { deadline: ban.deadline(now), ..Standing::plain(RuleState::Banned) });
+        }
         let guard = Standing::plain(RuleState::Guarded);
         edge.state.rule(now).or_else(|| (edge.decided && self.learns(edge.path.src)).then_some(guard))
     }
@@ -237,6 +247,13 @@ impl Graph {
         }
     }
 
+    /// Whether connections that were always encrypted would not be so any more.
+    fn drops_encryption(&self, path: &Path, now: Now) -> bool {
+        let spoken = path.stream().map_or(0, |stream| self.speaks(stream, now));
+        let wanted = path.operation.protocol().map_or(0, Protocol::bit);
+        spoken != 0 && spoken & !ENCRYPTED == 0 && wanted & ENCRYPTED == 0
+    }
+
     /// The property of the model that a path violates.
     pub(crate) fn violated(&self, path: &Path, now: Now) -> Property {
         let mode = |id| self.principals.get(&id).map(|principal| principal.mode);
@@ -250,7 +267,11 @@ impl Graph {
         if src == Some(Mode::Guest) {
             return Property::GuestInside;
         }
+        if let Some(flag) = self.edge_with(path).and_then(|edge| edge.flag.as_ref()) {
+            return flag.property;
+        }
         match path.operation.layer() {
+            Layer::Protocol if self.drops_encryption(path, now) => return Property::EncMissing,
             Layer::Protocol => return Property::Protocol,
             Layer::Name => return Property::DestNew,
             Layer::Transport | Layer::Message => {}
@@ -268,6 +289,9 @@ impl Graph {
         if dst == Some(Mode::Outside) { Property::DestNew } else { Property::EdgeNotInModel }
     }
 }
+
+/// What cannot be read on the way.
+const ENCRYPTED: u16 = Protocol::Tls.bit() | Protocol::Dtls.bit() | Protocol::Quic.bit();
 
 /// Whether a connection may speak a protocol; 0 is whatever it begins with.
 pub(crate) const fn may_speak(speaks: u16, protocol: Protocol) -> bool {

@@ -22,8 +22,10 @@ const SLACK_NS: u64 = 2_000_000_000;
 /// What the kernel was told last.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
-    principals: BTreeMap<PrincipalId, (Mode, bool, u64)>,
+    principals: BTreeMap<PrincipalId, (Mode, bool, u64, u32)>,
     edges: BTreeMap<EdgeId, Standing>,
+    /// Bytes a second of edges that are held back.
+    limits: BTreeMap<EdgeId, u64>,
     /// Of every stream whose transport it holds.
     topics: BTreeMap<Stream, Topics>,
     speaks: BTreeMap<Stream, u16>,
@@ -36,6 +38,29 @@ pub(super) struct Told {
     domains: BTreeMap<PrincipalId, BTreeMap<HostName, u64>>,
     /// Principals for which that may have changed.
     askers: BTreeSet<PrincipalId>,
+}
+
+impl Told {
+    /// Whether the kernel holds an edge.
+    pub(super) fn holds(&self, id: EdgeId) -> bool {
+        self.edges.contains_key(&id)
+    }
+
+    #[cfg(test)]
+    pub(super) fn limited(&self) -> usize {
+        self.limits.len()
+    }
+
+    pub(super) fn is_held_back(&self, id: EdgeId) -> Option<u64> {
+        self.limits.get(&id).copied()
+    }
+
+    pub(super) fn hold_back(&mut self, id: EdgeId, rate: Option<u64>) {
+        match rate {
+            Some(rate) => self.limits.insert(id, rate),
+            None => self.limits.remove(&id),
+        };
+    }
 }
 
 impl Graph {
@@ -71,11 +96,13 @@ impl Graph {
 
     pub(super) fn tell_principal(&mut self, id: PrincipalId, now: Now) {
         let Some(principal) = self.principals.get(&id) else { return };
-        let want = (principal.mode, principal.kind.is_dangerous(), principal.pause_until(now));
+        let (mode, dangerous) = (principal.mode, principal.kind.is_dangerous());
+        let want = (mode, dangerous, principal.pause_until(now), self.banned_until(id, now));
         if self.told.principals.insert(id, want) != Some(want) {
-            let (mode, dangerous, pause_until) = want;
-            self.push(Command::PutPrincipal { id, mode, dangerous, pause_until });
+            let (mode, dangerous, pause_until, banned_until) = want;
+            self.push(Command::PutPrincipal { id, mode, dangerous, pause_until, banned_until });
         }
+        self.tell_limits(id, now);
     }
 
     pub(super) fn tell_place(&mut self, place: &Place, id: PrincipalId) {
@@ -133,6 +160,7 @@ impl Graph {
                     self.put_topics(stream, now);
                 }
                 self.push(Command::PutEdge { key, rule, speaks });
+                self.tell_limit(id, now);
             }
             Layer::Protocol => self.told.dirty.extend(stream),
             Layer::Name => {}
@@ -166,6 +194,7 @@ impl Graph {
                     self.told.speaks.remove(&stream);
                     self.told.dirty.remove(&stream);
                 }
+                self.told.limits.remove(&edge.id);
                 self.push(Command::RemoveEdge { key: edge.path.transport() });
             }
             Layer::Protocol => {

@@ -167,7 +167,9 @@ impl Graph {
             | What::Merge { .. }
             | What::Forget { .. }
             | What::Import { .. }
-            | What::Update { .. } => {
+            | What::Update { .. }
+            | What::Ban { .. }
+            | What::Lift { .. } => {
                 Err(Refused::Invalid("This cannot be undone; decide the other way instead".to_owned()))
             }
         }

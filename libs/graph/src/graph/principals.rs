@@ -101,6 +101,7 @@ impl Graph {
         for id in self.edges_of(from) {
             self.move_edge(id, from, into, now);
         }
+        self.move_bans(from, Some(into), now);
         self.remove_principal(from, now);
         let rev = self.rev;
         if let Some(target) = self.principals.get_mut(&into) {
@@ -170,6 +171,7 @@ impl Graph {
             self.leave_name(name);
         }
         self.index.rename(id, principal.name.as_deref(), None);
+        self.move_bans(id, None, now);
         self.forget_names(id);
         self.untell_principal(id);
         self.stopped.forget(id);

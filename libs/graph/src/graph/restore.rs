@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use firewall_common::abi::PrincipalId;
 
 use super::Graph;
+use crate::ban::Ban;
 use crate::decision::Lifetime;
 use crate::edge::{Edge, EdgeId, State};
 use crate::principal::Principal;
@@ -21,7 +22,8 @@ impl Graph {
         now: Now,
     ) -> Result<Self, RestoreError> {
         let mut site = None;
-        let (mut principals, mut edges, mut decisions) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut principals, mut edges, mut decisions, mut bans) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut keys = BTreeSet::new();
         for record in records {
             if !keys.insert(record.key()) {
@@ -32,6 +34,7 @@ impl Graph {
                 Record::Principal(record) => principals.push(record),
                 Record::Edge(record) => edges.push(record),
                 Record::Decision(record) => decisions.push(record),
+                Record::Ban(record) => bans.push(record),
             }
         }
         let mut graph = Self::empty(settings, site.ok_or(RestoreError::NoSite)?);
@@ -51,6 +54,11 @@ impl Graph {
             graph.guess_again(id);
         }
         graph.catch_up_on_names(now);
+        // One of a principal that is gone is over.
+        bans.retain(|ban: &Ban| graph.principals.contains_key(&ban.principal));
+        for ban in bans {
+            graph.restore_ban(ban);
+        }
         graph.tell_everything(now);
         graph.handle_timeout(now);
         Ok(graph)

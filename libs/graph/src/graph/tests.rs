@@ -20,6 +20,7 @@ use crate::record::{Record, RecordKey};
 use crate::settings::Settings;
 use crate::time::{BootId, Now};
 
+mod bans;
 mod decisions;
 mod domains;
 mod exchange;
@@ -34,6 +35,7 @@ mod protocols;
 mod restart;
 mod review;
 mod signs;
+mod unusual;
 mod update;
 
 const SECOND: u64 = 1_000_000_000;
@@ -62,6 +64,9 @@ struct Kernel {
     resolved: BTreeMap<(u32, [u8; 16]), PrincipalId>,
     edges: BTreeMap<[u32; 4], RuleSpec>,
     speaks: BTreeMap<[u32; 4], u16>,
+    limits: BTreeMap<[u32; 4], u64>,
+    /// By principal: until which second.
+    banned: BTreeMap<u32, u32>,
     topics: BTreeMap<[u32; 4], Compiled>,
     rules: BTreeMap<u32, RuleSpec>,
     uses: BTreeMap<u32, u32>,
@@ -323,6 +328,17 @@ impl Site {
             let alive = held.filter(|rule| rule.deadline == 0 || rule.deadline > self.now.boot_ns);
             assert_eq!(alive.map(|rule| rule.state), standing, "{edge:?}");
         }
+        for edge in edges.values().filter(|edge| edge.is_transport()) {
+            // It is held back from the next window on at the latest, and never by another limit.
+            let held = self.kernel.limits.get(&edge_key(edge.path.transport())).copied();
+            let limit = self.graph.limit(edge, self.now);
+            assert!(held.is_none() || held == limit, "{held:?} {limit:?} {edge:?}");
+        }
+        assert_eq!(self.kernel.limits.len(), self.graph.told.limited());
+        for id in principals.keys() {
+            let banned = self.kernel.banned.get(&id.0).copied().unwrap_or(0);
+            assert_eq!(banned, self.graph.banned_until(*id, self.now), "{id:?}");
+        }
         let rules = self.kernel.edges.len() + self.kernel.rules.len() - 1;
         assert!(rules <= edges.len());
         for id in principals.keys() {
@@ -357,6 +373,7 @@ impl Site {
             match id {
                 RecordKey::Edge(id) => assert!(edges.contains_key(&EdgeId(*id))),
                 RecordKey::Principal(id) => assert!(principals.contains_key(&PrincipalId(*id))),
+                RecordKey::Ban(id) => assert!(self.graph.bans().any(|ban| ban.id.0 == *id)),
                 RecordKey::Site | RecordKey::Decision(_) => {}
             }
         }
@@ -400,10 +417,12 @@ fn edge_key(key: EdgeKey) -> [u32; 4] {
 impl Kernel {
     fn carry_out(&mut self, command: &Command) -> &'static str {
         match command {
-            Command::PutPrincipal { id, mode, dangerous, .. } => {
+            Command::PutPrincipal { id, mode, dangerous, banned_until, .. } => {
+                self.banned.insert(id.0, *banned_until);
                 self.principals.insert(id.0, (*mode, *dangerous));
             }
             Command::RemovePrincipal { id } => {
+                self.banned.remove(&id.0);
                 self.principals.remove(&id.0);
             }
             Command::PutMac { mac, vlan, ifindex, id } => {
@@ -440,7 +459,15 @@ impl Kernel {
                 self.edges.insert(edge_key(*key), *rule);
                 self.speaks.insert(edge_key(*key), *speaks);
             }
+            Command::PutLimit { key, rate } => {
+                assert!(self.edges.contains_key(&edge_key(*key)), "what is held back is there");
+                match rate {
+                    Some(rate) => self.limits.insert(edge_key(*key), *rate),
+                    None => self.limits.remove(&edge_key(*key)),
+                };
+            }
             Command::RemoveEdge { key } => {
+                self.limits.remove(&edge_key(*key));
                 self.edges.remove(&edge_key(*key)).expect("only what is there is removed");
                 self.topics.remove(&edge_key(*key));
                 self.speaks.remove(&edge_key(*key));

@@ -47,12 +47,14 @@ impl Graph {
         });
         let site =
             [self.site.confirm, self.site.pause].into_iter().flatten().map(|deadline| at(deadline.left(now)));
-        edges.chain(principals).chain(site).min()
+        let bans = self.bans.values().map(|ban| at(ban.until.left(now)));
+        edges.chain(principals).chain(site).chain(bans).min()
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Now) {
         self.expire(now);
+        self.expire_bans(now);
         let principals: Vec<_> = self.principals.keys().copied().collect();
         for id in principals {
             let Some(principal) = self.principals.get(&id) else { continue };

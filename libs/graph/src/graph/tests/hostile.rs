@@ -1,7 +1,13 @@
 //! Random facts and acts, as many as they come: no panic, no cap passed, kernel and disk as the model says.
 
-use super::*;
+use std::time::Duration;
+
+use firewall_common::abi::Moved;
 use proptest::prelude::*;
+
+use super::*;
+use crate::ban::BanId;
+use crate::usual::{Metered, Response};
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -19,6 +25,10 @@ enum Act {
     Merge(u8, u8),
     Forget(u8),
     Learn(u8),
+    Carry(u8, u16, u8),
+    Respond(u8, bool),
+    Ban(u8, Option<u8>),
+    Lift(u8),
     Wait(u16),
     Networks(bool),
     Restart(bool),
@@ -40,6 +50,10 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<(u8, u8)>().prop_map(|(from, into)| Act::Merge(from, into)),
         1 => any::<u8>().prop_map(Act::Forget),
         1 => any::<u8>().prop_map(Act::Learn),
+        8 => any::<(u8, u16, u8)>().prop_map(|(edge, kilobytes, over)| Act::Carry(edge, kilobytes, over)),
+        1 => any::<(u8, bool)>().prop_map(|(id, block)| Act::Respond(id, block)),
+        2 => any::<(u8, Option<u8>)>().prop_map(|(id, client)| Act::Ban(id, client)),
+        1 => any::<u8>().prop_map(Act::Lift),
         2 => (1..4_000_u16).prop_map(Act::Wait),
         1 => any::<bool>().prop_map(Act::Networks),
         1 => any::<bool>().prop_map(Act::Restart),
@@ -88,7 +102,7 @@ const WRITTEN: [(&str, &str); 8] = [
     ("connect", "tls:80:+"),
 ];
 const MODES: [Mode; 5] = [Mode::New, Mode::Learning, Mode::Enforcing, Mode::Guest, Mode::Quarantine];
-const KINDS: [&str; 4] = ["lock", "hub", "light", ""];
+const KINDS: [&str; 5] = ["lock", "hub", "light", "phone", ""];
 
 fn pick<T: Copy>(from: &[T], at: u8) -> Option<T> {
     (!from.is_empty()).then(|| from[usize::from(at) % from.len()])
@@ -192,6 +206,30 @@ fn act_on(site: &mut Site, act: &Act, boot: &mut u8) {
         }
         Act::Learn(of) => {
             let _refused = site.graph.learn_start(Some(id(of)), None, &owner(), now);
+        }
+        Act::Carry(edge, kilobytes, over) => {
+            let moved = [Moved { messages: 1, bytes: u64::from(kilobytes) * 1_000 }, Moved::default()];
+            let metered = Metered { moved, over: u32::from(over / 16), opened: 1, open: 1 };
+            for _ in 0..8 {
+                if let Some(edge) = pick(&edges, edge) {
+                    site.graph.handle_metered(edge, &metered, Duration::from_secs(10), site.now);
+                    site.wait(10);
+                }
+            }
+        }
+        Act::Respond(of, block) => {
+            let response = if block { Response::Block } else { Response::Ask };
+            let _refused = site.graph.set_response(id(of), response, &owner(), now);
+        }
+        Act::Ban(of, client) => {
+            let client = client.and_then(|client| pick(&OBJECTS, client));
+            let _refused = site.graph.ban(id(of), client, 600, "", &owner(), now);
+        }
+        Act::Lift(ban) => {
+            let bans: Vec<BanId> = site.graph.bans().map(|ban| ban.id).collect();
+            if let Some(ban) = pick(&bans, ban) {
+                site.graph.lift_ban(ban, &owner(), now).unwrap();
+            }
         }
         Act::Wait(seconds) => site.pass(seconds.into()),
         Act::Networks(all) => {

@@ -4,16 +4,13 @@ use super::*;
 use crate::edge::Stream;
 use crate::watch::FLOOD_FLOOR;
 
-#[test]
-fn refused_logins_are_an_alarm_about_their_principal() {
-    let mut site = Site::open();
-    let (hub, lock) = (site.device(1), site.device(2));
-    site.connect(lock, hub);
-    let edge = EdgeKey { src: lock, dst: hub, port: MQTT, proto: 6, kind: Kind::LoginFailed as u8 };
+/// The kernel has seen so many refused logins of a client, ever.
+pub(super) fn refuse(site: &mut Site, src: PrincipalId, dst: PrincipalId, count: u64) {
+    let edge = EdgeKey { src, dst, port: MQTT, proto: 6, kind: Kind::LoginFailed as u8 };
     let key = ObservedKey { addr: Addr([0; 16]), object: 0, edge, _pad: 0 };
-    let mut value = Observed {
-        count: 9,
-        first: site.now.boot_ns,
+    let value = Observed {
+        count,
+        first: 0,
         last: site.now.boot_ns,
         verdict: Verdict::Forwarded as u8,
         reason: Reason::LoginFailed as u8,
@@ -21,10 +18,17 @@ fn refused_logins_are_an_alarm_about_their_principal() {
         ifindex: 7,
         object: [0; OBJECT_CAP],
     };
+    site.graph.handle_observed(&Fact { key, value }, site.now);
+    site.execute();
+}
+
+#[test]
+fn refused_logins_are_an_alarm_about_their_principal() {
+    let mut site = Site::open();
+    let (hub, lock) = (site.device(1), site.device(2));
+    site.connect(lock, hub);
     for (count, expected) in [(9, vec![]), (9, vec![]), (10, vec![Alarm::Bruteforce])] {
-        value.count = count;
-        site.graph.handle_observed(&Fact { key, value }, site.now);
-        site.execute();
+        refuse(&mut site, lock, hub, count);
         assert_eq!(site.alarms(), expected, "{count}");
     }
 }
