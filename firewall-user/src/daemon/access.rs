@@ -133,8 +133,9 @@ fn need(request: &Request) -> Need {
         | Request::LedgerVerify
         | Request::Settings
         | Request::Watch => Need::Look,
-        Request::Decide { answer: Answer::Deny, .. } | Request::Wish { .. } => Need::Protect,
-        Request::BanAdd { .. } => Need::Protect,
+        Request::Decide { answer: Answer::Deny, .. } | Request::Wish { .. } | Request::BanAdd { .. } => {
+            Need::Protect
+        }
         Request::PrincipalMode { mode, .. } if mode == "quarantine" => Need::Protect,
         Request::Decide { edge, answer: Answer::Allow, .. } => Need::Allow(EdgeId(*edge)),
         Request::Undo { decision } => Need::TakeBack(*decision),
