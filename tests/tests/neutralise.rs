@@ -3,7 +3,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     path::PathBuf,
     time::Duration,
 };
@@ -169,8 +171,8 @@ fn missing(site: &Site, seen: &BTreeMap<String, Vec<String>>, expected: &[String
     for topic in allowed() {
         let came: BTreeSet<&String> = seen.get(&topic).into_iter().flatten().collect();
         let lost: Vec<&String> = expected.iter().filter(|payload| !came.contains(payload)).collect();
-        text +=
-            &format!("{topic}: {} lost, first {:?}\n", lost.len(), lost.iter().take(5).collect::<Vec<_>>());
+        let first: Vec<_> = lost.iter().take(5).collect();
+        let _ = writeln!(text, "{topic}: {} lost, first {first:?}", lost.len());
     }
     let log = fs::read_to_string(site.folder().join("mosquitto.log"));
     let log = log.unwrap_or_else(|error| format!("no log of the broker: {error}"));

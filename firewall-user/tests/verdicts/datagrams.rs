@@ -106,8 +106,10 @@ impl Flow {
     }
 }
 
-/// Each protocol, the port where it is recognised, a first datagram, an answer, and a second datagram.
-fn exchanges() -> Vec<(Protocol, u16, Vec<u8>, Vec<u8>, Vec<u8>)> {
+/// A protocol, the port where it is recognised, a first datagram, an answer, and a second datagram.
+type Exchange = (Protocol, u16, Vec<u8>, Vec<u8>, Vec<u8>);
+
+fn exchanges() -> Vec<Exchange> {
     let text = |bytes: &[u8]| bytes.to_vec();
     vec![
         (Protocol::Dtls, PORT, text(&DTLS), text(&DTLS), text(&[0x2c, 1, 2, 3])),

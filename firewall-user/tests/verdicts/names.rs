@@ -340,9 +340,9 @@ fn a_name_outside_the_model_is_refused_by_the_box() {
     let cookie = [0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
     let asked = question("x.tunnel.example", kind::AAAA, 1, &cookie);
     let port = site.fresh_port();
-    let make: [fn(&Host, &Host, u16, u16, &[u8]) -> Vec<u8>; 2] = [frame::udp, frame::udp6];
-    for make in make {
-        let judged = site.device_sends(&make(&device, &BOX, port, 53, &asked));
+    let frames = [frame::udp(&device, &BOX, port, 53, &asked), frame::udp6(&device, &BOX, port, 53, &asked)];
+    for frame in frames {
+        let judged = site.device_sends(&frame);
         assert_eq!((judged.fate, judged.action), (UNKNOWN, TC_REDIRECT));
         let heard = judged.frame;
         let fields = frame::read(&heard);

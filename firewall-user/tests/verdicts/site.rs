@@ -62,6 +62,9 @@ const SKB_GSO_SIZE: usize = 176;
 const XDP_CONTEXT: usize = 24;
 const XDP_DATA_END: usize = 4;
 
+/// States by number, and where each step leads.
+pub(crate) type MessageRules = (Vec<(u32, State)>, Vec<(Vec<u8>, u32)>);
+
 /// Whoever has an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
@@ -472,7 +475,7 @@ impl Site {
     }
 
     /// All states and steps of message rules, in order.
-    pub(crate) fn message_rules(&self) -> (Vec<(u32, State)>, Vec<(Vec<u8>, u32)>) {
+    pub(crate) fn message_rules(&self) -> MessageRules {
         let mut states = self.maps.states.entries().expect("states can be read");
         states.sort_by_key(|(state, _)| *state);
         let steps = self.maps.automaton.entries().expect("steps can be read");

@@ -156,7 +156,7 @@ impl Interface {
                 }
                 (14, 8) => {
                     let seconds = order.number::<8>(options, 4)?.cast_signed();
-                    this.offset = (seconds.max(0) as u64).saturating_mul(1_000_000_000);
+                    this.offset = seconds.max(0).cast_unsigned().saturating_mul(1_000_000_000);
                 }
                 _ => {}
             }

@@ -14,8 +14,10 @@ const KEY: [u8; 16] = *b"0123456789abcdef";
 /// More steps than any test's message has.
 const STEPS: usize = 100_000;
 
-/// What an answer binds: the name that is asked for, and its addresses.
-fn read(bytes: &[u8]) -> Result<Option<(u64, Vec<(Addr, u32)>)>, Reason> {
+/// What an answer binds: the name that is asked for, and its addresses with their time to live.
+type Bound = (u64, Vec<(Addr, u32)>);
+
+fn read(bytes: &[u8]) -> Result<Option<Bound>, Reason> {
     // As in a frame, the message does not begin at its first byte.
     let frame = [&[0xff; 7][..], bytes].concat();
     let key = HashKey::from_random(KEY);
@@ -125,7 +127,7 @@ fn lies_end_the_reading() {
     // A name that is not all of a CNAME's data.
     let longer = [record(&[0xc0, 12], kind::CNAME, &[&name("b.example")[..], &[7]].concat())];
     assert_eq!(wrong(&longer), Some(Reason::Malformed));
-    let long = vec![63; 64].repeat(4).iter().map(|byte: &u8| *byte).chain([0]).collect::<Vec<u8>>();
+    let long = [63_u8; 64].repeat(4).into_iter().chain([0]).collect::<Vec<u8>>();
     assert_eq!(wrong(&[record(&long, kind::A, &one)]), Some(Reason::Malformed));
     let many = vec![record(&[0xc0, 12], kind::A, &one); 129];
     assert_eq!(wrong(&many), Some(Reason::WorkCap));
