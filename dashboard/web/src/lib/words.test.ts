@@ -180,6 +180,14 @@ describe('why it is unusual', () => {
     expect(why({ verb: 'connect', object: 'tcp/80 tls', violated: 'protocol', beneficiaries: [] })).toContain('speaks like this');
   });
 
+  it('says what is too much, in each language', () => {
+    for (const violated of ['rate.exceeded', 'size.exceeded', 'time.unusual', 'enc.missing']) {
+      for (const words of [en, de]) {
+        expect(words.violated(violated, edge({}))).not.toBe(words.violated('moon.phase', edge({})));
+      }
+    }
+  });
+
   it('copes with a property of a newer daemon', () => {
     expect(why({ violated: 'moon.phase', beneficiaries: [] })).toBe('This is not among its habits.');
   });

@@ -165,6 +165,14 @@ export const de: Words = {
         return 'Es meldet sich mit einem Namen an, der einem anderen Gerät gehört.';
       case 'name.mismatch':
         return 'Es nennt einen Server, aber die Adresse wurde nie für diesen Namen vergeben.';
+      case 'enc.missing':
+        return 'Das war hier verschlüsselt und ist es nicht mehr.';
+      case 'rate.exceeded':
+        return 'Es sendet viel mehr als sonst. Was zu viel ist, wird zurückgehalten.';
+      case 'size.exceeded':
+        return 'Es sendet auf einmal viel mehr als sonst.';
+      case 'time.unusual':
+        return 'Das tut es zu einer Stunde, zu der es das sonst nicht tut.';
       default:
         return 'Das gehört nicht zu seinen Gewohnheiten.';
     }
@@ -190,6 +198,7 @@ export const de: Words = {
     const count = tries === 1 ? '1 Versuch' : `${tries.toLocaleString('de')} Versuche`;
     return `${count} · ${blocked ? 'vorerst blockiert' : 'nicht blockiert, nur beobachtet'} · zuerst ${first}`;
   },
+  goesOn: (since) => `läuft einstweilen weiter · seit ${since}`,
   things: (count) => (count === 1 ? '1 Sache wartet auf Ihre Entscheidung' : `${count} Dinge warten auf Ihre Entscheidung`),
   many: (questions, devices, important) => {
     const from = devices === 1 ? '1 Gerät' : `${devices} Geräten`;

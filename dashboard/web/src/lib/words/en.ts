@@ -171,6 +171,14 @@ export const en: Words = {
         return 'Its maker says that it needs this. Nobody has allowed it yet.';
       case 'name.mismatch':
         return 'It names a server, but the address was never given for that name.';
+      case 'enc.missing':
+        return 'It used to be encrypted here, and is not any more.';
+      case 'rate.exceeded':
+        return 'It sends far more than usual. What is too much is held back.';
+      case 'size.exceeded':
+        return 'It sends far more at a time than usual.';
+      case 'time.unusual':
+        return 'It does this at an hour at which it usually does not.';
       default:
         return 'This is not among its habits.';
     }
@@ -196,6 +204,7 @@ export const en: Words = {
     const count = tries === 1 ? '1 try' : `${tries.toLocaleString('en')} tries`;
     return `${count} · ${blocked ? 'blocked for now' : 'not blocked, only watching now'} · first ${first}`;
   },
+  goesOn: (since) => `goes on meanwhile · since ${since}`,
   things: (count) => (count === 1 ? '1 thing needs your decision' : `${count} things need your decision`),
   many: (questions, devices, important) => {
     const from = devices === 1 ? '1 device' : `${devices} devices`;

@@ -31,6 +31,8 @@ export interface Words {
   /** Why it is asked about something that reaches for a device of unknown kind. */
   unknownTarget: string;
   facts(tries: number, blocked: boolean, first: string): string;
+  /** Of something unusual that is not stopped. */
+  goesOn(since: string): string;
   things(count: number): string;
   /** What stands instead of a list that is too long to be read. */
   many(questions: number, devices: number, important: number): string;
