@@ -147,7 +147,7 @@ fn edge(rev: u64) -> Value {
         "id": 8, "plane": "packet", "from": end, "to": end, "verb": "publish", "object": "lock/front/set",
         "meaning": null, "state": "pending", "since": 0, "by": "Phone", "until": null, "lifetime": null, "uses": null, "action": null, "no_retain": false, "max_qos": null,
         "reason": null, "violated": null, "risk": "high", "beneficiaries": [], "tries": 1, "first_seen": null,
-        "last_seen": null, "rev": rev,
+        "last_seen": null, "rev": rev, "unusual": "", "flag": null, "limit": null,
     })
 }
 

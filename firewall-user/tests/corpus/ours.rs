@@ -46,6 +46,7 @@ enum Line {
     Gap {
         frame: u64,
     },
+    Device {},
     Summary {
         packets: u64,
         packets_per_second: u64,
@@ -149,7 +150,7 @@ fn take(line: Line, draft: &mut Option<Draft>, reading: &mut Reading) {
         Line::Connection { frame, protocol } if protocol == "opaque" => {
             reading.stops.push(Stop { frame, connection: true, reason: protocol });
         }
-        Line::Connection { .. } => {}
+        Line::Connection { .. } | Line::Device {} => {}
         Line::Stop { frame, protocol, reason } => {
             let connection = !DATAGRAMS.contains(&protocol.as_str());
             reading.stops.push(Stop { frame, connection, reason });
