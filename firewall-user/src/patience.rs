@@ -9,7 +9,7 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 
 /// How long the next daemon waits for the last one's locks.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Tries until it succeeds, fails with something that waiting does not change, or takes too long.

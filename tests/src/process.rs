@@ -22,6 +22,8 @@ use std::os::unix::process::CommandExt;
 
 /// How long a process may take to end by itself.
 const GRACE: Duration = Duration::from_secs(3);
+/// And how long once it was killed: what it had open is closed one after the other.
+const CLOSING: Duration = Duration::from_secs(20);
 
 /// A process by its number and the time it was started, which together name it for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,7 @@ impl Process {
     /// Ends it without asking.
     pub fn kill(&self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
-        self.wait_for_end(GRACE)
+        self.wait_for_end(CLOSING)
     }
 
     /// Waits until it has ended.
@@ -168,6 +170,13 @@ fn stat(pid: Pid) -> Option<(u64, Running)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything, so fields are counted from its end.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let running = if matches!(fields.next()?, "Z" | "X") { Running::No } else { Running::Yes };
+    let ended = matches!(fields.next()?, "Z" | "X") && threads(pid) <= 1;
+    let running = if ended { Running::No } else { Running::Yes };
     Some((fields.nth(18)?.parse().ok()?, running))
+}
+
+/// How many threads a process has. Its first one may have ended while another still closes what all of them had open, a
+/// socket where somebody may connect among it.
+fn threads(pid: Pid) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }

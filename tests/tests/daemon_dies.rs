@@ -62,7 +62,8 @@ async fn killed_under_traffic(topology: Topology) -> Result<()> {
 
     stage.firewall.restart()?;
     stage.client = stage.firewall.client().await?;
-    ensure!(model(&mut stage).await? == model_before, "the model changed over the restart");
+    let model_after = model(&mut stage).await.with_context(|| stage.firewall.log())?;
+    ensure!(model_after == model_before, "the model changed over the restart");
     before.send(&publish(ALLOWED, b"again")).context("the restart broke the allowed connection")?;
     witness.wait_for(ALLOWED, "again").context("the restart broke the allowed connection")?;
     before.send(&publish(FORBIDDEN, b"again"))?;
