@@ -76,13 +76,13 @@ fn a_message_is_what_is_read_and_not_a_segment() {
 #[test]
 fn the_rate_passes_what_is_over_is_dropped_and_the_bucket_fills_again() {
     let Some(mut site) = site() else { return };
-    // Ten datagrams at once, and one more each ten milliseconds.
-    let (device, server, edge) = datagrams(&mut site, 100 * (HEADERS + 958), 100);
+    // Ten datagrams at once, and one more each half second, which the slowest machine does not wait for.
+    let (device, server, edge) = datagrams(&mut site, 2 * (HEADERS + 958), 5_000);
     let port = site.fresh_port();
     let datagram = frame::udp(&device, &server, port, DATAGRAMS, &[7; 958]);
     let mut fates = Vec::new();
     // The clock may go on in between.
-    while !fates.contains(&Fate::Dropped(Reason::RateExceeded)) && fates.len() < 10_000 {
+    while !fates.contains(&Fate::Dropped(Reason::RateExceeded)) && fates.len() < 1_000 {
         fates.push(site.device_sends(&datagram).fate);
     }
     let passed = fates.len() as u64 - 1;
@@ -97,7 +97,7 @@ fn the_rate_passes_what_is_over_is_dropped_and_the_bucket_fills_again() {
     site.limit(other, Some(100_000), 1_000);
     Connection::open(&mut site, device, server, SERVICE);
 
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while site.device_sends(&datagram).fate != Fate::Forwarded {
         assert!(Instant::now() < deadline, "the bucket does not fill");
     }
@@ -125,15 +125,15 @@ fn what_was_too_much_comes_again_and_passes() {
     let Some(mut site) = site() else { return };
     let (mut connection, edge) = talk(&mut site);
     let publish = publish("a/b", &[7; 900]);
-    // Two of them at once.
-    site.limit(edge, Some(100_000), 20);
+    // Two of them at once, and one more each half second.
+    site.limit(edge, Some(2_000), 1_000);
     let mut said = 0;
     while connection.say(&mut site, &publish) == Fate::Forwarded {
         said += 1;
-        assert!(said < 10_000, "nothing holds it back");
+        assert!(said < 1_000, "nothing holds it back");
     }
     // The same bytes again, as TCP does, with the sequence that they had.
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while connection.say(&mut site, &publish) != Fate::Forwarded {
         assert!(Instant::now() < deadline, "it never passes");
     }
