@@ -292,7 +292,8 @@ fn stage_of(skb: &Skb, scratch: &mut Scratch) -> Result<u32, Reason> {
     if protocol == Flow::UNDECIDED {
         if scratch.said.guess == 0 {
             let guess = first_guess(skb, scratch);
-            if !judge::may_be(scratch, guess) {
+            // Where a stream that is not looked into is one of the edge, a guess decides nothing.
+            if !judge::may_be(scratch, guess) && !judge::may_be(scratch, OPAQUE) {
                 return judge::changed(scratch, seems(skb, scratch, guess)).map(|()| NO_STAGE);
             }
             scratch.said.guess = guess;

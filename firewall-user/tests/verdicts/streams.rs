@@ -2,7 +2,7 @@
 
 use edgeward::kernel::KernelError;
 use firewall_common::{
-    abi::{EdgeKey, Kind, Rule, RuleId},
+    abi::{EdgeKey, Kind, Protocol, Rule, RuleId},
     precedence::{Mode, RuleState},
     reason::{Reason, Verdict},
 };
@@ -405,6 +405,26 @@ fn another_protocol_on_an_mqtt_edge_is_no_mqtt() {
     let mut connection = rig.open(&mut site);
     assert_eq!(connection.say(&mut site, &connect(V3_1_1, "washer")), Fate::Forwarded);
     assert_eq!(connection.answer(&mut site, b"HTTP/1.1 200 OK\r\n"), CHANGED);
+}
+
+#[test]
+fn what_is_not_looked_into_may_begin_like_something_else() {
+    let Some(mut site) = site() else { return };
+    let rig = Rig::publishing(&mut site, &[ALLOWED]);
+    let words: [(&[u8], Fate); 4] = [
+        (b"SSH-2.0-x\r\n", Fate::Forwarded),
+        (&[0, 1, 2], Fate::Forwarded),
+        (&connect(V3_1_1, "washer"), Fate::Forwarded),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", CHANGED),
+    ];
+    for (words, fate) in words {
+        site.inspect(rig.edge, &rig.topics);
+        let mut edge = site.maps.edges.get(&rig.edge).unwrap().unwrap();
+        edge.speaks |= Protocol::Opaque.bit();
+        site.maps.edges.put(&rig.edge, &edge).unwrap();
+        let mut connection = Connection::open(&mut site, rig.device, rig.broker, MQTT_PORT);
+        assert_eq!(connection.say(&mut site, words), fate, "{words:?}");
+    }
 }
 
 #[test]
