@@ -1,4 +1,4 @@
-//! The model and the decisions in forms that other programs read: CSV (RFC 4180), DOT and SVG.
+//! The model and the decisions in forms that other programs read: CSV (RFC 4180) and SVG. DOT is the graph's own.
 //!
 //! Names that devices give themselves come in here and go out into spreadsheets and browsers, so each form says how it
 //! keeps them from being more than text.
@@ -29,30 +29,6 @@ impl GraphView {
             edges.iter().flat_map(|edge| [&edge.from, &edge.to].into_iter().chain(&edge.beneficiaries));
         let nodes: BTreeMap<u32, End> = ends.map(|end| (end.id, end.clone())).collect();
         Self { nodes: nodes.into_values().collect(), edges }
-    }
-
-    /// For Graphviz.
-    pub fn to_dot(&self) -> String {
-        let mut text = String::from(
-            "digraph edgeward {\n  rankdir=LR;\n  node [shape=box, style=rounded, fontname=sans];\n  edge [fontname=sans, fontsize=10];\n",
-        );
-        for node in &self.nodes {
-            put(&mut text, format_args!("  n{} [label={}];\n", node.id, dot_text(&node.name)));
-        }
-        for edge in &self.edges {
-            let Look { colour, dash, .. } = look(&edge.state);
-            let style = if dash.is_empty() { "solid" } else { "dashed" };
-            let label = dot_text(&format!("{} {}", edge.verb, edge.object));
-            put(
-                &mut text,
-                format_args!(
-                    "  n{} -> n{} [label={label}, color=\"{colour}\", style={style}];\n",
-                    edge.from.id, edge.to.id
-                ),
-            );
-        }
-        text.push_str("}\n");
-        text
     }
 
     /// A picture: everyone on an ellipse, with one line for all edges of a pair, in the state that matters most.
@@ -197,10 +173,6 @@ fn csv_cell(text: &str) -> String {
     if text.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
-fn dot_text(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
 fn xml_text(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -299,18 +271,12 @@ mod tests {
         assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;"), "{svg}");
         assert_eq!((svg.matches("<circle").count(), svg.matches("stroke-dasharray").count()), (3, 1));
         assert_eq!(svg, GraphView::of(graph.edges.clone()).to_svg(), "the same graph, the same picture");
-        let dot = graph.to_dot();
-        assert!(
-            dot.contains(r#"n17 [label="=HYPERLINK(\"http://x\")</text><script>alert(1)</script>\\"];"#),
-            "{dot}"
-        );
-        assert!(dot.contains("n18 -> n40") && dot.ends_with("}\n"));
     }
 
     #[test]
     fn an_empty_site_is_no_mistake() {
         let graph = GraphView::of(Vec::new());
-        assert!(graph.to_svg().ends_with("</svg>\n") && graph.to_dot().ends_with("}\n"));
+        assert!(graph.to_svg().ends_with("</svg>\n"));
         assert_eq!(decisions_csv(&[]).lines().count(), 1);
     }
 }

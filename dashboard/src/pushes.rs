@@ -40,7 +40,7 @@ impl Pushes {
     pub fn handle_event(&mut self, event: &Event, now: UnixSeconds) {
         match event {
             Event::EdgePending(edge) => self.ask(edge.id, edge.risk == "high", now),
-            Event::EdgeChanged(edge) if edge.state == "pending" => {}
+            Event::EdgeChanged(edge) if edge.state == "pending" || edge.flag.is_some() => {}
             Event::EdgeChanged(edge) | Event::EdgeDecided(edge) | Event::EdgeExpired(edge) => {
                 self.settle(edge.id);
             }
@@ -149,6 +149,23 @@ mod tests {
         asks(&mut pushes, 3, "low", 2_001);
         pushes.handle_event(&Event::EdgeRemoved { id: 2 }, 2_002);
         assert_eq!(pushes.next_push(2_020), Some(Push { questions: 1, is_urgent: false }));
+    }
+
+    #[test]
+    fn what_is_unusual_on_an_edge_that_goes_on_is_told_too() {
+        let flag =
+            json!({"property": "rate.exceeded", "since": 0, "last": 0, "times": 1, "usual": "", "seen": ""});
+        let flagged = crate::view::Edge {
+            flag: Some(serde_json::from_value(flag).unwrap()),
+            ..edge(1, "learned", "low")
+        };
+        let mut pushes = Pushes::default();
+        pushes.handle_event(&Event::EdgePending(flagged.clone()), 100);
+        pushes.handle_event(&Event::EdgeChanged(flagged.clone()), 101);
+        assert_eq!(pushes.next_push(120), Some(Push { questions: 1, is_urgent: false }));
+        pushes.handle_event(&Event::EdgePending(crate::view::Edge { id: 2, ..flagged }), 200);
+        pushes.handle_event(&Event::EdgeChanged(edge(2, "learned", "low")), 201);
+        assert_eq!(pushes.next_push(300), None, "somebody has answered");
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(enter_stage(ctx, scratch, stage::WHO))
 }
 
-/// The second stage: who sends, who is meant, and what a link needs.
+/// Who sends, who is meant, and what a link needs.
 #[inline(always)]
 pub fn who(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
@@ -115,7 +115,7 @@ pub fn who(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(conclude(ctx, scratch, result))
 }
 
-/// The third stage: connections and edges.
+/// Connections and edges.
 #[inline(always)]
 pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
@@ -149,7 +149,7 @@ pub fn meter(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(pass(ctx, scratch, Permit::Judged))
 }
 
-/// The fourth stage: the order of an inspected stream.
+/// The order of an inspected stream.
 #[inline(always)]
 pub fn segment(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
@@ -158,7 +158,7 @@ pub fn segment(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(conclude(ctx, scratch, result))
 }
 
-/// The fifth stage: what is said in a stream.
+/// What is said in a stream.
 #[inline(always)]
 pub fn said(ctx: &TcContext, hook: u32, round: Round) -> Option<i32> {
     let scratch = scratch::of(hook)?;
@@ -190,7 +190,7 @@ pub fn names(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(conclude(ctx, scratch, result.map_err(Stop::from)))
 }
 
-/// The last stage of a stopped frame.
+/// What the ends of a stopped frame are told.
 #[inline(always)]
 pub fn answer(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;

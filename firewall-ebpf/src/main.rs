@@ -1,11 +1,11 @@
 //! The kernel programs of Edgeward: from a frame on a hook to its verdict.
 //!
 //! ```text
-//! hook ─▶ parse ─▶ who? ─▶ essential? ─▶ flow ─▶ edge ─▶ stream ─▶ conclude: pass with the mark, drop, answer
+//! hook ─▶ parse ─▶ who? ─▶ essential? ─▶ flow ─▶ edge ─▶ meter ─▶ stream ─▶ conclude: pass with the mark, drop, answer
 //! ```
 //!
-//! The steps who, flow, stream and answer are programs of their own, reached by tail calls, so that the verifier walks each
-//! of them once.
+//! The steps who, flow, meter, stream and answer are programs of their own, reached by tail calls, so that the verifier
+//! walks each of them once.
 //!
 //! [`hook`] is the flow from top to bottom; each other module owns one question and the maps that answer it. What cannot
 //! be parsed, is over a cap or unknown is a [`Stop`](hook::Stop) with a reason: there is no path to "pass" without a

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Shared, input::Filter, problem::Problem, session::Asker};
 use crate::{
     export::{GraphView, decisions_csv, edges_csv},
+    inspect,
     rpc::Request,
     view::{Decision, Edge},
 };
@@ -83,13 +84,16 @@ pub(super) async fn edges(asker: Asker, Filter(wanted): Filter<Table>) -> Result
 /// Who talks to whom, as data or as a picture.
 #[utoipa::path(get, path = "/api/v1/graph", params(Picture), responses((status = 200, body = GraphView)))]
 pub(super) async fn graph(asker: Asker, Filter(wanted): Filter<Picture>) -> Result<Response, Problem> {
-    let edges: Vec<Edge> = asker.ask(Request::Edges { state: None, principal: None }).await?;
-    let graph = GraphView::of(edges);
+    if let GraphForm::Dot = wanted.format {
+        let dot = Request::GraphExport { format: inspect::Format::Dot, device: None };
+        let dot: String = asker.ask(dot).await?;
+        return Ok(file("graph.dot", "text/vnd.graphviz; charset=utf-8", dot.into_response()));
+    }
+    let graph = GraphView::of(asker.ask(Request::Edges { state: None, principal: None }).await?);
     Ok(match wanted.format {
-        GraphForm::Json => file("graph.json", "application/json", Json(graph).into_response()),
         GraphForm::Svg => file("graph.svg", "image/svg+xml", graph.to_svg().into_response()),
-        GraphForm::Dot => {
-            file("graph.dot", "text/vnd.graphviz; charset=utf-8", graph.to_dot().into_response())
+        GraphForm::Json | GraphForm::Dot => {
+            file("graph.json", "application/json", Json(graph).into_response())
         }
     })
 }

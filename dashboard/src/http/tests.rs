@@ -110,6 +110,7 @@ impl Daemon {
             }
             Request::Ntfy => Ok(state.ntfy.clone()),
             Request::Pending | Request::Edges { .. } => Ok(json!([edge(1)])),
+            Request::GraphExport { .. } => Ok(json!("digraph edgeward {\n}\n")),
             Request::Explain { edge: 8 } => {
                 Ok(json!({"edge": edge(2), "because": "", "habits": [], "evidence": []}))
             }
@@ -730,7 +731,7 @@ async fn what_is_taken_along_is_a_file() {
         ("edges/export?format=csv", "text/csv; charset=utf-8", "edges.csv", "8,pending,packet,Hub"),
         ("edges/export", "application/json", "edges.json", "lock/front/set"),
         ("graph?format=svg", "image/svg+xml", "graph.svg", "<svg"),
-        ("graph?format=dot", "text/vnd.graphviz; charset=utf-8", "graph.dot", "n20 -> n20"),
+        ("graph?format=dot", "text/vnd.graphviz; charset=utf-8", "graph.dot", "digraph edgeward {"),
         ("graph", "application/json", "graph.json", "\"nodes\":[{\"id\":20"),
     ] {
         let answer = site.get(&format!("/api/v1/{path}")).await;
