@@ -307,15 +307,19 @@ impl<'a> Stage<'a> {
             // The update restarts the machine.
             Scenario::MaliciousUpdate => self.stop_washer(),
             Scenario::NewBattery => {
-                if let Some(left) =
-                    (self.first_run + Duration::from_secs(1)).checked_sub(self.started.elapsed())
-                {
-                    tokio::time::sleep(left).await;
-                }
+                self.newcomers_ask().await;
                 self.site.join(Device::Battery)?;
                 self.site.start_battery()?;
                 Ok(())
             }
+        }
+    }
+
+    /// Waits until the time of the first run is over, in which a newcomer's paths would be learned.
+    pub async fn newcomers_ask(&self) {
+        let over = self.first_run + Duration::from_secs(1);
+        if let Some(left) = over.checked_sub(self.started.elapsed()) {
+            tokio::time::sleep(left).await;
         }
     }
 

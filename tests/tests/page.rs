@@ -218,6 +218,7 @@ async fn a_phone_pairs_over_tls_and_nothing_else_reaches_the_page() -> Result<()
     let site = Site::temporary("page-tls", Topology::Routed)?;
     let mut household = Household::at(&site).await?;
     let phone = Device::Battery;
+    household.stage.newcomers_ask().await;
     site.join(phone)?;
     for device in [phone, Device::Washer] {
         let visit = household.visit(device, "/", &[])?;
