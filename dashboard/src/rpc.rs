@@ -201,10 +201,11 @@ pub enum Request {
     WouldBreak {
         principal: Option<String>,
     },
-    /// The packets of an edge that come within so many seconds; a list of [`inspect::Packet`].
+    /// The first packet of an edge, if it was stopped, and those that come within so many seconds; a list of
+    /// [`inspect::Packet`]. Without a number, others are waited for only where no first one is known.
     Packets {
         edge: u32,
-        seconds: u32,
+        seconds: Option<u32>,
     },
     /// A device that enforces gets new software within so many seconds; an [`inspect::Review`].
     AwaitUpdate {

@@ -878,6 +878,22 @@ wire_type! {
     }
 }
 
+/// Bytes of a frame that are shown: all headers, and what a protocol says first.
+pub const SHOWN: usize = 256;
+
+wire_type! {
+    /// An event of the ring buffer, behind a [`Bell`] with the same key: the frame that rang it, where it was stopped.
+    pub struct Shown {
+        pub key: ObservedKey,
+        /// Boot-time nanoseconds.
+        pub at: u64,
+        /// Bytes of the frame, and how many of them are here.
+        pub length: u32,
+        pub kept: u32,
+        pub bytes: [u8; SHOWN],
+    }
+}
+
 wire_type! {
     /// Key of `BUDGETS`: who uses which essential, or says how much in its own words. Written by the kernel.
     pub struct BudgetKey {
@@ -1106,8 +1122,10 @@ pub mod stage {
     pub const WHO: u32 = 10;
     /// How much the edge carries.
     pub const METER: u32 = 11;
+    /// The first frame of something new, for people.
+    pub const SHOW: u32 = 12;
     /// Stages per hook.
-    pub const STAGES: u32 = 12;
+    pub const STAGES: u32 = 13;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
@@ -1115,6 +1133,7 @@ pub mod stage {
         ("edgeward_ingress_flow", FLOW),
         ("edgeward_ingress_meter", METER),
         ("edgeward_ingress_segment", SEGMENT),
+        ("edgeward_ingress_show", SHOW),
         ("edgeward_ingress_answer", ANSWER),
         ("edgeward_ingress_mqtt", MQTT),
         ("edgeward_ingress_tls", TLS),
@@ -1127,6 +1146,7 @@ pub mod stage {
         ("edgeward_egress_flow", STAGES + FLOW),
         ("edgeward_egress_meter", STAGES + METER),
         ("edgeward_egress_segment", STAGES + SEGMENT),
+        ("edgeward_egress_show", STAGES + SHOW),
         ("edgeward_egress_answer", STAGES + ANSWER),
         ("edgeward_egress_mqtt", STAGES + MQTT),
         ("edgeward_egress_tls", STAGES + TLS),

@@ -190,6 +190,17 @@ pub fn names(ctx: &TcContext, hook: u32) -> Option<i32> {
     Some(conclude(ctx, scratch, result.map_err(Stop::from)))
 }
 
+/// The first frame of something new, and then the answer to it.
+#[inline(always)]
+pub fn show(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    observe::show(&Skb(ctx), scratch);
+    if scratch.tell != Answer::Silent as u8 {
+        tell(ctx, scratch);
+    }
+    Some(TC_ACT_SHOT)
+}
+
 /// What the ends of a stopped frame are told.
 #[inline(always)]
 pub fn answer(ctx: &TcContext, hook: u32) -> Option<i32> {
@@ -211,6 +222,7 @@ fn begin(scratch: &mut Scratch, hook: u32, ifindex: u32, length: u32, mark: u32)
     scratch.mark = mark;
     scratch.neutralised = 0;
     scratch.audit = 0;
+    scratch.news = 0;
 }
 
 /// What only a frame that is judged in full needs.
@@ -240,21 +252,21 @@ fn conclude(ctx: &TcContext, scratch: &mut Scratch, result: Result<Next, Stop>) 
             let gate = scratch.hook == counter::HOOK_UPLINK;
             pass(ctx, scratch, if gate { Permit::Gated } else { Permit::Judged })
         }
-        Err(Stop { reason, answer: Answer::Silent }) => {
-            observe::count_dropped(scratch.hook, reason);
-            TC_ACT_SHOT
-        }
-        Err(Stop { reason, answer: Answer::Refuse }) => {
-            observe::count_dropped(scratch.hook, reason);
-            if scratch.config.silent == 0 {
-                tell(ctx, scratch, Answer::Refuse);
+        Err(Stop { reason, answer }) => {
+            if answer == Answer::ResetBoth {
+                observe::count(scratch.hook, counter::RESET);
+                observe::count(scratch.hook, counter::RESETS + reason as u32);
+            } else {
+                observe::count_dropped(scratch.hook, reason);
             }
-            TC_ACT_SHOT
-        }
-        Err(Stop { reason, answer: Answer::ResetBoth }) => {
-            observe::count(scratch.hook, counter::RESET);
-            observe::count(scratch.hook, counter::RESETS + reason as u32);
-            tell(ctx, scratch, Answer::ResetBoth);
+            let is_silent = answer == Answer::Refuse && scratch.config.silent != 0;
+            scratch.tell = if is_silent { Answer::Silent } else { answer } as u8;
+            if scratch.news != 0 {
+                show_first(ctx, scratch);
+            }
+            if scratch.tell != Answer::Silent as u8 {
+                tell(ctx, scratch);
+            }
             TC_ACT_SHOT
         }
     }
@@ -283,10 +295,16 @@ fn enter_stage(ctx: &TcContext, scratch: &Scratch, stage: u32) -> i32 {
 
 /// Leaves the answer to its own program; without it the frame is dropped all the same, and is counted already.
 #[inline(always)]
-fn tell(ctx: &TcContext, scratch: &mut Scratch, answer: Answer) {
-    scratch.tell = answer as u8;
+fn tell(ctx: &TcContext, scratch: &Scratch) {
     // SAFETY: as above.
     let _ = unsafe { STAGES.tail_call(ctx, scratch.hook * stage::STAGES + stage::ANSWER) };
+}
+
+/// As [`tell`], by way of the program that shows the frame.
+#[inline(always)]
+fn show_first(ctx: &TcContext, scratch: &Scratch) {
+    // SAFETY: as above.
+    let _ = unsafe { STAGES.tail_call(ctx, scratch.hook * stage::STAGES + stage::SHOW) };
 }
 
 /// The role of this port must be the hook's.

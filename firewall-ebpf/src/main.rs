@@ -127,6 +127,12 @@ pub fn edgeward_ingress_names(ctx: TcContext) -> i32 {
     hook::names(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
+/// First frames of something new from devices.
+#[classifier]
+pub fn edgeward_ingress_show(ctx: TcContext) -> i32 {
+    hook::show(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
 /// Answers to frames from devices.
 #[classifier]
 pub fn edgeward_ingress_answer(ctx: TcContext) -> i32 {
@@ -203,6 +209,12 @@ pub fn edgeward_egress_coap(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn edgeward_egress_names(ctx: TcContext) -> i32 {
     hook::names(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// First frames of something new to devices.
+#[classifier]
+pub fn edgeward_egress_show(ctx: TcContext) -> i32 {
+    hook::show(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// Answers to frames to devices.

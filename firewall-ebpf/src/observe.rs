@@ -4,12 +4,14 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use firewall_common::abi::{
-    self, AddrKey, Bell, EdgeKey, Kind, Observed, ObservedKey, PrincipalId, Protocol, Ring, Usage, capacity,
-    counter,
+    self, AddrKey, Bell, EdgeKey, Kind, Observed, ObservedKey, PrincipalId, Protocol, Ring, SHOWN, Shown,
+    Usage, capacity, counter,
 };
 use firewall_common::reason::{Reason, Verdict};
+use firewall_common::wire::Bytes;
 
 use crate::atomic;
+use crate::bytes::{self, Skb};
 use crate::scratch::Scratch;
 
 /// Written by the kernel; the daemon removes what it has stored.
@@ -232,7 +234,25 @@ fn ring_observed(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
     let ring = Ring::Observed as u8;
     // Not on the stack: this is called from the depth of the stream programs.
     scratch.bell = Bell { key: scratch.observed_key, at: scratch.now, ring, verdict, reason, _pad: [0; 5] };
+    scratch.news = (verdict != Verdict::Forwarded as u8) as u8;
     self::ring(scratch.hook, &scratch.bell);
+}
+
+/// Shows the daemon the frame that has just rung. Where there is no room it does without.
+#[inline(always)]
+pub fn show(skb: &Skb, scratch: &Scratch) {
+    let Some(mut event) = EVENTS.reserve::<Shown>(0) else { return };
+    let length = skb.len();
+    let kept = if length < SHOWN as u32 { length } else { SHOWN as u32 };
+    // SAFETY: the place is ours until it is submitted or discarded, and every field of it is written.
+    let shown = unsafe { &mut *event.as_mut_ptr() };
+    (shown.key, shown.at, shown.length, shown.kept) = (scratch.observed_key, scratch.now, length, kept);
+    shown.bytes = [0; SHOWN];
+    if bytes::copy(skb.raw().cast(), 0, &mut shown.bytes, kept) {
+        event.submit(0);
+    } else {
+        event.discard(0);
+    }
 }
 
 /// Wakes the daemon.

@@ -114,6 +114,8 @@ pub struct Scratch {
     pub tell: u8,
     /// 1: nothing is dropped now.
     pub audit: u8,
+    /// 1: the frame at hand has rung for something that is stopped.
+    pub news: u8,
     /// 0: the frame comes from the low end of its flow; 1: from the high end.
     pub dir: u8,
     /// 1: the sender is the one who opened the stream.

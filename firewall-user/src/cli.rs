@@ -173,12 +173,12 @@ enum Command {
     /// Why an edge has its state
     Explain {
         edge: u32,
-        /// Also write its next packets into a capture; none are kept of before
+        /// Also write its packets into a capture: the beginning of the first one that was stopped, or else the next ones
         #[arg(long, value_name = "FILE.pcap")]
         pcap: Option<PathBuf>,
-        /// How long to wait for packets, at most a minute
-        #[arg(long = "for", value_name = "TIME", default_value = "30s", requires = "pcap")]
-        lifetime: Span,
+        /// Also wait so long for the next packets, at most a minute
+        #[arg(long = "for", value_name = "TIME", requires = "pcap")]
+        lifetime: Option<Span>,
     },
     /// What was blocked for a device lately
     Trouble {

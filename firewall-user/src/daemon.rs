@@ -70,7 +70,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     guard::{self, Guard},
-    kernel::{Kernel, KernelError, Pins},
+    kernel::{Kernel, KernelError, Pins, Rung},
     makers::Makers,
     net::Changes,
     pairing::Pairing,
@@ -175,8 +175,8 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
             () = stop.wait() => break,
             rung = bells.next(BELLS) => {
                 let now = clock.now();
-                for bell in rung.context("Failed to read what the kernel says")? {
-                    daemon.observer.handle_bell(&bell, &daemon.tables, &ports, &mut daemon.graph, now)?;
+                for rung in rung.context("Failed to read what the kernel says")? {
+                    daemon.handle_rung(&rung, &ports, now)?;
                 }
                 daemon.carry_out(Urgency::Fact).await?;
             }
@@ -292,6 +292,13 @@ impl Daemon {
         Ok(refused)
     }
 
+    fn handle_rung(&mut self, rung: &Rung, ports: &Ports, now: Now) -> Result<(), KernelError> {
+        match rung {
+            Rung::Bell(bell) => self.observer.handle_bell(bell, &self.tables, ports, &mut self.graph, now),
+            Rung::Shown(shown) => self.observer.handle_shown(shown, &self.tables, &self.graph, now),
+        }
+    }
+
     /// Answers a request when what follows from it is in force.
     async fn answer(&mut self, asked: Asked, ports: &Ports) -> Result<()> {
         let Asked { request, caller, answer } = asked;
@@ -303,7 +310,7 @@ impl Daemon {
         let result = match handled {
             Err(refusal) => Err(refusal),
             Ok(Outcome::Packets(edge, seconds)) => {
-                match self.packets.begin(edge, seconds, &self.graph, ports) {
+                match self.packets.begin(edge, seconds, self.observer.firsts.of(edge), &self.graph, ports) {
                     Ok(wanted) => {
                         tokio::spawn(async move {
                             let _gone = answer.send(wanted.wait().await);
@@ -403,9 +410,9 @@ impl Daemon {
                     self.observer.forget(&edge.path, &mut self.tables)?;
                 }
             }
+            Event::EdgeRemoved(id) => self.observer.firsts.forget(*id),
             Event::EdgePending(_)
             | Event::EdgeExpired(_)
-            | Event::EdgeRemoved(_)
             | Event::PrincipalAdded(_)
             | Event::PrincipalChanged(_)
             | Event::PrincipalRemoved(_) => {}

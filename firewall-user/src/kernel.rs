@@ -29,7 +29,7 @@ use firewall_common::abi::stage;
 
 pub use self::{
     attach::{Holder, Hook, Xdping, detach_clsact},
-    bells::Bells,
+    bells::{Bells, Rung},
     maps::{Balance, Counters, MapUse, Maps, Plain, Prefix, Prefixes, Slots, Table},
     pins::{Pins, Shape},
 };

@@ -1,16 +1,16 @@
 //! What devices say of themselves is heard at their port; and what people look at before they decide.
 
 use std::{
-    net::UdpSocket,
+    net::{SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use dashboard::{inspect, rpc::Request, view};
 use lab::{
     Device, Site, Topology,
     expect::{Need, can_run},
-    firewall::Settings,
+    firewall::{Settings, wait_for_model},
     scenario::Stage,
 };
 
@@ -79,7 +79,7 @@ async fn a_device_is_guessed_by_what_it_announces_and_nothing_is_opened_by_a_pro
     let edges = Request::Edges { state: Some("learned".to_owned()), principal: Some(washer.clone()) };
     let edges: Vec<view::Edge> = stage.client.call(edges).await?;
     let connects = edges.iter().find(|edge| edge.object == "tcp/1883").context("the washer has no broker")?;
-    let request = Request::Packets { edge: connects.id, seconds: 2 };
+    let request = Request::Packets { edge: connects.id, seconds: Some(2) };
     let mut waiting = stage.firewall.client().await?;
     let packets = tokio::spawn(async move { waiting.call::<Vec<inspect::Packet>>(request).await });
     let (namespace, broker) = (site.namespace(Device::Washer), site.broker());
@@ -96,6 +96,28 @@ async fn a_device_is_guessed_by_what_it_announces_and_nothing_is_opened_by_a_pro
         text(&packet.bytes[..6]) == washer || text(&packet.bytes[6..12]) == washer
     };
     ensure!(packets.len() >= 6 && packets.iter().all(is_of_washer), "{} packets", packets.len());
+
+    // The first packet of something new is kept, though nobody waits for it: of a connection, and of a message.
+    let elsewhere = SocketAddr::from((site.address(Device::Lock), 4_321));
+    namespace.enter(|| {
+        let refused = std::net::TcpStream::connect_timeout(&elsewhere, Duration::from_secs(2));
+        ensure!(refused.is_err(), "it was not stopped");
+        Ok(())
+    })?;
+    let mut login = namespace.command("mosquitto_pub");
+    login.args(["-h", &site.address(Device::Hub).to_string(), "-i", "stranger", "-t", "a", "-m", "b"]);
+    ensure!(!login.output()?.status.success(), "the login passed");
+    for (object, said) in [("tcp/4321", &b""[..]), ("client:stranger", b"stranger")] {
+        let is_asked = |edge: &view::Edge| edge.state == "pending" && edge.object == object;
+        wait_for_model(&mut stage.client, PATIENCE, object, |_, edges| edges.iter().any(is_asked)).await?;
+        let asked = Request::Edges { state: Some("pending".to_owned()), principal: Some(washer.clone()) };
+        let asked: Vec<view::Edge> = stage.client.call(asked).await?;
+        let edge = asked.iter().find(|edge| is_asked(edge)).context("it is gone")?.id;
+        let request = Request::Packets { edge, seconds: None };
+        let first: Vec<inspect::Packet> = stage.client.call(request).await?;
+        let [packet] = &first[..] else { bail!("{object}: {} packets", first.len()) };
+        ensure!(is_of_washer(packet) && packet.bytes.ends_with(said), "{object}: {packet:?}");
+    }
 
     let review: inspect::Review = stage.client.call(Request::Review { principal: washer.clone() }).await?;
     ensure!(review.habits > 0 && review.groups.iter().any(|group| !group.habits.is_empty()), "{review:?}");

@@ -62,7 +62,7 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
         Command::Explain { edge, pcap, lifetime } => {
             ask.show(Request::Explain { edge }, print::explanation).await?;
             match pcap {
-                Some(file) => ask.packets(edge, seconds(lifetime)?, &file).await,
+                Some(file) => ask.packets(edge, lifetime.map(seconds).transpose()?, &file).await,
                 None => Ok(()),
             }
         }

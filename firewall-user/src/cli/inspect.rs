@@ -109,10 +109,16 @@ impl Ask {
         .await
     }
 
-    /// Writes the next packets of an edge into a capture.
-    pub(super) async fn packets(&mut self, edge: u32, seconds: u32, file: &Path) -> Result<()> {
+    /// Writes packets of an edge into a capture.
+    pub(super) async fn packets(&mut self, edge: u32, seconds: Option<u32>, file: &Path) -> Result<()> {
         let output = File::create(file).with_context(|| format!("cannot make {}", file.display()))?;
-        eprintln!("Waiting up to {} seconds for packets.", seconds.min(60));
+        match seconds {
+            Some(0) => {}
+            Some(seconds) => eprintln!("Waiting up to {} seconds for packets.", seconds.min(60)),
+            None => {
+                eprintln!("Where the first packet is not known, this waits up to half a minute for others.")
+            }
+        }
         let packets: Vec<inspect::Packet> = self.client.call(Request::Packets { edge, seconds }).await?;
         let mut writer = Writer::new(BufWriter::new(output), Link::Ethernet)?;
         for packet in &packets {

@@ -38,8 +38,8 @@ pub(super) enum Outcome {
     Stored(Value, Change),
     /// The answer is complete, and who watches shall know.
     Told(Box<view::Event>),
-    /// The answer comes later: the packets of this edge within so many seconds.
-    Packets(EdgeId, u32),
+    /// The answer comes later: the first packet of this edge, and those within so many seconds.
+    Packets(EdgeId, Option<u32>),
     /// The answer shows how this stands once the graph's commands are carried out.
     Then(Show),
 }

@@ -5,7 +5,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use firewall_common::abi::{
-    AddrKey, Bell, Kind, LinkKey, OBSERVED_PER_SOURCE, Observed, ObservedKey, PrincipalId, Ring, capacity,
+    AddrKey, Bell, Kind, LinkKey, OBSERVED_PER_SOURCE, Observed, ObservedKey, PrincipalId, Ring, Shown,
+    capacity,
 };
 use graph::{
     Graph, Now,
@@ -16,6 +17,7 @@ use graph::{
 
 use super::{
     names::Names,
+    packets::Firsts,
     ports::Ports,
     tables::{Tables, bytes},
 };
@@ -30,6 +32,7 @@ const PRESSURE: (u64, u64) = (3, 4);
 #[derive(Debug)]
 pub(super) struct Observer {
     pub(super) names: Names,
+    pub(super) firsts: Firsts,
     /// Count that the graph knows, by key.
     told: HashMap<Vec<u8>, u64>,
     /// Who holds an address, as the graph knows it.
@@ -41,7 +44,7 @@ pub(super) struct Observer {
 impl Observer {
     /// The graph was told nothing yet.
     pub(super) fn new(names: Names) -> Self {
-        Self { names, told: HashMap::new(), bound: HashMap::new(), metered: 0 }
+        Self { names, firsts: Firsts::default(), told: HashMap::new(), bound: HashMap::new(), metered: 0 }
     }
 
     /// Looks where a bell says.
@@ -67,6 +70,22 @@ impl Observer {
             }
             ring if ring == Ring::Bound as u8 => graph.handle_bound(bell.key.edge.src, bell.key.addr, now),
             unknown => tracing::debug!(unknown, "A bell of an unknown kind"),
+        }
+        Ok(())
+    }
+
+    /// Keeps the first frame of something that waits for a decision.
+    pub(super) fn handle_shown(
+        &mut self,
+        shown: &Shown,
+        tables: &Tables,
+        graph: &Graph,
+        now: Now,
+    ) -> Result<(), KernelError> {
+        let Some(value) = tables.maps.observed.get(&shown.key)? else { return Ok(()) };
+        let edge = graph.edge_of(&Fact { key: shown.key, value }, now).and_then(|id| graph.edge(id));
+        if let Some(edge) = edge {
+            self.firsts.keep(edge, shown, now);
         }
         Ok(())
     }

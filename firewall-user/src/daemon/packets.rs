@@ -1,19 +1,26 @@
-//! The next packets of an edge, on request.
+//! Packets of an edge, on request.
 //!
-//! The kernel programs keep no packet, so what is shown is what comes from now on: copies at the port of the source, until
-//! there are enough or the time is up. Nothing is stored.
+//! The kernel shows the beginning of the frame that made somebody be asked, and that one is kept in memory until the edge
+//! is gone. What comes later is copied at the port of the source, until there are enough or the time is up. Nothing is
+//! written to disk.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use dashboard::{inspect, rpc::Refusal};
 use firewall_common::{
-    abi::{Addr, PrincipalId},
+    abi::{Addr, PrincipalId, Shown},
     wire::frame::{self, Frame},
 };
-use graph::{Graph, edge::EdgeId, operation::Object, principal::Principal};
+use graph::{
+    Graph, Now,
+    edge::{Edge, EdgeId},
+    operation::Object,
+    principal::Principal,
+};
 use serde_json::Value;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -30,6 +37,11 @@ use crate::net::Listener;
 const PACKETS: usize = 64;
 const BYTES: usize = 1_514;
 const LONGEST: Duration = Duration::from_mins(1);
+/// How long to wait where nobody says it and no packet is known.
+const WAIT: u32 = 30;
+/// First packets that are kept, of all edges and of those of one source.
+const FIRSTS: usize = 512;
+const FIRSTS_EACH: usize = 32;
 /// Requests at a time.
 const REQUESTS: usize = 2;
 /// How often it is looked whether something has come.
@@ -39,9 +51,46 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub(super) struct Packets(Arc<Semaphore>);
 
+/// The first packets of edges that were asked about.
+#[derive(Debug, Default)]
+pub(super) struct Firsts(BTreeMap<EdgeId, (PrincipalId, inspect::Packet)>);
+
+impl Firsts {
+    /// Keeps the first frame of an edge. The oldest edge makes room, one of the same source before all others.
+    pub(super) fn keep(&mut self, edge: &Edge, shown: &Shown, now: Now) {
+        let src = edge.path.src;
+        if self.0.contains_key(&edge.id) {
+            return;
+        }
+        let of_source = || self.0.iter().filter(|(_, (of, _))| *of == src).map(|(id, _)| *id);
+        let gone = if of_source().count() >= FIRSTS_EACH {
+            of_source().next()
+        } else if self.0.len() >= FIRSTS {
+            self.0.keys().next().copied()
+        } else {
+            None
+        };
+        gone.map(|id| self.0.remove(&id));
+        let age = Duration::from_nanos(now.boot_ns.saturating_sub(shown.at));
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(age);
+        let bytes = shown.bytes.get(..shown.kept as usize).unwrap_or(&shown.bytes).to_vec();
+        let packet = inspect::Packet { time: time.as_nanos() as u64, length: shown.length, bytes };
+        self.0.insert(edge.id, (src, packet));
+    }
+
+    pub(super) fn of(&self, edge: EdgeId) -> Option<inspect::Packet> {
+        self.0.get(&edge).map(|(_, packet)| packet.clone())
+    }
+
+    pub(super) fn forget(&mut self, edge: EdgeId) {
+        self.0.remove(&edge);
+    }
+}
+
 /// Packets that somebody waits for.
 pub(super) struct Wanted {
     _place: OwnedSemaphorePermit,
+    first: Option<inspect::Packet>,
     listener: Listener,
     edge: Wire,
     time: Duration,
@@ -66,7 +115,8 @@ impl Packets {
     pub(super) fn begin(
         &self,
         edge: EdgeId,
-        seconds: u32,
+        seconds: Option<u32>,
+        first: Option<inspect::Packet>,
         graph: &Graph,
         ports: &Ports,
     ) -> Result<Wanted, Refusal> {
@@ -77,8 +127,9 @@ impl Packets {
         let place = place.map_err(|_| unavailable("others wait for packets already; try again later"))?;
         let listener = Listener::to_device(ifindex, edge.mac)
             .map_err(|error| unavailable(&format!("the port cannot be listened at: {error}")))?;
+        let seconds = seconds.unwrap_or(if first.is_some() { 0 } else { WAIT });
         let time = Duration::from_secs(seconds.into()).min(LONGEST);
-        Ok(Wanted { _place: place, listener, edge, time })
+        Ok(Wanted { _place: place, first, listener, edge, time })
     }
 }
 
@@ -87,7 +138,7 @@ impl Wanted {
     pub(super) async fn wait(mut self) -> Result<Value, Refusal> {
         let end = Instant::now() + self.time;
         let mut look = interval(LOOK);
-        let mut packets = Vec::new();
+        let mut packets: Vec<inspect::Packet> = self.first.take().into_iter().collect();
         while packets.len() < PACKETS && Instant::now() < end {
             look.tick().await;
             self.take(&mut packets).map_err(|error| unavailable(&error.to_string()))?;

@@ -71,12 +71,7 @@ impl Graph {
     pub fn handle_observed(&mut self, fact: &Fact, now: Now) {
         self.expire(now);
         let Some(kind) = Kind::from_code(fact.key.edge.kind) else { return };
-        let src = match fact.key.edge.src {
-            PrincipalId::UNKNOWN => {
-                self.index.hosts.get(&fact.key.addr.0).copied().unwrap_or(PrincipalId::UNKNOWN)
-            }
-            known => known,
-        };
+        let src = self.source(fact);
         // Forgotten in the meantime: the entry is older than the change.
         let Some(source) = self.principals.get_mut(&src) else { return };
         let seen = now.unix_at(fact.value.last);
@@ -87,7 +82,7 @@ impl Graph {
         if due {
             self.save_principal(src);
         }
-        let object = fact.value.object.get(..usize::from(fact.value.object_len)).unwrap_or_default();
+        let object = said(fact);
         match kind {
             Kind::DhcpName => self.hear_name(src, Hint::from_wire(object), now),
             Kind::Overflow => self.hear_overflow(src, fact, now),
@@ -128,6 +123,26 @@ impl Graph {
             }
         }
         self.flush(now);
+    }
+
+    /// The edge that an entry of `OBSERVED` is about, if the model has just that one.
+    pub fn edge_of(&self, fact: &Fact, now: Now) -> Option<EdgeId> {
+        let edge = fact.key.edge;
+        let kind = Kind::from_code(edge.kind)?;
+        let operation = Operation::from_wire(kind, edge.proto, edge.port, said(fact)).ok().flatten()?;
+        let src = self.source(fact);
+        let Target::Known(dst) = self.target(fact, src, now) else { return None };
+        self.index.edges.get(&Path { plane: Plane::Packet, src, dst, operation }).copied()
+    }
+
+    /// Who an entry of `OBSERVED` says it was.
+    fn source(&self, fact: &Fact) -> PrincipalId {
+        match fact.key.edge.src {
+            PrincipalId::UNKNOWN => {
+                self.index.hosts.get(&fact.key.addr.0).copied().unwrap_or(PrincipalId::UNKNOWN)
+            }
+            known => known,
+        }
     }
 
     /// An address was bound to a device.
@@ -436,4 +451,9 @@ const fn about_the_model(reason: Option<Reason>) -> bool {
                 | Reason::Learned
         )
     )
+}
+
+/// The object of an entry, as it was on the wire.
+fn said(fact: &Fact) -> &[u8] {
+    fact.value.object.get(..usize::from(fact.value.object_len)).unwrap_or_default()
 }
