@@ -308,7 +308,7 @@ pub enum Kind {
     TlsName = 17,
     /// User name in an MQTT CONNECT; the object is the name.
     MqttUser = 18,
-    /// Not an edge: a server refused the login of a connection's client.
+    /// Not an edge: a server refused the login of a connection's client; the object is the rule of its MQTT client id.
     LoginFailed = 19,
     /// A name that `src` asks the site's resolver for; the object is the name, in lower case.
     Resolve = 20,

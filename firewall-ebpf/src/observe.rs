@@ -129,12 +129,13 @@ pub fn question(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
     record(scratch, verdict, reason);
 }
 
-/// Records that a server refused the login of the connection's client.
+/// Records that a server refused the login of the connection's client; the rule of its client id stands for a hash.
 #[inline(always)]
 pub fn login_failed(scratch: &mut Scratch) {
     let mut edge = scratch.flow.edge;
     edge.kind = Kind::LoginFailed as u8;
-    scratch.observed_key = ObservedKey { addr: unnumbered(scratch, edge), object: 0, edge, _pad: 0 };
+    scratch.observed_key =
+        ObservedKey { addr: unnumbered(scratch, edge), object: u64::from(scratch.asker), edge, _pad: 0 };
     scratch.observed.object_len = 0;
     record(scratch, Verdict::Forwarded, Reason::LoginFailed);
 }

@@ -101,9 +101,11 @@ pub struct Scratch {
     pub kind: Hidden,
     /// 1: the last level was named by a step of its automaton.
     pub literal: u8,
-    /// Of the other direction: MQTT's protocol level, and whether the client id was its client's before.
+    /// Of the other direction: MQTT's protocol level, whether the client id was its client's before, and the rule that
+    /// let it pass.
     pub version: u8,
     pub known: u8,
+    pub asker: u32,
     /// 1: the other direction of HTTP has asked for an upgrade, or agreed to it.
     pub upgrade: u8,
     /// 1: there is room to remember that the segment ends in a payload.

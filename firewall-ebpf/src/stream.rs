@@ -362,12 +362,13 @@ pub fn walk(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow, round: Round) ->
     let lock = unsafe { &raw mut (*stream).lock };
     let before = scratch.flow.protocol;
     let other = direction(streams, scratch.dir ^ 1);
-    // SAFETY: as above; one byte each, written once before the server has anything to say.
+    // SAFETY: as above; a byte or a word each, written once before the server has anything to say.
     unsafe {
         scratch.version = (*other).said.mqtt.version();
         let http = (*other).said.machine.http();
         scratch.upgrade = (http.has_asked() || http.has_agreed()) as u8;
         scratch.known = (*other).said.known;
+        scratch.asker = (*other).said.client;
     }
     // SAFETY: the lock is held.
     let result = through(skb, scratch, unsafe { &mut *stream }, round);

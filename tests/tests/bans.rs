@@ -104,8 +104,12 @@ async fn refused_logins_raise_their_alarm_and_ban_the_pair_only() -> Result<()> 
     wait_for_alarm(&mut stage).await?;
     let bans: Vec<view::Ban> = stage.client.call(Request::Bans).await?;
     ensure!(bans.iter().all(|ban| ban.principal.name == SENSOR && ban.why == "bruteforce"), "{bans:?}");
-    ensure!(bans.iter().any(|ban| ban.client.as_deref() == Some("thief")), "{bans:?}");
+    ensure!(bans.iter().map(|ban| ban.client.as_deref()).eq([Some("thief")]), "{bans:?}");
     ensure!(log_in(&site, Device::Washer, "thief")?.is_none(), "a ban stops it");
+    ensure!(
+        log_in(&site, Device::Washer, "other")? == Some(5),
+        "another client of the device reaches the broker"
+    );
     ensure!(log_in(&site, Device::Lock, "lock")? == Some(5), "another device's login reaches the broker");
     RawClient::open(&site, Device::Washer, SENSOR).context("the other broker")?;
 

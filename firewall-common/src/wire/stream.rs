@@ -42,7 +42,9 @@ pub struct Said {
     pub guess: u8,
     /// 1: the current PUBLISH goes on in a harmless form.
     pub neutralised: u8,
-    pub pad: [u8; 5],
+    pub pad: u8,
+    /// Rule that the client id of this connection was judged by; 0 is none.
+    pub client: u32,
     pub object: Object,
     pub mqtt: Mqtt,
     pub machine: Machine,
@@ -58,7 +60,8 @@ impl Said {
         known: 0,
         guess: 0,
         neutralised: 0,
-        pad: [0; 5],
+        pad: 0,
+        client: 0,
         object: Object::EMPTY,
         mqtt: Mqtt::NEW,
         machine: Machine::NEW,

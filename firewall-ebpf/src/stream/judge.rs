@@ -162,6 +162,7 @@ pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
     if scratch.kind.get() == Kind::MqttConnect as u8 {
         certain(scratch, Protocol::Mqtt)?;
         scratch.said.known = scratch.literal;
+        scratch.said.client = accept.0;
     }
     let hash = scratch.said.object.hash();
     operation(scratch, kind, hash, accept)

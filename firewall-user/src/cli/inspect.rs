@@ -116,7 +116,7 @@ impl Ask {
             Some(0) => {}
             Some(seconds) => eprintln!("Waiting up to {} seconds for packets.", seconds.min(60)),
             None => {
-                eprintln!("Where the first packet is not known, this waits up to half a minute for others.")
+                eprintln!("Where the first packet is not known, this waits up to half a minute for others.");
             }
         }
         let packets: Vec<inspect::Packet> = self.client.call(Request::Packets { edge, seconds }).await?;

@@ -46,6 +46,8 @@ const FLOOD_NS: u64 = 10 * SECOND;
 
 /// Most servers that are remembered for one source; the one that was quiet the longest makes room.
 const SERVERS_EACH: usize = 32;
+/// Most client ids that are told apart at one of them.
+const CLIENTS_EACH: usize = 64;
 
 /// Something that was seen of a source at a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,8 @@ struct Server {
     last: u64,
     refused: u64,
     refused_at: u64,
+    /// Of these, by the edge of the client id.
+    refused_by: BTreeMap<EdgeId, u64>,
     quiet: BTreeMap<u64, u64>,
     /// Of the minute that is running: sessions that were opened, messages, short logins.
     opened: u64,
@@ -125,6 +129,18 @@ impl Watch {
             oldest.and_then(|id| servers.remove(&id));
         }
         servers.entry(dst).or_default().see(sign, now)
+    }
+
+    /// Counts refused logins for a client id; the one of which the most were refused in a row.
+    pub(crate) fn blame(&mut self, src: PrincipalId, dst: PrincipalId, client: EdgeId, count: u64) -> EdgeId {
+        let server = self.servers.get_mut(&src).and_then(|servers| servers.get_mut(&dst));
+        let Some(server) = server else { return client };
+        let by = &mut server.refused_by;
+        if by.len() < CLIENTS_EACH || by.contains_key(&client) {
+            let refused = by.entry(client).or_default();
+            *refused = refused.saturating_add(count);
+        }
+        by.iter().max_by_key(|(_, count)| **count).map_or(client, |(client, _)| *client)
     }
 
     /// Counts messages of a stream: how many there were in the ten seconds that are running, and in those that have
@@ -182,12 +198,16 @@ impl Server {
         match sign {
             Sign::LoginRefused(count) => {
                 let in_a_row = now.saturating_sub(self.refused_at) <= MINUTE;
+                if !in_a_row {
+                    self.refused_by.clear();
+                }
                 self.refused = if in_a_row { self.refused.saturating_add(count) } else { count };
                 self.refused_at = now;
                 (self.refused >= REFUSED).then_some(Alarm::Bruteforce)
             }
             Sign::LoginAccepted => {
                 self.refused = 0;
+                self.refused_by.clear();
                 None
             }
             Sign::Opened(session) => {

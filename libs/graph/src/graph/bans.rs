@@ -6,7 +6,7 @@ use super::{Graph, may_speak};
 use crate::ban::{BAN_SECONDS, BANS_CAP, Ban, BanId};
 use crate::command::{Alarm, Command, Event};
 use crate::decision::{Author, DecisionId, Refused, What};
-use crate::edge::{Edge, Path, State, Stream};
+use crate::edge::{Edge, EdgeId, Path, State, Stream};
 use crate::operation::{Name, Object, Operation, Verb};
 use crate::principal::{Principal, harmless};
 use crate::record::{Record, RecordKey};
@@ -76,9 +76,16 @@ impl Graph {
         Ok(decision)
     }
 
-    /// After too many refused logins at a broker: the client ids that the source may use there are banned for it, and for
-    /// nobody else.
-    pub(super) fn ban_pairs(&mut self, src: PrincipalId, dst: PrincipalId, at: u16, now: Now) {
+    /// After too many refused logins at a broker: the client id that failed is banned for its source, and for nobody else.
+    /// Where it has no edge of its own, those are that the source may use there.
+    pub(super) fn ban_pairs(
+        &mut self,
+        src: PrincipalId,
+        dst: PrincipalId,
+        at: u16,
+        guilty: EdgeId,
+        now: Now,
+    ) {
         let client = |edge: &Edge| match &edge.path.operation.object {
             Object::Client { port, id: Name::Exact(id) }
                 if (edge.path.dst, *port) == (dst, at) && edge.passes(now) =>
@@ -87,7 +94,11 @@ impl Graph {
             }
             _ => None,
         };
-        let clients: Vec<String> = self.edges_from(src).filter_map(client).collect();
+        let guilty = self.edges.get(&guilty).filter(|edge| edge.path.src == src).and_then(client);
+        let clients = match guilty {
+            Some(client) => vec![client],
+            None => self.edges_from(src).filter_map(client).collect(),
+        };
         for client in clients {
             if self.banned_client(src, &client).is_some() {
                 continue;

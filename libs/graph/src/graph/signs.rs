@@ -5,7 +5,7 @@ use firewall_common::reason::Reason;
 
 use super::{Fact, Graph};
 use crate::command::Alarm;
-use crate::edge::Stream;
+use crate::edge::{EdgeId, Stream};
 use crate::time::Now;
 use crate::watch::{Sign, Watch};
 
@@ -53,8 +53,12 @@ impl Graph {
             (_, _) => return,
         };
         let alarm = self.handle_sign(src, dst, sign, now);
-        if matches!((sign, alarm), (Sign::LoginRefused(_), Some(Alarm::Bruteforce))) {
-            self.ban_pairs(src, dst, fact.key.edge.port, now);
+        if let Sign::LoginRefused(count) = sign {
+            let client = u32::try_from(fact.key.object).unwrap_or_default();
+            let guilty = self.watch.blame(src, dst, EdgeId(client), count);
+            if alarm == Some(Alarm::Bruteforce) {
+                self.ban_pairs(src, dst, fact.key.edge.port, guilty, now);
+            }
         }
     }
 }

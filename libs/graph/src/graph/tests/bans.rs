@@ -1,6 +1,6 @@
 //! Bans of principals, and of pairs of a principal and a client id.
 
-use super::signs::refuse;
+use super::signs::{refuse, refuse_client};
 use super::*;
 use crate::ban::{BAN_SECONDS, BANS_CAP, BanId};
 
@@ -109,4 +109,17 @@ fn refused_logins_ban_the_pair_and_nobody_else() {
     assert!(site.client(lock, hub, "lock"));
     site.pass(u64::from(site.settings.ban) + 1);
     assert!(site.client(thief, hub, "thief"), "it ends");
+}
+
+#[test]
+fn the_client_id_that_failed_is_banned_and_not_the_others_of_its_device() {
+    let (mut site, hub, thief, _) = hub();
+    let [guilty, other] = ["client:thief", "client:thief-2"].map(|object| {
+        let is_it = |edge: &&Edge| edge.path.operation.object_text() == object;
+        site.graph.edges_from(thief).find(is_it).unwrap().id
+    });
+    refuse_client(&mut site, thief, hub, guilty, 9);
+    refuse_client(&mut site, thief, hub, other, 1);
+    assert_eq!(site.alarms(), [Alarm::Bruteforce]);
+    assert!(!site.client(thief, hub, "thief") && site.client(thief, hub, "thief-2"));
 }

@@ -4,10 +4,15 @@ use super::*;
 use crate::edge::Stream;
 use crate::watch::FLOOD_FLOOR;
 
-/// The kernel has seen so many refused logins of a client, ever.
+/// The kernel has seen so many refused logins of a source, ever.
 pub(super) fn refuse(site: &mut Site, src: PrincipalId, dst: PrincipalId, count: u64) {
+    refuse_client(site, src, dst, EdgeId(0), count);
+}
+
+/// As [`refuse`], of one of its client ids.
+pub(super) fn refuse_client(site: &mut Site, src: PrincipalId, dst: PrincipalId, client: EdgeId, count: u64) {
     let edge = EdgeKey { src, dst, port: MQTT, proto: 6, kind: Kind::LoginFailed as u8 };
-    let key = ObservedKey { addr: Addr([0; 16]), object: 0, edge, _pad: 0 };
+    let key = ObservedKey { addr: Addr([0; 16]), object: client.0.into(), edge, _pad: 0 };
     let value = Observed {
         count,
         first: 0,
