@@ -81,6 +81,10 @@ pub struct Evidence {
     pub quiet: u64,
     /// What devices do now and then, and there was no time for yet.
     pub not_covered: Vec<String>,
+    /// What devices of its kind do now and then, and this one was not seen to do: `software`, `print`, `watch`, `set`,
+    /// `play`.
+    #[serde(default)]
+    pub not_seen: Vec<String>,
     /// `low`, `medium` or `high`.
     pub confidence: String,
 }

@@ -87,7 +87,7 @@ pub struct PrincipalPatch {
 /// what names one principal or changes it that [`view::Principal`], `Edges` and `Pending` lists of [`view::Edge`],
 /// `Explain` a [`view::Explanation`], `Decide`, `EdgeDecide`, `EdgeRemove` and `Undo` a [`Decided`], `Decisions` a list of
 /// [`view::Decision`] with the newest first, `Observations` a list of [`view::Observation`], `Trouble` a
-/// [`view::Trouble`], `SiteMode`, `Confirm` and a `Pause` of the site [`view::Status`], `Pair` a [`PairingCode`],
+/// [`view::Trouble`], `SiteMode`, `Confirm`, `Moved` and a `Pause` of the site [`view::Status`], `Pair` a [`PairingCode`],
 /// `PairRedeem` and `TokenMake` a [`Session`], `SessionCheck` a [`Visitor`], `Clients` a list of [`view::Client`], `Wishes`
 /// a list of [`view::Wish`], `Certificate` a [`Certificate`], `Settings` and `SettingsSet` [`view::Settings`], `Ntfy` and `NtfySet` a
 /// [`view::Ntfy`] or `null`, `HomeAssistant` and `HomeAssistantSet` a [`view::HomeAssistant`] or `null`, `Broker` a
@@ -237,6 +237,10 @@ pub enum Request {
         mode: String,
     },
     Confirm,
+    /// What it means that the site is somewhere else: all goes on, or all learn again.
+    Moved {
+        learn: bool,
+    },
     Pause {
         principal: Option<String>,
         seconds: u32,

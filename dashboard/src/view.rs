@@ -147,6 +147,8 @@ pub struct Status {
     pub paused_until: Option<UnixSeconds>,
     /// End of the time in which a change to enforce must be confirmed.
     pub confirm_until: Option<UnixSeconds>,
+    /// The site has had another router or network since then, and nobody has said what that means.
+    pub moved_since: Option<UnixSeconds>,
     /// By hook: `lan_ingress`, `lan_egress`, `uplink`, `xdp`.
     pub packets: BTreeMap<String, Packets>,
     pub events: Events,

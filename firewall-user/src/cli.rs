@@ -153,6 +153,8 @@ enum Command {
     },
     /// Keep a change to enforce
     Confirm,
+    /// Say what a new router or network means: `keep` what was learned, or `learn` what is different here
+    Moved { answer: Moved },
     /// Who is banned, and until when
     #[command(subcommand)]
     Bans(BanCommand),
@@ -401,6 +403,15 @@ backslash before a level makes it literal. A path has no query. Messages are mea
 mqtt 1883 (or the first of [mqtt] ports), http 80, coap 5683 (UDP), modbus 502, tls 443. Another one stands behind the
 name of the protocol: mqtt:8883:site/+/temp, mqtt:8883:client:ID, http:8080:/api, http:8080://host/path,
 coap:61616:/light, modbus:1502:1/coils/5, tls:8443:NAME";
+
+/// What a new router or network means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Moved {
+    /// All goes on as it is
+    Keep,
+    /// All devices learn again what is different here; no model is forgotten
+    Learn,
+}
 
 /// What becomes of a denied publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -193,6 +193,9 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
                 daemon.update_ports(&mut ports, &mut kernel).await?;
                 daemon.observer.scan(&mut daemon.tables, &ports, &mut daemon.graph, clock.now())?;
                 inventory.listen(&ports, &mut daemon.graph, clock.now());
+                if let Some(router) = crate::net::router() {
+                    daemon.graph.handle_router(router, clock.now());
+                }
                 daemon.graph.handle_timeout(clock.now());
                 daemon.carry_out(Urgency::Fact).await?;
                 let changes = daemon.observer.names.changes(&daemon.tables, clock.now())?;

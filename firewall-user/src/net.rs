@@ -5,9 +5,14 @@
 mod listen;
 mod netlink;
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    str::FromStr,
+};
 
 use firewall_common::abi::{Addr, AddrKey, NetworkKey};
+use graph::principal::parse_mac;
 
 pub use self::{listen::Listener, netlink::Changes};
 use crate::kernel::Prefix;
@@ -42,6 +47,28 @@ impl FromStr for InterfaceName {
         // The name also becomes part of the guard's rules, so it is narrower than what the kernel takes.
         if fits && name.bytes().all(plain) { Ok(Self(name.to_owned())) } else { Err(BadInterfaceName) }
     }
+}
+
+/// MAC of the router to the IPv4 Internet, if this box has spoken with it lately.
+pub fn router() -> Option<[u8; 6]> {
+    let table = |name| std::fs::read_to_string(format!("/proc/self/net/{name}")).ok();
+    router_in(&table("route")?, &table("arp")?)
+}
+
+/// The same, of the tables of routes and of neighbours (proc(5)).
+fn router_in(routes: &str, neighbours: &str) -> Option<[u8; 6]> {
+    let rows =
+        |table| str::lines(table).skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let gateway = rows(routes).find_map(|route| match route[..] {
+        [_, "00000000", gateway, ..] if gateway != "00000000" => u32::from_str_radix(gateway, 16).ok(),
+        _ => None,
+    })?;
+    // The kernel shows the four octets as one number of this machine.
+    let gateway = Ipv4Addr::from(gateway.to_ne_bytes()).to_string();
+    rows(neighbours).find_map(|neighbour| match neighbour[..] {
+        [address, _, flags, mac, ..] if address == gateway && flags != "0x0" => parse_mac(mac),
+        _ => None,
+    })
 }
 
 /// An interface as it is now.
@@ -207,6 +234,26 @@ fn directed_broadcast(address: &Address) -> Option<Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_router_is_the_neighbour_that_the_default_route_names() {
+        let gateway = u32::from_ne_bytes([192, 0, 2, 1]);
+        let routes = |gateway: u32| {
+            format!(
+                "Iface\tDestination\tGateway \tFlags\nlan0\t0002000A\t00000000\t0001\nwan0\t00000000\t{gateway:08X}\t0003\n"
+            )
+        };
+        let neighbours = |flags: &str| {
+            format!(
+                "IP address HW type Flags HW address Mask Device\n192.0.2.10 0x1 0x2 02:00:00:00:00:0a * wan0\n\
+                 192.0.2.1  0x1 {flags} 02:00:00:00:00:01 * wan0\n"
+            )
+        };
+        assert_eq!(router_in(&routes(gateway), &neighbours("0x2")), Some([2, 0, 0, 0, 0, 1]));
+        assert_eq!(router_in(&routes(gateway), &neighbours("0x0")), None, "it did not answer");
+        assert_eq!(router_in(&routes(0), &neighbours("0x2")), None, "a link without a router");
+        assert_eq!(router_in("", "nonsense\n1 2"), None);
+    }
 
     fn port(ifindex: u32, master: Option<u32>) -> Link {
         Link { ifindex, name: format!("lan{ifindex}"), master }

@@ -42,6 +42,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/status", get(status))
         .route("/api/v1/mode", post(set_site_mode))
         .route("/api/v1/confirm", post(confirm))
+        .route("/api/v1/moved", post(moved))
         .route("/api/v1/pending", get(pending))
         .route("/api/v1/edges", get(edges))
         .route("/api/v1/edges/decisions", post(decide_all))
@@ -94,6 +95,20 @@ pub(super) async fn set_site_mode(asker: Asker, Body(body): Body<NewSiteMode>) -
 #[utoipa::path(post, path = "/api/v1/confirm", responses((status = 200, body = Status)))]
 pub(super) async fn confirm(asker: Asker) -> Answered<Status> {
     Ok(Json(asker.ask(Request::Confirm).await?))
+}
+
+/// What a new router or network means.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Moved {
+    /// Whether all devices learn again; no model is forgotten.
+    learn: bool,
+}
+
+/// Says what it means that the site is somewhere else.
+#[utoipa::path(post, path = "/api/v1/moved", request_body = Moved, responses((status = 200, body = Status)))]
+pub(super) async fn moved(asker: Asker, Body(body): Body<Moved>) -> Answered<Status> {
+    Ok(Json(asker.ask(Request::Moved { learn: body.learn }).await?))
 }
 
 // Edges and what is decided about them.

@@ -31,6 +31,7 @@ use crate::view;
         api::status,
         api::set_site_mode,
         api::confirm,
+        api::moved,
         api::pending,
         api::edges,
         api::edge,

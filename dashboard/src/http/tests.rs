@@ -136,7 +136,7 @@ fn refusal(code: &str) -> Refusal {
 fn status(rev: u64) -> Value {
     json!({
         "version": "0", "interfaces": [], "mode": "enforce", "health": "ok", "faults": [], "paused_until": null,
-        "confirm_until": null, "packets": {}, "events": {"produced": 0, "delivered": 0, "suppressed": 0, "lost": 0},
+        "confirm_until": null, "moved_since": null, "packets": {}, "events": {"produced": 0, "delivered": 0, "suppressed": 0, "lost": 0},
         "edges": {"learned": 0, "allowed": 0, "denied": 0, "pending": 1}, "principals": {}, "maps": [],
         "coverage": [], "clock_synchronised": true, "rev": rev,
     })

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{
     AS_SOURCE, BanCommand, Command, DecisionCommand, DenyAction, EdgeCommand, LearnCommand, LedgerCommand,
-    PendingCommand, PhoneCommand, PinCommand, PrincipalCommand, SpecArgs, lifetime::LifetimeArgs, people,
-    print,
+    Moved, PendingCommand, PhoneCommand, PinCommand, PrincipalCommand, SpecArgs, lifetime::LifetimeArgs,
+    people, print,
 };
 use crate::duration::Span;
 
@@ -49,6 +49,10 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
             }
         }
         Command::Confirm => ask.show(Request::Confirm, print::status).await,
+        Command::Moved { answer } => {
+            let learn = matches!(answer, Moved::Learn);
+            ask.show(Request::Moved { learn }, print::status).await
+        }
         Command::Decisions(DecisionCommand::List { limit }) => {
             ask.show(Request::Decisions { limit }, |decisions: &Vec<view::Decision>| {
                 print::decisions(decisions);

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use capture::{Link, Writer};
 use clap::{Subcommand, ValueEnum};
 use dashboard::{inspect, rpc::Request, view};
+use graph::jobs::Job;
 use graph::mud::TEXT_CAP;
 use serde_json::Value;
 
@@ -199,6 +200,11 @@ fn review(review: &inspect::Review) {
         );
         if !evidence.not_covered.is_empty() {
             println!("Not covered yet: {}.", evidence.not_covered.join(", "));
+        }
+        if !evidence.not_seen.is_empty() {
+            let jobs =
+                evidence.not_seen.iter().map(|code| Job::from_name(code).map_or(code.as_str(), Job::text));
+            println!("Not seen yet: {}.", print::text(&jobs.collect::<Vec<_>>().join(", ")));
         }
     }
     if let Some(update) = &review.update {

@@ -23,6 +23,13 @@ pub(super) fn status(status: &view::Status) {
     if let Some(until) = status.confirm_until {
         println!("  Reverts to monitor at {} UTC unless you run `edgeward confirm`.", show_date(until));
     }
+    if let Some(since) = status.moved_since {
+        println!(
+            "  The router or the network is another one since {} UTC, and all models stay.",
+            show_date(since)
+        );
+        println!("  `edgeward moved keep`: all goes on; `edgeward moved learn`: all devices learn again.");
+    }
     if !status.clock_synchronised {
         println!("  The clock is not synchronised: decisions until a date do not hold yet.");
     }

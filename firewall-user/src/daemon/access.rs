@@ -156,6 +156,7 @@ fn need(request: &Request) -> Need {
         | Request::Packets { .. }
         | Request::SiteMode { .. }
         | Request::Confirm
+        | Request::Moved { .. }
         | Request::Pause { .. } => Need::Change,
         Request::Pair { .. }
         | Request::Clients

@@ -207,6 +207,10 @@ pub(super) fn handle(
             graph.confirm(author, now).map_err(refused)?;
             Outcome::Then(Show::Status)
         }
+        Request::Moved { learn } => {
+            graph.settle(learn, author, now).map_err(refused)?;
+            Outcome::Then(Show::Status)
+        }
         Request::Pause { principal, seconds } => {
             let id = principal.map(|principal| find(graph, &principal)).transpose()?;
             graph.pause(id, seconds, author, now).map_err(refused)?;

@@ -69,6 +69,7 @@ impl Views<'_> {
                 days: evidence.days,
                 quiet: evidence.quiet,
                 not_covered: evidence.not_covered.into_iter().map(str::to_owned).collect(),
+                not_seen: evidence.not_seen.iter().map(|job| job.as_str().to_owned()).collect(),
                 confidence: evidence.confidence.as_str().to_owned(),
             }),
             update: update.map(|update| inspect::Update {

@@ -85,6 +85,7 @@ pub(super) fn status(
         faults,
         paused_until,
         confirm_until: until(site.confirm),
+        moved_since: site.moved,
         packets,
         events,
         edges: edge_counts(graph.edge_counts(None)),

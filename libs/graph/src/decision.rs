@@ -232,6 +232,10 @@ pub enum What {
         why: String,
     },
     Confirm,
+    /// The site is somewhere else: the models go on as they are, or all devices learn again.
+    Moved {
+        learn: bool,
+    },
     Pause {
         principal: Option<u32>,
         seconds: u32,
@@ -286,7 +290,7 @@ impl What {
             Self::Remove { .. } => "remove",
             Self::Undo { .. } => "undo",
             Self::Mode { to: Mode::Learning | Mode::Ready, .. } | Self::Update { .. } => "learn",
-            Self::Mode { .. } | Self::SiteMode { .. } | Self::Confirm => "mode",
+            Self::Mode { .. } | Self::SiteMode { .. } | Self::Confirm | Self::Moved { .. } => "mode",
             Self::Pause { .. } => "pause",
             Self::Set { .. } | Self::Merge { .. } | Self::Forget { .. } => "principal",
             Self::Import { .. } => "import",
@@ -303,6 +307,7 @@ impl What {
             | Self::Mode { .. }
             | Self::SiteMode { .. }
             | Self::Confirm
+            | Self::Moved { .. }
             | Self::Pause { .. }
             | Self::Set { .. }
             | Self::Merge { .. }
@@ -332,6 +337,7 @@ impl What {
             | Self::Undo { .. }
             | Self::SiteMode { .. }
             | Self::Confirm
+            | Self::Moved { .. }
             | Self::Import { .. } => None,
         }
     }
@@ -355,6 +361,8 @@ impl What {
             Self::Mode { from, to, why, .. } => format!("{} to {}: {why}", from.as_str(), to.as_str()),
             Self::SiteMode { to, why } => format!("site to {}: {why}", to.as_str()),
             Self::Confirm => "enforce confirmed".to_owned(),
+            Self::Moved { learn: false } => "site moved: all goes on".to_owned(),
+            Self::Moved { learn: true } => "site moved: all learn again".to_owned(),
             Self::Pause { seconds, .. } => format!("for {seconds} s"),
             Self::Set { detail, .. } | Self::Update { detail, .. } => detail.clone(),
             Self::Merge { from, into } => format!("{} into {}", from.0, into.0),

@@ -161,6 +161,8 @@ impl Graph {
             ledger: Head::default(),
             knows_names: true,
             networks: Vec::new(),
+            routers: Vec::new(),
+            moved: None,
             catches_up: None,
         };
         let mut graph = Self::empty(settings, site);

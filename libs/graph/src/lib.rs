@@ -21,6 +21,7 @@ pub mod edge;
 pub mod filter;
 pub mod host;
 pub mod inventory;
+pub mod jobs;
 pub mod operation;
 pub mod principal;
 

@@ -61,6 +61,12 @@ pub struct Site {
     /// IPv4 networks of the devices, where the site was last: address and bits of 128.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<([u8; 16], u8)>,
+    /// Routers to the Internet that were here, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routers: Vec<[u8; 6]>,
+    /// Since when, in seconds since 1970, it is somewhere else and nobody has said what that means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<i64>,
     /// Until then a device that has enforced since before that learns the names that it asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catches_up: Option<Deadline>,

@@ -8,6 +8,7 @@ use firewall_common::precedence::{Mode, Outcome};
 use crate::edge::{Edge, EdgeId, State};
 use crate::graph::Graph;
 use crate::host::HostName;
+use crate::jobs::Job;
 use crate::learning::{Learning, Progress};
 use crate::operation::Object;
 use crate::principal::Principal;
@@ -45,6 +46,8 @@ pub struct Evidence {
     pub quiet: u64,
     /// What devices do now and then, and there was no time for yet.
     pub not_covered: Vec<&'static str>,
+    /// What devices of its kind do now and then, and this one was not seen to do.
+    pub not_seen: Vec<Job>,
     pub confidence: Confidence,
 }
 
@@ -92,7 +95,7 @@ impl Graph {
             groups,
             evidence: learning
                 .and_then(|principal| principal.learning.as_ref())
-                .map(|learning| self.rests_on(learning, now)),
+                .map(|learning| self.rests_on(id, learning, now)),
         }
     }
 
@@ -138,12 +141,13 @@ impl Graph {
         }
     }
 
-    fn rests_on(&self, learning: &Learning, now: Now) -> Evidence {
+    fn rests_on(&self, id: PrincipalId, learning: &Learning, now: Now) -> Evidence {
         let covered = now.seconds_since(&learning.since);
         let not_covered = not_covered(now.unix, i64::try_from(covered).unwrap_or(i64::MAX));
+        let not_seen = self.jobs_not_seen(id);
         let enough = learning.progress(self.settings(), now) == Progress::Enough;
         let confidence = match (enough, learning.percent(self.settings(), now)) {
-            (true, _) if not_covered.is_empty() => Confidence::High,
+            (true, _) if not_covered.is_empty() && not_seen.is_empty() => Confidence::High,
             (true, _) | (false, 50..) => Confidence::Medium,
             (false, _) => Confidence::Low,
         };
@@ -151,6 +155,7 @@ impl Graph {
             days: covered / DAY.unsigned_abs(),
             quiet: now.seconds_since(&learning.last_new),
             not_covered,
+            not_seen,
             confidence,
         }
     }

@@ -88,6 +88,7 @@ export const api = {
   status: () => request<Status>('GET', '/status'),
   setSiteMode: (mode: SiteMode) => request<Status>('POST', '/mode', { mode }),
   confirm: () => request<Status>('POST', '/confirm'),
+  settle: (learn: boolean) => request<Status>('POST', '/moved', { learn }),
   pending: () => request<Edge[]>('GET', '/pending'),
   edges: () => request<Edge[]>('GET', '/edges'),
   evidence: (id: number) => request<Explanation>('GET', `/edges/${id}/evidence`),

@@ -282,6 +282,7 @@ export class Site {
   finishLearning = (id: number) => this.#changePrincipal(api.finishLearning(id));
   setSiteMode = (mode: SiteMode) => this.#changeStatus(api.setSiteMode(mode));
   confirm = () => this.#changeStatus(api.confirm());
+  settle = (learn: boolean) => this.#changeStatus(api.settle(learn));
 
   async loadDecisions(): Promise<void> {
     const decisions = await api.decisions();

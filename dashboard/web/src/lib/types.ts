@@ -319,6 +319,12 @@ export interface MapUse {
   name: string;
 }
 
+/** What a new router or network means. */
+export interface Moved {
+  /** Whether all devices learn again; no model is forgotten. */
+  learn: boolean;
+}
+
 /** A one-use code for another phone. */
 export interface NewCode {
   expires_at: UnixSeconds;
@@ -559,6 +565,7 @@ export interface Status {
   maps: MapUse[];
   /** `monitor` or `enforce`. */
   mode: SiteMode;
+  moved_since?: null | UnixSeconds;
   /** By hook: `lan_ingress`, `lan_egress`, `uplink`, `xdp`. */
   packets: Record<string, Packets>;
   paused_until?: null | UnixSeconds;

@@ -197,7 +197,7 @@ impl Graph {
     /// The prefixes of all protected links: an address in them is never an outside host.
     pub fn handle_networks(&mut self, networks: Vec<Network>, now: Now) {
         self.networks = networks;
-        self.follow_networks();
+        self.follow_networks(now);
         let inside: Vec<(PrincipalId, Addr)> = self
             .index
             .hosts

@@ -163,6 +163,7 @@ impl Graph {
             What::Undo { .. }
             | What::SiteMode { .. }
             | What::Confirm
+            | What::Moved { .. }
             | What::Set { .. }
             | What::Merge { .. }
             | What::Forget { .. }

@@ -9,6 +9,8 @@ use crate::time::{Deadline, Now};
 
 /// Bits of a network that stands for any private address.
 const WIDEST: u8 = 96 + 16;
+/// Routers that are remembered.
+const ROUTERS: usize = 8;
 
 impl Graph {
     /// Sets the mode of the site; enforce reverts unless confirmed in time.
@@ -42,27 +44,66 @@ impl Graph {
         Ok(decision)
     }
 
-    /// Notes where the site is. Where none of its networks is as before, the box has moved: said once, and nothing is
+    /// Notes where the site is. Where none of its networks is as before, the box has moved: asked about once, and nothing is
     /// forgotten, because edges are keyed by devices and not by addresses.
     ///
     /// IPv6 prefixes change by themselves, and the widest of IPv4 stand for addresses that are not known yet.
-    pub(super) fn follow_networks(&mut self) {
+    pub(super) fn follow_networks(&mut self, now: Now) {
         let is_known = |network: &&Network| {
             network.addr.v4().is_some() && network.prefix > WIDEST && !network.addr.is_link_local()
         };
         let known = self.networks.iter().filter(is_known);
-        let now: BTreeSet<([u8; 16], u8)> = known.map(|network| (network.addr.0, network.prefix)).collect();
-        let now: Vec<_> = now.into_iter().collect();
-        if now.is_empty() || now == self.site.networks {
+        let here: BTreeSet<([u8; 16], u8)> = known.map(|network| (network.addr.0, network.prefix)).collect();
+        let here: Vec<_> = here.into_iter().collect();
+        if here.is_empty() || here == self.site.networks {
             return;
         }
-        let stays = now.iter().any(|network| self.site.networks.contains(network));
+        let stays = here.iter().any(|network| self.site.networks.contains(network));
         let moved = !self.site.networks.is_empty() && !stays;
-        self.site.networks = now;
-        self.save_site();
-        if moved {
-            self.notify(Event::Alarm { alarm: Alarm::Moved, principal: None });
+        self.site.networks = here;
+        self.note_place(moved, now);
+    }
+
+    /// Notes which router leads to the Internet; another one than ever before is news like another network.
+    pub fn handle_router(&mut self, mac: [u8; 6], now: Now) {
+        if self.site.routers.contains(&mac) {
+            return;
         }
+        let moved = !self.site.routers.is_empty();
+        if self.site.routers.len() >= ROUTERS {
+            self.site.routers.remove(0);
+        }
+        self.site.routers.push(mac);
+        self.note_place(moved, now);
+    }
+
+    fn note_place(&mut self, moved: bool, now: Now) {
+        let is_news = moved && self.site.moved.is_none();
+        if is_news {
+            self.touch();
+            self.site.moved = Some(now.unix);
+        }
+        self.save_site();
+        if is_news {
+            self.notify(Event::Alarm { alarm: Alarm::Moved, principal: None });
+            self.notify(Event::Status);
+        }
+    }
+
+    /// Says what it means that the site is somewhere else: all goes on as it is, or all that enforce learn again. No
+    /// model is forgotten.
+    pub fn settle(&mut self, learn: bool, author: &Author, now: Now) -> Result<DecisionId, Refused> {
+        if self.site.moved.take().is_none() {
+            return Err(Refused::Conflict("The site is where it was".to_owned()));
+        }
+        self.touch();
+        let decision = self.record_decision(What::Moved { learn }, author, now);
+        self.save_site();
+        if learn {
+            self.learn_start(None, None, author, now)?;
+        }
+        self.notify(Event::Status);
+        Ok(decision)
     }
 
     /// Confirms the change to enforce.

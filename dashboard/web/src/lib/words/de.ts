@@ -449,7 +449,7 @@ export const de: Words = {
         case 'undo':
           return from === '' ? 'Rückgängig' : `Rückgängig: ${from} → ${to}`;
         case 'mode':
-          return from === '' ? siteModeText(decision.detail, ['Blockieren begonnen', 'Nur Beobachtung', 'Blockieren bestätigt']) : `${from}: ${modeText(de, decision.detail)}`;
+          return from === '' ? siteModeText(decision.detail, ['Blockieren begonnen', 'Nur Beobachtung', 'Blockieren bestätigt', 'Neuer Ort geprüft']) : `${from}: ${modeText(de, decision.detail)}`;
         case 'pause':
           return from === '' ? 'Blockieren unterbrochen' : `Blockieren unterbrochen für ${from}`;
         case 'learn':
@@ -475,6 +475,10 @@ export const de: Words = {
     fault: 'Der Schutz ist nicht vollständig.',
     confirm: (until) => `Das Blockieren hat begonnen. Geht noch alles? Ohne Antwort endet es um ${until}.`,
     confirmYes: 'Weiter blockieren',
+    moved: (since) =>
+      `Seit ${since} gibt es einen anderen Router oder ein anderes Netz. Alles Gelernte gilt weiter. Sind Sie umgezogen, oder ist der Router neu?`,
+    movedKeep: 'Ja, weiter wie bisher',
+    movedLearn: 'Hier neu lernen',
     clock: 'Die Uhr der Box ist nicht gestellt. Zeiten können falsch sein.',
     pausedDevice: (name, until) => `${name} macht Pause: Bis ${until} wird davon nichts blockiert.`,
     newBuild: 'Die Seite wurde erneuert.',

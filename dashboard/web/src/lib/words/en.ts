@@ -450,7 +450,7 @@ export const en: Words = {
         case 'undo':
           return from === '' ? 'Undone' : `Undone: ${from} → ${to}`;
         case 'mode':
-          return from === '' ? siteModeText(decision.detail, ['Blocking began', 'Only watching', 'Blocking confirmed']) : `${from}: ${modeText(en, decision.detail)}`;
+          return from === '' ? siteModeText(decision.detail, ['Blocking began', 'Only watching', 'Blocking confirmed', 'New place looked at']) : `${from}: ${modeText(en, decision.detail)}`;
         case 'pause':
           return from === '' ? 'Blocking paused' : `Blocking paused for ${from}`;
         case 'learn':
@@ -476,6 +476,10 @@ export const en: Words = {
     fault: 'Protection is not complete.',
     confirm: (until) => `Blocking has begun. Does everything still work? Without an answer it ends at ${until}.`,
     confirmYes: 'Keep blocking',
+    moved: (since) =>
+      `Since ${since} there is another router or network. Everything that was learned still holds. Did you move, or change your router?`,
+    movedKeep: 'Yes, go on as before',
+    movedLearn: 'Learn again here',
     clock: 'The clock of the box is not set. Times may be wrong.',
     pausedDevice: (name, until) => `${name} is paused: nothing of it is blocked until ${until}.`,
     newBuild: 'The page was updated.',

@@ -221,6 +221,9 @@ export interface Words {
     fault: string;
     confirm(until: string): string;
     confirmYes: string;
+    moved: (since: string) => string;
+    movedKeep: string;
+    movedLearn: string;
     clock: string;
     pausedDevice(name: string, until: string): string;
     newBuild: string;
@@ -379,9 +382,13 @@ export function modeText(words: Words, detail: string): string {
   return Object.hasOwn(words.mode, to) ? words.mode[to as PrincipalMode] : detail;
 }
 
-export function siteModeText(detail: string, [enforce, monitor, confirmed]: readonly [string, string, string]): string {
+export function siteModeText(
+  detail: string,
+  [enforce, monitor, confirmed, moved]: readonly [string, string, string, string],
+): string {
   if (detail.startsWith('site to enforce')) return enforce;
   if (detail.startsWith('site to monitor')) return monitor;
+  if (detail.startsWith('site moved')) return moved;
   return detail === 'enforce confirmed' ? confirmed : detail;
 }
 

@@ -25,6 +25,41 @@ fn habits_come_in_groups() {
 }
 
 #[test]
+fn jobs_of_its_kind_are_missed_until_they_are_seen() {
+    let mut site = Site::open();
+    let (printer, hub, laptop) = (site.device(1), site.device(2), site.device(3));
+    let kind = |site: &mut Site, id, kind: &str| {
+        let patch = Patch { kind: Some(kind.into()), ..Patch::default() };
+        site.graph.set_principal(id, &patch, &owner(), site.now).unwrap();
+        site.execute();
+    };
+    let missed = |site: &Site, id| {
+        let evidence = site.graph.review(id, site.now).evidence.unwrap();
+        evidence.not_seen.iter().map(|job| job.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(missed(&site, printer), [""; 0], "nobody knows what it is");
+    kind(&mut site, printer, "printer");
+    assert_eq!(missed(&site, printer), ["software", "print"]);
+    site.open_port(laptop, printer, 631);
+    assert_eq!(missed(&site, printer), ["software"]);
+    site.ask(printer, "ota.example.com");
+    site.resolve(printer, "ota.example.com", [192, 0, 2, 1]);
+    site.reach(printer, [192, 0, 2, 1], WEB);
+    assert_eq!(missed(&site, printer), [""; 0]);
+
+    // A light is told what to do by way of the broker.
+    let light = site.device(4);
+    kind(&mut site, light, "light");
+    site.connect(light, hub);
+    site.connect(laptop, hub);
+    site.subscribe(light, hub, "light/1/set");
+    site.publish(laptop, hub, "light/1/state");
+    assert_eq!(missed(&site, light), ["software", "set"]);
+    site.publish(laptop, hub, "light/1/set");
+    assert_eq!(missed(&site, light), ["software"]);
+}
+
+#[test]
 fn what_would_break_is_told_before() {
     let mut site = Site::open();
     let (tv, hub, lock) = (site.device(1), site.device(2), site.named(3, "Door", "lock"));

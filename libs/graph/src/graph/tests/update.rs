@@ -136,3 +136,32 @@ fn a_site_that_moves_is_told_of_once_and_keeps_its_models() {
     assert!(site.reach(lamp, [192, 0, 2, 1], WEB), "what was learned passes");
     site.check();
 }
+
+#[test]
+fn another_router_is_asked_about_until_somebody_says_what_it_means() {
+    let mut site = Site::open();
+    let lamp = site.device(1);
+    site.finish(lamp);
+    let settle = |site: &mut Site, learn| {
+        let settled = site.graph.settle(learn, &owner(), site.now);
+        site.execute();
+        settled
+    };
+    site.graph.handle_router([2, 0, 0, 0, 9, 1], site.now);
+    assert_eq!(site.graph.site().moved, None, "the first one");
+    assert!(matches!(settle(&mut site, false), Err(Refused::Conflict(_))));
+    site.graph.handle_router([2, 0, 0, 0, 9, 2], site.now);
+    site.graph.handle_router([2, 0, 0, 0, 9, 3], site.now);
+    site.execute();
+    assert_eq!(site.alarms(), [Alarm::Moved], "asked once");
+    site.restart(2);
+    assert!(site.graph.site().moved.is_some(), "it is still asked");
+    settle(&mut site, false).unwrap();
+    assert_eq!((site.graph.site().moved, site.mode(lamp)), (None, Mode::Enforcing));
+    site.graph.handle_router([2, 0, 0, 0, 9, 1], site.now);
+    assert_eq!(site.graph.site().moved, None, "it was here before");
+    site.graph.handle_router([2, 0, 0, 0, 9, 4], site.now);
+    settle(&mut site, true).unwrap();
+    assert_eq!(site.mode(lamp), Mode::Learning);
+    site.check();
+}
