@@ -202,8 +202,10 @@ fn review(review: &inspect::Review) {
             println!("Not covered yet: {}.", evidence.not_covered.join(", "));
         }
         if !evidence.not_seen.is_empty() {
-            let jobs =
-                evidence.not_seen.iter().map(|code| Job::from_name(code).map_or(code.as_str(), Job::text));
+            let jobs = evidence
+                .not_seen
+                .iter()
+                .map(|code| Job::from_name(code).map_or_else(|| code.clone(), |job| job.text().to_owned()));
             println!("Not seen yet: {}.", print::text(&jobs.collect::<Vec<_>>().join(", ")));
         }
     }

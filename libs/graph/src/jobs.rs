@@ -7,6 +7,7 @@ use firewall_common::abi::PrincipalId;
 
 use crate::edge::{Edge, State};
 use crate::graph::Graph;
+use crate::host::HostName;
 use crate::learning::SET_WORDS;
 use crate::operation::{Object, TCP, Verb};
 use crate::principal::Kind;
@@ -114,7 +115,7 @@ impl Graph {
                     _ => None,
                 };
                 let reached = self.principal(edge.path.dst).and_then(|host| host.host.as_ref());
-                let names = asked.into_iter().chain(reached.map(|name| name.as_str()));
+                let names = asked.into_iter().chain(reached.map(HostName::as_str));
                 names.flat_map(|name| name.split(['.', '-'])).any(|word| words.contains(&word))
             }),
             Sign::Told => {
