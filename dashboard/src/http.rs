@@ -22,6 +22,7 @@ mod api;
 mod exports;
 mod household;
 mod live;
+mod look;
 mod page;
 mod people;
 mod problem;
@@ -105,6 +106,8 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Whether browsers reach the page through somebody else's TLS; the cookie is then always marked `Secure`.
     pub tls: bool,
+    /// Told each time that the daemon answers: it may be a new one, which knows nothing of this process.
+    pub daemon_came: Arc<Notify>,
 }
 
 /// Where the page is served, and whether with TLS.
@@ -266,6 +269,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .merge(people::routes())
         .merge(household::routes())
         .merge(exports::routes())
+        .merge(look::routes())
         .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), session::require));
     Router::new()
         .merge(guarded)

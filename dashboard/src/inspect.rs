@@ -1,7 +1,8 @@
 //! View models of what people look at before they decide: profiles of makers, habits in groups, what would break. They
-//! are those of the command line (`--json`); the page has none of them yet.
+//! are those of the command line (`--json`); the page shows the habits.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::view::{Edge, End, UnixSeconds};
 
@@ -53,7 +54,7 @@ pub struct MudImport {
 }
 
 /// The habits of a device in groups (`edgeward learn review`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Review {
     pub device: End,
     pub habits: usize,
@@ -65,7 +66,7 @@ pub struct Review {
 }
 
 /// What a device does with one other, or with hosts of one domain.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Group {
     pub with: String,
     pub newest: UnixSeconds,
@@ -73,7 +74,7 @@ pub struct Group {
 }
 
 /// What the model of a device rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
     /// Whole days that were covered.
     pub days: u64,
@@ -81,6 +82,9 @@ pub struct Evidence {
     pub quiet: u64,
     /// What devices do now and then, and there was no time for yet.
     pub not_covered: Vec<String>,
+    /// The same as codes: `day`, `weekend`, `working_day`, `week`.
+    #[serde(default)]
+    pub gaps: Vec<String>,
     /// What devices of its kind do now and then, and this one was not seen to do: `software`, `print`, `watch`, `set`,
     /// `play`.
     #[serde(default)]
@@ -90,7 +94,7 @@ pub struct Evidence {
 }
 
 /// A time in which a device gets new software.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Update {
     pub from: UnixSeconds,
     pub until: UnixSeconds,

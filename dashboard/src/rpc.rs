@@ -226,6 +226,14 @@ pub enum Request {
     BanRemove {
         ban: u32,
     },
+    /// How much each hour of the last 30 days has carried; a list of [`view::Hour`], oldest first.
+    Hours,
+    /// What each edge has carried in the hours that begin between two times, seconds since 1970: at most a day. A
+    /// [`view::Traffic`].
+    Traffic {
+        from: i64,
+        until: i64,
+    },
     Decisions {
         limit: Option<u32>,
     },

@@ -338,6 +338,36 @@ pub struct Ban {
     pub why: String,
 }
 
+/// An hour in which something was carried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Hour {
+    /// Its beginning.
+    pub from: UnixSeconds,
+    /// How many edges have carried something.
+    pub edges: u64,
+    pub kilobytes: u64,
+}
+
+/// What edges have carried within a time. A message is part of what the connection carried that it went through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Traffic {
+    /// Whole hours of UTC.
+    pub from: UnixSeconds,
+    pub until: UnixSeconds,
+    /// The busiest first. One that is in no list any more has been removed since.
+    pub edges: Vec<Carried>,
+    /// Whether these are all; a source may have so many edges that not all are kept.
+    pub complete: bool,
+}
+
+/// How much an edge has carried, both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Carried {
+    pub edge: u32,
+    /// 0: less than one.
+    pub kilobytes: u64,
+}
+
 /// Why an edge has its state (`edgeward explain ID --json`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
@@ -394,8 +424,20 @@ pub struct Guess {
     pub kind: String,
     /// `low`, `medium` or `high`.
     pub confidence: String,
-    /// The clues that speak for it, in words.
+    /// The clues that speak for it.
+    #[serde(default)]
+    pub clues: Vec<Clue>,
+    /// The same in words.
     pub evidence: Vec<String>,
+}
+
+/// A clue to what a device is, which it has written itself or anybody may have seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Clue {
+    /// `offers`, `announces`, `vendor_class`, `name`, `mud_url`, `maker`, `parameters` or `serves`.
+    pub code: String,
+    /// What the code is about; empty where it says all.
+    pub value: String,
 }
 
 /// How far the learning of a principal has come.

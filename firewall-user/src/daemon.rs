@@ -20,6 +20,7 @@ mod names;
 mod observe;
 mod packets;
 mod ports;
+mod traffic;
 
 // What is done about it.
 mod tables;
@@ -46,7 +47,7 @@ use graph::{
 use serde_json::Value;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
     time::{MissedTickBehavior, interval, sleep},
 };
 
@@ -64,6 +65,7 @@ use self::{
     },
     ports::Ports,
     tables::{Done, Tables},
+    traffic::Past,
     views::Views,
 };
 use crate::{
@@ -198,7 +200,8 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
                 }
                 daemon.graph.handle_timeout(clock.now());
                 daemon.carry_out(Urgency::Fact).await?;
-                let changes = daemon.observer.names.changes(&daemon.tables, clock.now())?;
+                let mut changes = daemon.observer.names.changes(&daemon.tables, clock.now())?;
+                changes.extend(daemon.observer.traffic.changes(clock.now()));
                 daemon.writer.write(changes).await?;
             }
             Ok(()) = guarding.changed() => daemon.guard_fault.clone_from(&guarding.borrow_and_update()),
@@ -213,7 +216,8 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     tracing::info!("Edgeward ends; what is in force stays in force");
     serving.abort();
     daemon.graph.handle_shutdown(clock.now());
-    let changes = daemon.observer.names.all_changes(&daemon.tables, clock.now())?;
+    let mut changes = daemon.observer.names.all_changes(&daemon.tables, clock.now())?;
+    changes.extend(daemon.observer.traffic.all_changes(clock.now()));
     daemon.writer.write(changes).await?;
     daemon.carry_out(Urgency::Decision).await?;
     drop(daemon);
@@ -323,6 +327,10 @@ impl Daemon {
                     Err(refusal) => Err(refusal),
                 }
             }
+            Ok(Outcome::Past(past)) => {
+                self.look_back(past, answer).await?;
+                return Ok(());
+            }
             Ok(outcome) => {
                 let refused = self.carry_out(Urgency::Decision).await?;
                 if refused.is_empty() {
@@ -334,6 +342,20 @@ impl Daemon {
         };
         // Who hung up does not want the answer.
         let _gone = answer.send(result);
+        Ok(())
+    }
+
+    /// Reads what edges have carried beside the loop, because a day of a large site is long.
+    async fn look_back(&self, past: Past, answer: oneshot::Sender<Result<Value, Refusal>>) -> Result<()> {
+        self.writer.flush().await?;
+        let (store, unwritten) = (Arc::clone(&self.store), self.observer.traffic.rows());
+        tokio::task::spawn_blocking(move || {
+            let read = past.read(&store, &unwritten).map_err(|error| Refusal {
+                code: "unavailable".to_owned(),
+                message: format!("what was carried cannot be read: {error}"),
+            });
+            let _gone = answer.send(read);
+        });
         Ok(())
     }
 
@@ -359,8 +381,8 @@ impl Daemon {
                 self.broadcast(*event)?;
                 Ok(Value::Null)
             }
-            // Packets are answered before, without the graph.
-            Outcome::Then(Show::Done) | Outcome::Packets(..) => Ok(Value::Null),
+            // Packets and the past are answered before, without the graph.
+            Outcome::Then(Show::Done) | Outcome::Packets(..) | Outcome::Past(_) => Ok(Value::Null),
             Outcome::Then(Show::Status) => Ok(answer::value(&self.status(ports)?)),
             Outcome::Then(Show::Principal(id)) => {
                 views.principal_by_id(id).map(|principal| answer::value(&principal)).ok_or_else(gone)

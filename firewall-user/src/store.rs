@@ -1,9 +1,11 @@
 //! What survives: the records of the graph, the ledger, the sessions, the names that devices
-//! know and a few settings, in one file.
+//! know, what edges have carried and a few settings, in one file.
 //!
 //! A [`Store`] is opened, read once and handed to a [`Writer`]. The writer gathers changes and writes them together after
 //! a moment; who must know that they are on the disk waits for [`Writer::flush`]. A file that cannot be read is set aside
 //! under another name, never overwritten.
+
+mod hours;
 
 use std::{
     fs, io,
@@ -21,6 +23,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use self::hours::HOURS;
+pub use self::hours::{EDGES_CAP, HOURS_CAP, Row};
 use crate::patience;
 
 /// Name of the file in the state directory.
@@ -67,6 +71,11 @@ pub enum Change {
     },
     RemoveName {
         key: Vec<u8>,
+    },
+    /// What edges have carried in this hour, counted from 1970, besides what is known.
+    AddHour {
+        hour: u64,
+        row: Row,
     },
     /// Nothing removes it.
     PutSetting {
@@ -158,6 +167,7 @@ impl Store {
             transaction.open_table(SESSIONS)?;
             transaction.open_table(NAMES)?;
             transaction.open_table(SETTINGS)?;
+            transaction.open_table(HOURS)?;
         }
         transaction.commit().map_err(redb::Error::from)?;
         Ok(())
@@ -216,6 +226,7 @@ impl Store {
             let mut sessions = transaction.open_table(SESSIONS)?;
             let mut names = transaction.open_table(NAMES)?;
             let mut settings = transaction.open_table(SETTINGS)?;
+            let mut hours = transaction.open_table(HOURS)?;
             for change in changes {
                 match change {
                     Change::PutRecord { key, value } => {
@@ -239,6 +250,7 @@ impl Store {
                     Change::RemoveName { key } => {
                         names.remove(key.as_slice())?;
                     }
+                    Change::AddHour { hour, row } => hours::add(&mut hours, *hour, row)?,
                     Change::PutSetting { name, value: Some(value) } => {
                         settings.insert(*name, value.as_slice())?;
                     }

@@ -3,7 +3,7 @@
 
 use std::{
     fs, thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const SENSOR: &str = Device::Washer.host_name();
 /// What a flood sends: more than may come at once (100 kB), and what the rate then lets pass in some seconds.
 const FLOOD: usize = 160;
+/// Kilobytes that may come at once.
+const SENT: u64 = 30;
 const PAYLOAD: [u8; 1_000] = [b'x'; 1_000];
 
 async fn edge_of(stage: &mut Stage<'_>, device: Device, object: &str) -> Result<view::Edge> {
@@ -94,5 +96,49 @@ async fn a_flood_is_held_back_and_asked_about_while_the_rest_flows() -> Result<(
     let decided: Decided = stage.client.call(allow).await?;
     let edge = decided.edge.context("the edge is gone")?;
     ensure!(edge.flag.is_none() && edge.limit == Some(40_000), "an answer makes it usual: {edge:?}");
+    Ok(())
+}
+
+/// What an edge has carried in this hour and those beside it.
+async fn carried(stage: &mut Stage<'_>, edge: u32) -> Result<u64> {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let asked = Request::Traffic { from: now - 7_200, until: now + 3_600 };
+    let traffic: view::Traffic = stage.client.call(asked).await?;
+    ensure!(traffic.complete, "{traffic:?}");
+    Ok(traffic.edges.iter().find(|carried| carried.edge == edge).map_or(0, |carried| carried.kilobytes))
+}
+
+#[tokio::test]
+async fn what_an_edge_has_carried_is_known_also_after_a_restart() -> Result<()> {
+    if !can_run(&[Need::Root, Need::Daemon]) {
+        return Ok(());
+    }
+    let site = Site::temporary("hours", Topology::Routed)?;
+    let more = site.folder().join("conf.d");
+    fs::create_dir_all(&more)?;
+    fs::write(more.join("window.toml"), "[learning]\nmin = \"3s\"\nwindow = \"1s\"\n")?;
+    let mut stage = Stage::learned(&site, Settings::default()).await?;
+    let edge = edge_of(&mut stage, Device::Washer, "tcp/1883").await?.id;
+    stage.stop_washer()?;
+    let mut sensor = RawClient::open(&site, Device::Washer, SENSOR)?;
+    for _ in 0..SENT {
+        sensor.send(&publish("washer/status", &PAYLOAD))?;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let before = loop {
+        let before = carried(&mut stage, edge).await?;
+        if before >= SENT {
+            break before;
+        }
+        ensure!(Instant::now() < deadline, "only {before} kB of {SENT} were counted");
+    };
+
+    stage.firewall.stop()?;
+    stage.firewall.restart()?;
+    stage.client = stage.firewall.client().await?;
+    let after = carried(&mut stage, edge).await?;
+    ensure!(after + 1 >= before, "{before} kB before the restart, {after} behind it");
+    let hours: Vec<view::Hour> = stage.client.call(Request::Hours).await?;
+    ensure!(hours.iter().map(|hour| hour.kilobytes).sum::<u64>() >= after, "{hours:?}");
     Ok(())
 }

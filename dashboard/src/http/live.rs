@@ -267,6 +267,7 @@ async fn follow(
     // Asked after the watch began, so that no change falls between the two.
     let status: view::Status = client.call(Request::Status).await?;
     shared.live.daemon_came(status.rev);
+    shared.options.daemon_came.notify_one();
     *pause = BACKOFF.0;
     loop {
         let event = client.next_event().await?;

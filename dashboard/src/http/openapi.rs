@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, exports, household, live, people, problem};
+use super::{api, exports, household, live, look, people, problem};
 use crate::view;
 
 #[derive(OpenApi)]
@@ -53,6 +53,11 @@ use crate::view;
         api::learning,
         api::finish_learning,
         api::events,
+        look::hours,
+        look::traffic,
+        look::review,
+        look::bans,
+        look::lift_ban,
         exports::decisions,
         exports::edges,
         exports::graph,

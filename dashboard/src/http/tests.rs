@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::{broadcast, oneshot},
+    sync::{Notify, broadcast, oneshot},
     task::JoinHandle,
     time::timeout,
 };
@@ -532,6 +532,38 @@ async fn a_daemon_that_is_away_is_no_logout() {
 }
 
 #[tokio::test]
+async fn what_was_carried_is_asked_for_a_time_and_bans_end_by_their_number() {
+    let site = Site::start().await;
+    site.pair();
+    for path in ["/api/v1/traffic", "/api/v1/traffic?from=0", "/api/v1/traffic?from=noon&until=9"] {
+        assert_eq!(site.get(path).await.problem(), (422, "invalid".into()), "{path}");
+    }
+    // The stand-in has no answer to these.
+    for (method, path) in [
+        ("GET", "/api/v1/traffic?from=7200&until=10800"),
+        ("GET", "/api/v1/traffic/hours"),
+        ("GET", "/api/v1/learning/20/review"),
+        ("GET", "/api/v1/bans"),
+        ("DELETE", "/api/v1/bans/3"),
+    ] {
+        assert_eq!(site.send(method, path, &[COOKIE], "").await.status, 404, "{path}");
+        assert_eq!(site.send(method, path, &[], "").await.status, 401, "{path} without a session");
+    }
+    let wanted = [
+        Request::Traffic { from: 7_200, until: 10_800 },
+        Request::Hours,
+        Request::Review { principal: "20".to_owned() },
+        Request::Bans,
+        Request::BanRemove { ban: 3 },
+    ];
+    let calls = site.daemon.calls();
+    for request in wanted {
+        let call = calls.iter().find(|call| call.request == request).unwrap_or_else(|| panic!("{request:?}"));
+        assert_eq!(call.session.as_deref(), Some("secret-1"), "{request:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_says_hello_and_then_what_happens() {
     let site = Site::start().await;
     site.pair();
@@ -590,9 +622,11 @@ async fn who_missed_too_much_reads_everything_again() {
 
 #[tokio::test]
 async fn a_stream_tells_that_the_daemon_went_and_came() {
-    let site = Site::start().await;
+    let came = Arc::new(Notify::new());
+    let site = Site::start_with(Options { daemon_came: Arc::clone(&came), ..Options::default() }).await;
     site.pair();
     let (mut stream, _) = site.stream(None).await;
+    timeout(DEADLINE, came.notified()).await.expect("the daemon is there");
     site.daemon_task.abort();
     let gone = stream.next().await.unwrap();
     assert_eq!(gone.name, "daemon");
@@ -605,6 +639,7 @@ async fn a_stream_tells_that_the_daemon_went_and_came() {
     assert_eq!(resync.name, "resync");
     let data: Value = serde_json::from_str(&resync.data).unwrap();
     assert_eq!((&data["rev"], &data["daemon"]["running"]), (&json!(42), &json!(true)));
+    timeout(DEADLINE, came.notified()).await.expect("a new daemon is told of at once");
 }
 
 #[tokio::test]

@@ -126,6 +126,8 @@ fn need(request: &Request) -> Need {
         | Request::MudDiff { .. }
         | Request::Review { .. }
         | Request::WouldBreak { .. }
+        | Request::Hours
+        | Request::Traffic { .. }
         | Request::Bans
         | Request::Decisions { .. }
         | Request::Observations { .. }

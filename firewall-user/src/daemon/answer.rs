@@ -23,6 +23,7 @@ use super::{
     inspect,
     people::{self, People},
     tables::random,
+    traffic::Past,
     views::Views,
 };
 use crate::store::Change;
@@ -40,6 +41,8 @@ pub(super) enum Outcome {
     Told(Box<view::Event>),
     /// The answer comes later: the first packet of this edge, and those within so many seconds.
     Packets(EdgeId, Option<u32>),
+    /// The answer comes from the store: what edges have carried.
+    Past(Past),
     /// The answer shows how this stands once the graph's commands are carried out.
     Then(Show),
 }
@@ -97,6 +100,8 @@ pub(super) fn handle(
             is(views.mud_diff(find(graph, &device)?, &inspect::profile(&profile)?))
         }
         Request::Review { principal } => is(views.review(find(graph, &principal)?)),
+        Request::Hours => Outcome::Past(Past::all(now)),
+        Request::Traffic { from, until } => Outcome::Past(Past::between(from, until)?),
         Request::WouldBreak { principal } => {
             is(views.would_break(principal.map(|principal| find(graph, &principal)).transpose()?))
         }

@@ -68,7 +68,8 @@ impl Views<'_> {
             evidence: review.evidence.map(|evidence| inspect::Evidence {
                 days: evidence.days,
                 quiet: evidence.quiet,
-                not_covered: evidence.not_covered.into_iter().map(str::to_owned).collect(),
+                not_covered: evidence.not_covered.iter().map(|gap| gap.as_str().to_owned()).collect(),
+                gaps: evidence.not_covered.iter().map(|gap| gap.code().to_owned()).collect(),
                 not_seen: evidence.not_seen.iter().map(|job| job.as_str().to_owned()).collect(),
                 confidence: evidence.confidence.as_str().to_owned(),
             }),

@@ -20,6 +20,7 @@ use super::{
     packets::Firsts,
     ports::Ports,
     tables::{Tables, bytes},
+    traffic::Traffic,
 };
 use crate::kernel::KernelError;
 
@@ -33,6 +34,7 @@ const PRESSURE: (u64, u64) = (3, 4);
 pub(super) struct Observer {
     pub(super) names: Names,
     pub(super) firsts: Firsts,
+    pub(super) traffic: Traffic,
     /// Count that the graph knows, by key.
     told: HashMap<Vec<u8>, u64>,
     /// Who holds an address, as the graph knows it.
@@ -44,7 +46,14 @@ pub(super) struct Observer {
 impl Observer {
     /// The graph was told nothing yet.
     pub(super) fn new(names: Names) -> Self {
-        Self { names, firsts: Firsts::default(), told: HashMap::new(), bound: HashMap::new(), metered: 0 }
+        Self {
+            names,
+            firsts: Firsts::default(),
+            traffic: Traffic::default(),
+            told: HashMap::new(),
+            bound: HashMap::new(),
+            metered: 0,
+        }
     }
 
     /// Looks where a bell says.
@@ -184,6 +193,9 @@ impl Observer {
         }
         self.metered = now.boot_ns;
         for (edge, metered) in tables.metered()? {
+            if let Some(known) = graph.edge(edge) {
+                self.traffic.note(edge, known.path.src, metered.bytes(), now);
+            }
             graph.handle_metered(edge, &metered, Duration::from_nanos(elapsed), now);
         }
         Ok(())

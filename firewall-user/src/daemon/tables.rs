@@ -207,9 +207,12 @@ impl Tables {
     }
 
     fn put_edge(&mut self, key: EdgeKey, rule: RuleSpec, speaks: u16) -> Result<(), KernelError> {
-        let starts = self.topics.get(&bytes(&key));
         let known = self.edges.get(&bytes(&key)).map(|edge| edge.limit);
-        let limit = known.unwrap_or_else(|| Limit { meter: self.meters.take(&bytes(&key)), ..Limit::NONE });
+        let limit = match known {
+            Some(limit) => limit,
+            None => Limit { meter: self.take_meter(&key)?, ..Limit::NONE },
+        };
+        let starts = self.topics.get(&bytes(&key));
         let edge = Edge {
             rule: kernel_rule(rule),
             publish: starts.map_or(0, |starts| starts.publish),
@@ -222,6 +225,15 @@ impl Tables {
         self.maps.edges.put(&key, &edge)?;
         self.edges.insert(bytes(&key), edge);
         Ok(())
+    }
+
+    /// The meter of a new edge; what it says now is what another edge has carried, or this one before the start.
+    fn take_meter(&mut self, key: &EdgeKey) -> Result<u16, KernelError> {
+        let meter = self.meters.take(&bytes(key));
+        if meter != 0 {
+            self.meters.read.insert(meter, self.maps.meters.get(u32::from(meter))?);
+        }
+        Ok(meter)
     }
 
     /// Lets no more than so many bytes a second pass on an edge, or all if there is no rate.

@@ -11,7 +11,7 @@ use graph::{
     edge::{Edge, EdgeId, Ruling, State},
     explain::Blocked,
     graph::EdgeCounts,
-    inventory::is_private,
+    inventory::{Proof, is_private},
     learning::Learning,
     principal::{Principal, show_address, show_mac},
     usual::Flag,
@@ -149,7 +149,8 @@ impl Views<'_> {
             guess: guess.map(|guess| view::Guess {
                 kind: guess.kind.as_str().to_owned(),
                 confidence: guess.confidence.as_str().to_owned(),
-                evidence: guess.evidence,
+                clues: guess.evidence.iter().map(view_of_proof).collect(),
+                evidence: guess.evidence.iter().map(ToString::to_string).collect(),
             }),
             rev: principal.rev,
         }
@@ -262,6 +263,10 @@ impl Views<'_> {
 /// Whether an edge is what a list is limited to: its state, or `flagged`.
 fn is_in_state(edge: &Edge, state: &str) -> bool {
     edge.state.as_str() == state || (state == "flagged" && edge.is_flagged())
+}
+
+fn view_of_proof(proof: &Proof) -> view::Clue {
+    view::Clue { code: proof.code().to_owned(), value: proof.value() }
 }
 
 fn view_of_flag(flag: &Flag) -> view::Flag {

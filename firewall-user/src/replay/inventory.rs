@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firewall_common::wire::frame::{Frame, proto, tcp};
 use graph::{
-    inventory::{Clue, Clues, Guess, Served, clues, is_private},
+    inventory::{Clue, Clues, Served, clues, is_private},
     principal::{Hint, show_mac},
 };
 use serde::Serialize;
@@ -86,7 +86,8 @@ impl Heard {
             mud_url: clues.mud_url,
             kind: guess.as_ref().map(|guess| guess.kind.as_str()),
             confidence: guess.as_ref().map(|guess| guess.confidence.as_str()),
-            evidence: guess.map_or_else(Vec::new, |Guess { evidence, .. }| evidence),
+            evidence: guess
+                .map_or_else(Vec::new, |guess| guess.evidence.iter().map(ToString::to_string).collect()),
         }
     }
 }

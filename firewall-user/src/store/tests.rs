@@ -164,3 +164,59 @@ async fn a_flush_returns_when_all_is_on_the_disk() {
     task.await.unwrap().unwrap();
     assert_eq!(store.records().unwrap().len(), 3);
 }
+
+/// Adds a row with one edge.
+fn carried(store: &Store, hour: u64, edge: u32, kilobytes: u32) {
+    let row = Row { cells: [(edge, kilobytes)].into(), is_cut: false };
+    store.write(&[Change::AddHour { hour, row }]).unwrap();
+}
+
+#[test]
+fn hours_are_added_to_and_the_oldest_of_thirty_days_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let Opened { store, .. } = open(folder.path());
+    for hour in 1_000..1_000 + HOURS_CAP {
+        carried(&store, hour, 16, 1);
+    }
+    carried(&store, 1_000, 16, 2);
+    assert_eq!(store.hours(1_000, 1_001).unwrap()[0].1.cells, [(16, 3)].into());
+    carried(&store, 1_000 + HOURS_CAP, 17, 1);
+    let kept = store.hours(0, u64::MAX).unwrap();
+    assert_eq!((kept.len() as u64, kept[0].0), (HOURS_CAP, 1_001));
+    // A clock that was wrong for a while costs an hour, and what it left goes first.
+    carried(&store, 500_000, 16, 1);
+    carried(&store, 1_001 + HOURS_CAP, 16, 1);
+    let kept = store.hours(0, u64::MAX).unwrap();
+    assert_eq!((kept.len() as u64, kept[0].0), (HOURS_CAP, 1_002));
+    assert_eq!(kept.last().map(|(hour, _)| *hour), Some(1_001 + HOURS_CAP));
+}
+
+#[test]
+fn a_flood_of_edges_does_not_grow_the_file_without_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let Opened { store, .. } = open(folder.path());
+    let full: Row = Row { cells: (0..EDGES_CAP as u32).map(|edge| (edge, 1)).collect(), is_cut: false };
+    for hour in 0..70 {
+        store.write(&[Change::AddHour { hour, row: full.clone() }]).unwrap();
+    }
+    let rows = store.hours(0, u64::MAX).unwrap();
+    assert_eq!((rows.len(), rows[0].0), (64, 6), "a million in all, the oldest hours go");
+    let more = Row { cells: [(1 << 20, 1)].into(), is_cut: false };
+    store.write(&[Change::AddHour { hour: 69, row: more }]).unwrap();
+    let [(_, row)] = &store.hours(69, 70).unwrap()[..] else { panic!("it was there before") };
+    assert!(row.is_cut && row.cells.len() == EDGES_CAP, "what finds no room is said");
+}
+
+#[test]
+fn a_damaged_row_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let Opened { store, .. } = open(folder.path());
+    for bytes in [&b""[..], b"\x02", b"\x00short", b"\x01123456789"] {
+        let transaction = store.database.begin_write().unwrap();
+        transaction.open_table(HOURS).unwrap().insert(7, bytes).unwrap();
+        transaction.commit().unwrap();
+        assert_eq!(store.hours(0, 10).unwrap(), []);
+    }
+    carried(&store, 7, 16, 1);
+    assert_eq!(store.hours(0, 10).unwrap()[0].1.cells, [(16, 1)].into());
+}

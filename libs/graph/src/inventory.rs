@@ -5,6 +5,7 @@
 //! nobody, opens nothing, and makes no risk smaller than it is for a device of unknown kind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,8 +66,71 @@ pub struct Clues {
 pub struct Guess {
     pub kind: Kind,
     pub confidence: Confidence,
-    /// The clues that speak for it, in words.
-    pub evidence: Vec<String>,
+    /// The clues that speak for it.
+    pub evidence: Vec<Proof>,
+}
+
+/// A clue that speaks for a guess.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A service of multicast DNS.
+    Offers(String),
+    /// A part of a target of SSDP.
+    Announces(String),
+    VendorClass(String),
+    Name(String),
+    MudUrl(String),
+    Maker(String),
+    /// What it asks for over DHCP.
+    Parameters,
+    /// A TCP port at which others reach it.
+    Serves(u16),
+}
+
+impl Proof {
+    /// The code, from which the page makes its text.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Offers(_) => "offers",
+            Self::Announces(_) => "announces",
+            Self::VendorClass(_) => "vendor_class",
+            Self::Name(_) => "name",
+            Self::MudUrl(_) => "mud_url",
+            Self::Maker(_) => "maker",
+            Self::Parameters => "parameters",
+            Self::Serves(_) => "serves",
+        }
+    }
+
+    /// What the code is about; nothing where it says all.
+    pub fn value(&self) -> String {
+        match self {
+            Self::Offers(text)
+            | Self::Announces(text)
+            | Self::VendorClass(text)
+            | Self::Name(text)
+            | Self::MudUrl(text)
+            | Self::Maker(text) => text.clone(),
+            Self::Parameters => String::new(),
+            Self::Serves(port) => format!("tcp/{port}"),
+        }
+    }
+}
+
+impl Display for Proof {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let value = self.value();
+        match self {
+            Self::Offers(_) => write!(formatter, "offers {value}"),
+            Self::Announces(_) => write!(formatter, "announces {value}"),
+            Self::VendorClass(_) => write!(formatter, "DHCP vendor class {value}"),
+            Self::Name(_) => write!(formatter, "calls itself {value}"),
+            Self::MudUrl(_) => write!(formatter, "MUD URL {value}"),
+            Self::Maker(_) => write!(formatter, "made by {value}"),
+            Self::Parameters => formatter.write_str("what it asks for over DHCP"),
+            Self::Serves(_) => write!(formatter, "others reach it at {value}"),
+        }
+    }
 }
 
 /// A port at which a device is a server for others.
@@ -106,7 +170,7 @@ impl Clues {
     /// What they add up to, with the name that a device gives itself and the ports that it serves. Clues that speak for
     /// two kinds alike are no guess.
     pub fn guess(&self, name: Option<&str>, served: &BTreeSet<Served>) -> Option<Guess> {
-        let mut kinds: BTreeMap<Kind, (u8, Vec<String>)> = BTreeMap::new();
+        let mut kinds: BTreeMap<Kind, (u8, Vec<Proof>)> = BTreeMap::new();
         for rule in rules::RULES {
             if let Some(evidence) = rule.evidence(self, name, served) {
                 let (points, known) = kinds.entry(rule.kind).or_default();

@@ -45,10 +45,31 @@ pub struct Evidence {
     /// Seconds since something new was learned.
     pub quiet: u64,
     /// What devices do now and then, and there was no time for yet.
-    pub not_covered: Vec<&'static str>,
+    pub not_covered: Vec<Gap>,
     /// What devices of its kind do now and then, and this one was not seen to do.
     pub not_seen: Vec<Job>,
     pub confidence: Confidence,
+}
+
+/// What a time of learning has left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    Day,
+    Weekend,
+    WorkingDay,
+    Week,
+}
+
+impl Gap {
+    /// The code, from which the page makes its text.
+    pub const fn code(self) -> &'static str {
+        ["day", "weekend", "working_day", "week"][self as usize]
+    }
+
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        ["a whole day", "a weekend", "a working day", "what is done once a week"][self as usize]
+    }
 }
 
 /// How sure it is that a device has shown what it does.
@@ -162,7 +183,7 @@ impl Graph {
 }
 
 /// What a time that ends now and lasted so many seconds has left out.
-fn not_covered(unix: i64, seconds: i64) -> Vec<&'static str> {
+fn not_covered(unix: i64, seconds: i64) -> Vec<Gap> {
     let (first, last) = (unix.saturating_sub(seconds).div_euclid(DAY), unix.div_euclid(DAY));
     let days = first..=last;
     // 1 January 1970 was a Thursday.
@@ -170,16 +191,16 @@ fn not_covered(unix: i64, seconds: i64) -> Vec<&'static str> {
     let week = days.clone().take(7);
     let mut left = Vec::new();
     if seconds < DAY {
-        left.push("a whole day");
+        left.push(Gap::Day);
     }
     if !week.clone().any(is_weekend) {
-        left.push("a weekend");
+        left.push(Gap::Weekend);
     }
     if week.clone().all(is_weekend) {
-        left.push("a working day");
+        left.push(Gap::WorkingDay);
     }
     if seconds < WEEK {
-        left.push("what is done once a week");
+        left.push(Gap::Week);
     }
     left
 }
@@ -192,10 +213,10 @@ mod tests {
     fn what_was_not_covered_is_named() {
         // A Wednesday, 12:00.
         let wednesday = 6 * DAY + DAY / 2;
-        assert_eq!(not_covered(wednesday, 3_600), ["a whole day", "a weekend", "what is done once a week"]);
-        assert_eq!(not_covered(wednesday, 4 * DAY), ["what is done once a week"]);
-        assert_eq!(not_covered(wednesday, WEEK), [""; 0]);
+        assert_eq!(not_covered(wednesday, 3_600), [Gap::Day, Gap::Weekend, Gap::Week]);
+        assert_eq!(not_covered(wednesday, 4 * DAY), [Gap::Week]);
+        assert_eq!(not_covered(wednesday, WEEK), []);
         // A Sunday.
-        assert_eq!(not_covered(wednesday + 4 * DAY, DAY), ["a working day", "what is done once a week"]);
+        assert_eq!(not_covered(wednesday + 4 * DAY, DAY), [Gap::WorkingDay, Gap::Week]);
     }
 }

@@ -25,6 +25,18 @@ export interface Authority {
   words: string[];
 }
 
+/** Something that does not pass until a stated time (`edgeward bans list --json`). */
+export interface Ban {
+  by: string;
+  /** Only MQTT connections with this client id; `null`: everything. */
+  client?: string | null;
+  id: number;
+  principal: End;
+  until: UnixSeconds;
+  /** An alarm, or what a person said. */
+  why: string;
+}
+
 /** A broker and how to sign in there. */
 export interface Broker {
   /** Address or name. */
@@ -33,6 +45,13 @@ export interface Broker {
   password?: string | null;
   port: number;
   user?: string | null;
+}
+
+/** How much an edge has carried, both ways. */
+export interface Carried {
+  edge: number;
+  /** 0: less than one. */
+  kilobytes: number;
 }
 
 /** A phone, browser or program that was let in (`edgeward phones list --json`). */
@@ -46,6 +65,14 @@ export interface Client {
   /** Whether it is a program with a token. */
   token: boolean;
   until?: null | UnixSeconds;
+}
+
+/** A clue to what a device is, which it has written itself or anybody may have seen. */
+export interface Clue {
+  /** `offers`, `announces`, `vendor_class`, `name`, `mud_url`, `maker`, `parameters` or `serves`. */
+  code: string;
+  /** What the code is about; empty where it says all. */
+  value: string;
 }
 
 /** Whether the daemon answers. */
@@ -207,6 +234,22 @@ export interface Events {
   suppressed: number;
 }
 
+/** What the model of a device rests on. */
+export interface Evidence {
+  /** `low`, `medium` or `high`. */
+  confidence: string;
+  /** Whole days that were covered. */
+  days: number;
+  /** The same as codes: `day`, `weekend`, `working_day`, `week`. */
+  gaps?: string[];
+  /** What devices do now and then, and there was no time for yet. */
+  not_covered: string[];
+  /** What devices of its kind do now and then, and this one was not seen to do: `software`, `print`, `watch`, `set`, `play`. */
+  not_seen?: string[];
+  /** Seconds since something new was learned. */
+  quiet: number;
+}
+
 /** Why an edge has its state (`edgeward explain ID --json`). */
 export interface Explanation {
   /** The row of the precedence table that decides, in words. */
@@ -238,11 +281,20 @@ export interface GraphView {
   nodes: End[];
 }
 
+/** What a device does with one other, or with hosts of one domain. */
+export interface Group {
+  habits: Edge[];
+  newest: UnixSeconds;
+  with: string;
+}
+
 /** What a device may be. */
 export interface Guess {
+  /** The clues that speak for it. */
+  clues?: Clue[];
   /** `low`, `medium` or `high`. */
   confidence: string;
-  /** The clues that speak for it, in words. */
+  /** The same in words. */
   evidence: string[];
   kind: string;
 }
@@ -265,6 +317,15 @@ export interface HomeAssistant {
   host: string;
   port: number;
   user?: string | null;
+}
+
+/** An hour in which something was carried. */
+export interface Hour {
+  /** How many edges have carried something. */
+  edges: number;
+  /** Its beginning. */
+  from: UnixSeconds;
+  kilobytes: number;
 }
 
 /** A protected interface or the uplink. */
@@ -524,6 +585,16 @@ export interface Qr {
   size: number;
 }
 
+/** The habits of a device in groups (`edgeward learn review`). */
+export interface Review {
+  device: End;
+  evidence?: null | Evidence;
+  /** The largest first. */
+  groups: Group[];
+  habits: number;
+  update?: null | Update;
+}
+
 /** How much a wrong answer about an edge could cost. */
 export type Risk = "high" | "medium" | "low";
 
@@ -595,6 +666,17 @@ export type StreamEvent = {
   event: "client.revoked";
 };
 
+/** What edges have carried within a time. A message is part of what the connection carried that it went through. */
+export interface Traffic {
+  /** Whether these are all; a source may have so many edges that not all are kept. */
+  complete: boolean;
+  /** The busiest first. One that is in no list any more has been removed since. */
+  edges: Carried[];
+  /** Whole hours of UTC. */
+  from: UnixSeconds;
+  until: UnixSeconds;
+}
+
 /** What was blocked for a principal lately (`edgeward trouble P`). */
 export interface Trouble {
   blocked: Observation[];
@@ -608,6 +690,15 @@ export interface Uncovered {
   of: number;
   pairs: number;
   segments: Segment[];
+}
+
+/** A time in which a device gets new software. */
+export interface Update {
+  from: UnixSeconds;
+  /** What it has added to the model. */
+  learned: Edge[];
+  over: boolean;
+  until: UnixSeconds;
 }
 
 /** Reply to [`Request::SessionCheck`]. */

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Clues, Served};
+use super::{Clues, Proof, Served};
 use crate::operation::TCP;
 use crate::principal::Kind;
 
@@ -42,39 +42,37 @@ impl Rule {
         served.proto == TCP && self.on == On::Serves(served.port)
     }
 
-    /// The clue that the rule is about, in words, if the device has given it.
+    /// The clue that the rule is about, if the device has given it.
     pub(super) fn evidence(
         &self,
         clues: &Clues,
         name: Option<&str>,
         served: &BTreeSet<Served>,
-    ) -> Option<String> {
+    ) -> Option<Proof> {
         let contains = |text: &Option<String>, part: &str| {
             text.as_ref().is_some_and(|text| text.to_ascii_lowercase().contains(part))
         };
         Some(match self.on {
-            On::Service(service) if clues.services.contains(service) => format!("offers {service}"),
+            On::Service(service) if clues.services.contains(service) => Proof::Offers(service.to_owned()),
             On::Target(part) if clues.targets.iter().any(|target| target.contains(part)) => {
-                format!("announces {part}")
+                Proof::Announces(part.to_owned())
             }
             On::Vendor(start) => {
                 let class = clues.vendor_class.as_ref()?;
-                class.to_ascii_lowercase().starts_with(start).then(|| format!("DHCP vendor class {class}"))?
+                class.to_ascii_lowercase().starts_with(start).then(|| Proof::VendorClass(class.clone()))?
             }
             On::Word(word) if name.is_some_and(|name| has_word(name, word)) => {
-                format!("calls itself {}", name.unwrap_or_default())
+                Proof::Name(name.unwrap_or_default().to_owned())
             }
             On::Word(word) => {
                 let url = clues.mud_url.as_ref().filter(|url| has_word(url, word))?;
-                format!("MUD URL {url}")
+                Proof::MudUrl(url.clone())
             }
             On::Maker(part) if contains(&clues.maker, part) => {
-                format!("made by {}", clues.maker.as_deref().unwrap_or_default())
+                Proof::Maker(clues.maker.clone().unwrap_or_default())
             }
-            On::Asks(list) if clues.parameters.starts_with(list) => "what it asks for over DHCP".to_owned(),
-            On::Serves(port) if served.contains(&Served { proto: TCP, port }) => {
-                format!("others reach it at tcp/{port}")
-            }
+            On::Asks(list) if clues.parameters.starts_with(list) => Proof::Parameters,
+            On::Serves(port) if served.contains(&Served { proto: TCP, port }) => Proof::Serves(port),
             On::Service(_) | On::Target(_) | On::Maker(_) | On::Asks(_) | On::Serves(_) => return None,
         })
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::inventory::Proof;
 use firewall_common::abi::Kind;
 
 fn hear(site: &mut Site, src: PrincipalId, name: &[u8]) {
@@ -248,7 +249,10 @@ fn a_guess_is_shown_and_opens_nothing() {
     };
     say(&mut site, cam, Clue::Service("_axis-video._tcp".into()));
     let guess = site.graph.guess(cam).unwrap();
-    assert_eq!((guess.kind, guess.evidence), (Kind::Camera, vec!["offers _axis-video._tcp".to_owned()]));
+    assert_eq!(
+        (guess.kind, guess.evidence),
+        (Kind::Camera, vec![Proof::Offers("_axis-video._tcp".to_owned())])
+    );
     let principal = site.graph.principal(cam).unwrap();
     assert_eq!((principal.kind, principal.shown_kind().0.as_str()), (Kind::Unknown, "camera"));
     // The kernel holds what the owner said, which is nothing.
