@@ -21,7 +21,8 @@ use nix::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    time::sleep,
+    sync::Notify,
+    time::timeout,
 };
 
 use super::{ConfigArgs, config_of};
@@ -30,7 +31,7 @@ use crate::{authority, socket::PAGE_USER};
 /// The first descriptor that is handed over (`sd_listen_fds(3)`).
 const FIRST_PASSED: RawFd = 3;
 
-/// How often the certificate is renewed. It is so often because the daemon that vouches for the page may be a new one.
+/// How often the certificate is renewed. It is so often because who vouches for the page may be another one.
 const RENEW: Duration = Duration::from_mins(1);
 /// How often it is looked whether the clock was set, or whether the daemon is there by now.
 const LOOK: Duration = Duration::from_secs(5);
@@ -78,16 +79,25 @@ pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> 
         let tls = (!in_clear).then(|| Arc::clone(&tls));
         listening.push(Listening { listener: TcpListener::from_std(listener)?, tls });
     }
+    let daemon_came = Arc::new(Notify::new());
     if !with_tls.is_empty() {
-        tokio::spawn(keep_certificate(tls, runtime_dir.clone(), with_tls));
+        let came = Arc::clone(&daemon_came);
+        tokio::spawn(keep_certificate(tls, runtime_dir.clone(), with_tls, came));
     }
     let hosts = authority::NAMES.map(str::to_owned).to_vec();
-    http::serve(listening, Options { runtime_dir, hosts, ..Options::default() }, shutdown).await?;
+    http::serve(listening, Options { runtime_dir, hosts, daemon_came, ..Options::default() }, shutdown)
+        .await?;
     Ok(())
 }
 
-/// Fetches a certificate from the daemon, and a new one in time or when the clock was set.
-async fn keep_certificate(tls: Arc<Tls>, runtime_dir: PathBuf, listening: Vec<SocketAddr>) {
+/// Fetches a certificate from the daemon, and a new one in time, when the clock was set, or from a daemon that has come:
+/// where the page listens is known to it by the request only.
+async fn keep_certificate(
+    tls: Arc<Tls>,
+    runtime_dir: PathBuf,
+    listening: Vec<SocketAddr>,
+    daemon_came: Arc<Notify>,
+) {
     let mut made: Option<Made> = None;
     loop {
         if !made.is_some_and(|made| made.is_good(made.at.elapsed(), unix_now())) {
@@ -96,7 +106,9 @@ async fn keep_certificate(tls: Arc<Tls>, runtime_dir: PathBuf, listening: Vec<So
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "No certificate yet"),
             }
         }
-        sleep(LOOK).await;
+        if timeout(LOOK, daemon_came.notified()).await.is_ok() {
+            made = None;
+        }
     }
 }
 
