@@ -11,11 +11,18 @@ use dashboard::{
 use crate::{
     process::{self, Process},
     service,
-    site::{Device, Site},
+    site::{self, Device, Site},
 };
 
 /// How long the firewall may take to load its programs.
 const START: Duration = Duration::from_mins(2);
+/// Where a site's daemon has its socket.
+const RUNTIME: &str = "runtime";
+
+/// The folder of the daemon's socket, of the site with this name.
+pub fn runtime_of(site: &str) -> Result<PathBuf> {
+    Ok(site::folder_of(site)?.join(RUNTIME))
+}
 
 /// Which hook does the firewall's first step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +95,7 @@ impl Firewall {
         let config = folder.join("edgeward.toml");
         fs::write(&config, configuration(site, settings))
             .context("cannot write the firewall's configuration")?;
-        let runtime = folder.join("runtime");
+        let runtime = folder.join(RUNTIME);
         let state = folder.join("state");
         for made in [&runtime, &state] {
             fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;

@@ -489,7 +489,7 @@ fn is_outside(topology: Topology, device: Device) -> bool {
 }
 
 /// The site's name becomes part of paths and of names of namespaces.
-fn folder_of(name: &str) -> Result<PathBuf> {
+pub(crate) fn folder_of(name: &str) -> Result<PathBuf> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 24 || !name.chars().all(fits) {
         bail!("a site's name is 1 to 24 lower-case letters, digits and hyphens, not {name:?}");

@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use dashboard::{
     rpc::{
-        Action, Answer, Decided, EdgeSpec, Lifetime, PairingCode, PrincipalPatch, Request, Session, Visitor,
+        Action, Answer, Client, Decided, EdgeSpec, Lifetime, PairingCode, PrincipalPatch, Request, Session,
+        Visitor,
     },
     view::{self, Role},
 };
@@ -77,12 +78,30 @@ impl Drop for Demonstration {
     }
 }
 
-#[test]
-fn the_page_works_in_a_real_browser() -> Result<()> {
+/// What a page has to show besides: someone who is banned, and a device whose kind is guessed.
+async fn furnish(client: &mut Client) -> Result<()> {
+    let nobody = PrincipalPatch { kind: Some(String::new()), ..PrincipalPatch::default() };
+    let hub = Request::PrincipalSet { principal: Device::Hub.mac(), patch: nobody };
+    let hub: view::Principal = client.call(hub).await?;
+    let guess = hub.guess.context("the hub says enough to be guessed")?;
+    ensure!(guess.kind == "hub" && !guess.clues.is_empty(), "{guess:?}");
+    let ban = Request::BanAdd {
+        principal: Device::Washer.mac(),
+        client: Some("intruder".to_owned()),
+        seconds: 86_400,
+        why: "bruteforce".to_owned(),
+    };
+    let _: Vec<view::Ban> = client.call(ban).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_works_in_a_real_browser() -> Result<()> {
     if !can_run(&[Need::Root, Need::Daemon, Need::Browser, Need::Time]) {
         return Ok(());
     }
     let demonstration = Demonstration::start("page")?;
+    furnish(&mut Client::connect(&lab::firewall::runtime_of("page-demo")?).await?).await?;
     let web = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("the tests lie in the checkout")?

@@ -167,6 +167,75 @@ async function withPin(/** @type {import('./browser.mjs').Device} */ device) {
   await context.close();
 }
 
+/** Looking back with the keyboard: what was in use today is shown, and yesterday there was nothing. */
+async function lookBack(
+  /** @type {import('./browser.mjs').Device} */ device,
+  /** @type {import('playwright-core').Page} */ page,
+) {
+  const [day, hour, told] = [page.locator('[data-day]'), page.locator('[data-hour]'), page.locator('[data-past]')];
+  const arcs = page.locator('svg .arc');
+  const now = await arcs.count();
+  await day.focus();
+  await page.keyboard.press('ArrowLeft');
+  await told.filter({ hasText: /[1-9]\d* .* [kM]B/ }).waitFor();
+  expect((await page.locator('svg .arc.used').count()) > 0, `${device.name}: the map shows what was in use today`);
+  const sizes = page.locator('td.number', { hasText: /[kM]B/ });
+  expect((await sizes.count()) > 0, `${device.name}: the table says how much each connection carried`);
+  await look(page, `${device.name}-past-day`);
+  await hour.focus();
+  await page.keyboard.press('End');
+  await told.filter({ hasText: /\d\d:\d\d/ }).waitFor();
+  await look(page, `${device.name}-past-hour`);
+  await day.focus();
+  await page.keyboard.press('ArrowLeft');
+  await page.locator('svg .arc').first().waitFor({ state: 'detached' });
+  expect((await arcs.count()) === 0, `${device.name}: what did not exist yesterday is not in its map`);
+  await page.keyboard.press('End');
+  await arcs.first().waitFor();
+  expect((await arcs.count()) === now, `${device.name}: at its right end the slider shows what is now`);
+}
+
+/** The owner says that a guess is right. */
+async function guessed(/** @type {import('./browser.mjs').Device} */ device) {
+  const { context, page } = await open(browser, device, session);
+  await page.goto(`${base}#/devices`);
+  await page.locator('a.card', { hasText: 'Home hub' }).click();
+  const guess = page.locator('[data-guess]');
+  expect((await guess.locator('li').count()) > 0, 'a guess comes with its evidence');
+  await guess.locator('button').click();
+  await guess.waitFor({ state: 'detached' });
+  expect((await page.locator('form select').inputValue()) === 'hub', 'what was guessed is now what the owner says');
+  await context.close();
+}
+
+/** A habit that does not look right is blocked, and allowed again by undo. */
+async function reviewed(/** @type {import('./browser.mjs').Device} */ device) {
+  const { context, page } = await open(browser, device, session);
+  await page.goto(`${base}#/devices`);
+  await page.locator('a.card', { hasText: 'Washing machine' }).click();
+  await page.locator('a[href^="#/review/"]').click();
+  const group = page.locator('[data-group]').first();
+  await group.locator('button[aria-pressed]').click();
+  const habit = group.locator('li').first();
+  await habit.locator('button').click();
+  await habit.locator('button').waitFor({ state: 'detached' });
+  await look(page, 'phone-habit-blocked');
+  await page.locator('[data-undo]').click();
+  await habit.locator('button').waitFor();
+  await context.close();
+}
+
+/** A ban is lifted before its time. */
+async function banned(/** @type {import('./browser.mjs').Device} */ device) {
+  const { context, page } = await open(browser, device, session);
+  await page.goto(`${base}#/devices`);
+  const bans = page.locator('[data-bans]');
+  expect((await bans.innerText()).includes('intruder'), 'a ban says whom it hits');
+  await bans.locator('button').click();
+  await bans.waitFor({ state: 'detached' });
+  await context.close();
+}
+
 /** @type {import('./browser.mjs').Session | undefined} */
 let session;
 for (const device of DEVICES) {
@@ -223,7 +292,16 @@ for (const device of DEVICES) {
     await firstDevice.click();
     await page.locator('form').waitFor();
     await look(page, `${device.name}-device`);
+    await page.locator('a[href^="#/review/"]').first().click();
+    await page.locator('[data-group]').first().waitFor();
+    await look(page, `${device.name}-review`);
   }
+  await go('devices');
+  await page.locator('[data-bans]').waitFor();
+  await page.locator('a.card', { hasText: 'Home hub' }).click();
+  await page.locator('[data-guess]').waitFor();
+  await page.locator('[data-guess]').scrollIntoViewIfNeeded();
+  await look(page, `${device.name}-guess`);
 
   await go('decide');
   if (device.viewport.width > 1000 && (await card.count()) > 0) {
@@ -238,6 +316,7 @@ for (const device of DEVICES) {
     expect((await page.locator('#search').inputValue()) === 'lock', `${device.name}: / goes to the search`);
     await look(page, `${device.name}-search`);
     await page.locator('#search').fill('');
+    await lookBack(device, page);
   }
 
   // The smallest phone that is still in use.
@@ -283,7 +362,7 @@ if (phone !== undefined) {
   await one.context.close();
   await two.context.close();
 
-  for (const scenario of [tryOut, outOfReach, notified, member, withPin]) {
+  for (const scenario of [guessed, reviewed, banned, tryOut, outOfReach, notified, member, withPin]) {
     await scenario(phone).catch((error) => wrong.push(`${scenario.name}: ${error}`));
   }
 }

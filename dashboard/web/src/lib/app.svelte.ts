@@ -7,6 +7,7 @@ export type Route =
   | { view: 'decide' }
   | { view: 'map'; principal: number | undefined }
   | { view: 'devices'; principal: number | undefined }
+  | { view: 'review'; principal: number | undefined }
   | { view: 'history' }
   | { view: 'people' }
   | { view: 'trouble'; principal: number | undefined }
@@ -85,6 +86,8 @@ export function parseHash(hash: string): Route {
     case 'devices':
       return { view, principal };
     case 'trouble':
+      return { view, principal };
+    case 'review':
       return { view, principal };
     case 'history':
     case 'people':

@@ -7,6 +7,7 @@ import { connect, type Link, type LiveEvent } from './live';
 import * as snapshot from './snapshot';
 import type {
   Answer,
+  Ban,
   DaemonState,
   Decision,
   Edge,
@@ -45,6 +46,8 @@ export interface Done {
 /** Disconnections that are over sooner are not worth a word. */
 const PATIENCE = 10_000;
 const CLOCK_TICK = 5_000;
+/** A ban changes its principal, which changes for other reasons as well. */
+const BANS_PAUSE = 1_000;
 
 const RISK_RANK = { high: 0, medium: 1, low: 2 } as const;
 
@@ -66,6 +69,8 @@ export class Site {
   elsewhere = $state.raw<ReadonlyMap<number, Edge>>(new Map());
   /** What owners are asked to decide, by edge. */
   wishes = $state.raw<ReadonlyMap<number, Wish>>(new Map());
+  /** Who is banned at the moment. */
+  bans = $state.raw<readonly Ban[]>([]);
   progress = $state.raw<ReadonlyMap<number, Progress>>(new Map());
   done = $state.raw<Done>();
   /** A change that did not succeed and is no decision. */
@@ -85,6 +90,7 @@ export class Site {
   #meanwhile: (() => void)[] = [];
   #stop: (() => void) | undefined;
   #build: string | undefined;
+  #bansDue = false;
 
   /** What needs a decision, the most important first. */
   readonly inbox = $derived.by(() => this.#waitingEdges().filter((edge) => !this.#isPutOff(edge)));
@@ -284,6 +290,15 @@ export class Site {
   confirm = () => this.#changeStatus(api.confirm());
   settle = (learn: boolean) => this.#changeStatus(api.settle(learn));
 
+  /** Ends a ban before its time; whether it is over. */
+  async liftBan(ban: Ban): Promise<boolean> {
+    this.done = undefined;
+    const left = await api.liftBan(ban.id);
+    if (left.ok) this.bans = left.value;
+    else this.#fail(left.failure);
+    return left.ok;
+  }
+
   async loadDecisions(): Promise<void> {
     const decisions = await api.decisions();
     if (decisions.ok) this.decisions = decisions.value;
@@ -328,6 +343,7 @@ export class Site {
       case 'principal.added':
       case 'principal.changed':
         this.#takePrincipal(event.data);
+        this.#reloadBansSoon();
         break;
       case 'principal.removed':
         this.#dropPrincipal(event.data.id);
@@ -374,12 +390,26 @@ export class Site {
         this.isKept = false;
       },
     );
-    await Promise.all([this.#reloadDecisions(), this.#loadWishes(), this.#loadSettings()]);
+    await Promise.all([this.#reloadDecisions(), this.#loadWishes(), this.#loadSettings(), this.#reloadBans()]);
   }
 
   async #loadSettings(): Promise<void> {
     await this.reloadSettings();
     if (this.settings?.name === null && this.me?.role === 'owner') this.firstRun ??= 1;
+  }
+
+  #reloadBansSoon(): void {
+    if (this.#bansDue) return;
+    this.#bansDue = true;
+    setTimeout(() => {
+      this.#bansDue = false;
+      if (this.phase === 'paired') void this.#reloadBans();
+    }, BANS_PAUSE);
+  }
+
+  async #reloadBans(): Promise<void> {
+    const bans = await api.bans();
+    if (bans.ok) this.bans = bans.value;
   }
 
   async #loadWishes(): Promise<void> {
@@ -447,9 +477,15 @@ export class Site {
     this.elsewhere = new Map();
     this.progress = new Map();
     this.wishes = new Map();
+    this.bans = [];
     this.decisions = undefined;
     this.status = undefined;
     this.done = undefined;
+  }
+
+  /** Something that was asked for only to be shown was not answered. */
+  missed(failure: Failure): void {
+    this.#fail(failure);
   }
 
   #fail(failure: Failure): void {

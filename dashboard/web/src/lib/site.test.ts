@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Site } from './site.svelte';
-import type { Edge, Role } from './types';
+import type { Edge, Principal, Role } from './types';
 
 const washer = { id: 22, name: 'Washing machine', kind: 'washing_machine', confirmed: true };
 const hub = { id: 20, name: 'Home hub', kind: 'hub', confirmed: true };
@@ -303,6 +303,38 @@ describe('the site', () => {
       await away.start();
       expect(away.phase).toBe('unpaired');
       expect(away.inbox).toEqual([]);
+    });
+  });
+
+  describe('with somebody banned', () => {
+    const ban = { id: 3, principal: washer, client: 'intruder', until: 9_999_999_999, by: 'Edgeward', why: 'bruteforce' };
+    const changed = () =>
+      site.handle({ event: 'principal.changed', data: { ...washer, mode: 'enforcing', rev: 9 } as unknown as Principal });
+
+    beforeEach(() => {
+      site.phase = 'paired';
+      answers['/bans'] = () => json([ban]);
+    });
+
+    it('knows it soon, and asks once for many changes', async () => {
+      changed();
+      changed();
+      expect(asked.filter(({ path }) => path === '/bans')).toEqual([]);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(site.bans).toEqual([ban]);
+      expect(asked.filter(({ path }) => path === '/bans')).toHaveLength(1);
+    });
+
+    it('lifts a ban when the box has, and else says why not', async () => {
+      changed();
+      await vi.advanceTimersByTimeAsync(1_000);
+      answers['/bans/3'] = () => problem('ask_owner', 403);
+      expect(await site.liftBan(ban)).toBe(false);
+      expect(site.bans).toEqual([ban]);
+      expect(site.failure).toMatchObject({ problem: { code: 'ask_owner' } });
+      answers['/bans/3'] = () => json([]);
+      expect(await site.liftBan(ban)).toBe(true);
+      expect(site.bans).toEqual([]);
     });
   });
 

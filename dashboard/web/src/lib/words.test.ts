@@ -238,6 +238,34 @@ describe('history', () => {
   });
 });
 
+describe('what devices say of themselves', () => {
+  it('is quoted, cut and harmless, in every clue and ban', () => {
+    const evil = `\u202e${'x'.repeat(200)}\u0007`;
+    for (const lang of LANGS) {
+      const words = wordsFor(lang);
+      for (const code of ['offers', 'announces', 'vendor_class', 'name', 'mud_url', 'maker', 'serves', 'of a newer box']) {
+        const text = words.guess.clue({ code, value: evil });
+        expect(text).not.toMatch(/[\u202e\u0007]/);
+        expect(text.length).toBeLessThan(150);
+      }
+      expect(words.bans.why(evil)).not.toMatch(/[\u202e\u0007]/);
+    }
+  });
+
+  it('has a sentence for each clue that the box knows', () => {
+    expect(en.guess.clue({ code: 'offers', value: '_ipp._tcp' })).toBe('it offers _ipp._tcp');
+    expect(de.guess.clue({ code: 'parameters', value: '' })).toContain('beim Anmelden');
+  });
+});
+
+describe('coverage', () => {
+  it('is told by count, also where all is covered', () => {
+    expect(en.coverage.pairs(0, 6)).toBe('Every pair of devices is covered.');
+    expect(en.coverage.pairs(1, 1)).toContain('1 of 1 pair of devices');
+    expect(de.coverage.pairs(3, 10)).toContain('3 von 10 Paaren');
+  });
+});
+
 describe('who', () => {
   it('is the box, everyone or a server by number, whatever they are called', () => {
     expect(whoIs(end(1, 'Bank', 'unknown'), outside)).toEqual({ is: 'box' });

@@ -13,6 +13,7 @@ import {
   serverName,
   serverOf,
   siteModeText,
+  sizeText,
   spans,
   type Words,
 } from './make';
@@ -460,6 +461,10 @@ export const de: Words = {
           return `Vergessen: ${from} → ${to}`;
         case 'import':
           return 'Modell eingelesen';
+        case 'ban':
+          return `Gesperrt: ${from}`;
+        case 'lift':
+          return `Sperre aufgehoben: ${from}`;
         default:
           return `${decision.what} ${from}`;
       }
@@ -483,7 +488,6 @@ export const de: Words = {
     pausedDevice: (name, until) => `${name} macht Pause: Bis ${until} wird davon nichts blockiert.`,
     newBuild: 'Die Seite wurde erneuert.',
     reload: 'Neu laden',
-    coverage: 'Nicht abgedeckt:',
     monitor: 'Nur Beobachtung: Nichts wird blockiert.',
   },
   people: {
@@ -561,6 +565,122 @@ export const de: Words = {
     user: 'Benutzername, falls es einen gibt',
     password: 'Passwort',
     shownAt: (broker) => `Die Box selbst spricht mit ${broker}. Wer dort schreiben darf, kann „Blockiert lassen“ drücken.`,
+  },
+  past: {
+    title: 'Zurückblicken',
+    day: 'Tag',
+    hour: 'Stunde',
+    now: 'Jetzt',
+    today: 'Heute',
+    wholeDay: 'Der ganze Tag',
+    backToNow: 'Zurück zu jetzt',
+    step: (when, edges, size) => `${when}: ${edges === 1 ? '1 Verbindung' : `${edges} Verbindungen`}, ${size}`,
+    nothing: (when) => `${when}: nichts aufgezeichnet`,
+    looking: 'Wird nachgesehen…',
+    shown: (when, carrying, size) =>
+      `${when}: ${carrying === 1 ? '1 Verbindung wurde benutzt und hat' : `${carrying} Verbindungen wurden benutzt und haben`} ${size} übertragen.`,
+    gone: (count) => (count === 1 ? '1 davon gibt es nicht mehr.' : `${count} davon gibt es nicht mehr.`),
+    incomplete: 'Ein Gerät hatte mehr Verbindungen, als aufgehoben werden; es sind nicht alle zu sehen.',
+    hint: 'Dicke Linien wurden benutzt. Die Farben sind die von heute. Nachrichten und Anfragen zählen zu der Verbindung, über die sie gehen.',
+    carried: 'Übertragen',
+    size: (kilobytes) => sizeText('de', kilobytes, 'weniger als 1 kB'),
+    idle: 'damals nicht benutzt',
+  },
+  review: {
+    open: 'Gewohnheiten ansehen',
+    title: (habits, name) => (habits === 1 ? `1 Gewohnheit: ${name}` : `${habits} Gewohnheiten: ${name}`),
+    text: 'Das darf es, sobald es geschützt ist. Nach allem anderen wird gefragt.',
+    restsOn: (days, quiet, confidence) =>
+      `Gelernt an ${days === 1 ? '1 ganzen Tag' : `${days} ganzen Tagen`}; seit ${quiet} nichts Neues. Sicherheit: ${confidence}.`,
+    missing: 'Noch nicht gesehen:',
+    gaps: { day: 'ein ganzer Tag', weekend: 'ein Wochenende', working_day: 'ein Werktag', week: 'was einmal in der Woche geschieht' },
+    jobs: {
+      software: 'eine Aktualisierung seiner Software',
+      print: 'ein Ausdruck',
+      watch: 'jemand, der hindurchsieht',
+      set: 'jemand, der es etwas tun lässt',
+      play: 'etwas, das es abspielt',
+    },
+    group: (count, name) => (count === 1 ? `${name}: 1 Gewohnheit` : `${name}: ${count} Gewohnheiten`),
+    newest: (at) => `Die neueste seit ${at}`,
+    look: 'Bitte ansehen',
+    right: 'Sieht richtig aus',
+    notThis: 'Das nicht',
+    notThisOne: (does) => `Das nicht: ${does}`,
+    seen: (groups, all) => `${groups} von ${all} sehen richtig aus`,
+    protect: 'Jetzt schützen',
+    none: 'Es hat noch keine Gewohnheiten.',
+    update: (count) =>
+      count === 1 ? 'Die letzte Aktualisierung hat 1 Gewohnheit gebracht.' : `Die letzte Aktualisierung hat ${count} Gewohnheiten gebracht.`,
+  },
+  guess: {
+    title: 'Was es sein könnte',
+    may: (kind, confidence) => `${kind} – ${confidence}`,
+    because: 'Denn:',
+    clue: ({ code, value }) => {
+      const what = quoted(value);
+      switch (code) {
+        case 'offers':
+          return `es bietet ${what} an`;
+        case 'announces':
+          return `es kündigt ${what} an`;
+        case 'vendor_class':
+          return `es nennt als seine Klasse „${what}“`;
+        case 'name':
+          return `es nennt sich „${what}“`;
+        case 'mud_url':
+          return `es nennt ein Profil seines Herstellers: ${what}`;
+        case 'maker':
+          return `seine Netzwerkkarte ist von ${what}`;
+        case 'parameters':
+          return 'es fragt beim Anmelden nach dem, wonach solche Geräte fragen';
+        case 'serves':
+          return `andere erreichen es an ${what}`;
+        default:
+          return `${code} ${what}`;
+      }
+    },
+    confidence: { low: 'kaum mehr als ein Hinweis', medium: 'ziemlich sicher', high: 'sehr sicher' },
+    yes: (kind) => `Ja: ${kind}`,
+    hint: 'Eine Vermutung öffnet nichts. Geräte sagen das alles selbst.',
+    privateMac: 'Es hat seine Hardware-Adresse erfunden, wie Telefone das tun; sein Hersteller ist daher nicht bekannt.',
+    maker: (name) => `Netzwerkkarte von ${name}`,
+  },
+  bans: {
+    title: 'Gesperrt',
+    text: 'Für eine Weile kommt hiervon nichts durch.',
+    who: (name, client) => (client === undefined ? `${name}: alles` : `${name}, nur als „${client}“`),
+    until: (until, by) => `Bis ${until} · von ${by}`,
+    why: (why) => {
+      switch (why) {
+        case 'bruteforce':
+          return 'Zu viele falsche Passwörter.';
+        case 'slowite':
+          return 'Es hat Verbindungen offen gehalten, ohne sie zu benutzen.';
+        case 'flood':
+          return 'Es hat ein anderes Gerät überflutet.';
+        case 'malformed':
+          return 'Es hat kaputte Nachrichten geschickt.';
+        case 'scan':
+          return 'Es hat andere Geräte gesucht.';
+        case '':
+          return 'Niemand hat gesagt, warum.';
+        default:
+          return `„${quoted(why)}“`;
+      }
+    },
+    lift: (name) => `Sperre aufheben: ${name}`,
+    liftShort: 'Aufheben',
+  },
+  coverage: {
+    pairs: (pairs, of) =>
+      pairs === 0
+        ? 'Alle Paare von Geräten sind abgedeckt.'
+        : `Nicht abgedeckt: ${pairs} von ${of} ${of === 1 ? 'Paar' : 'Paaren'} von Geräten erreichen einander an der Firewall vorbei.`,
+    unknown: 'Nicht abgedeckt: Geräte hinter demselben Switch oder WLAN-Zugang erreichen einander an der Firewall vorbei.',
+    noUplink: 'Es ist kein Anschluss nach außen eingerichtet: Was von außen kommt, wird erst dort beurteilt, wo es zugestellt wird.',
+    which: 'Welche',
+    segment: (names, port, vlan) => `Hinter ${port}${vlan === 0 ? '' : `, VLAN ${vlan}`}: ${names}`,
   },
   exports: {
     title: 'Kopie speichern',

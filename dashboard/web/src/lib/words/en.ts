@@ -13,6 +13,7 @@ import {
   serverName,
   serverOf,
   siteModeText,
+  sizeText,
   spans,
   type Words,
 } from './make';
@@ -461,6 +462,10 @@ export const en: Words = {
           return `Forgotten: ${from} → ${to}`;
         case 'import':
           return 'Model imported';
+        case 'ban':
+          return `Banned: ${from}`;
+        case 'lift':
+          return `Ban lifted: ${from}`;
         default:
           return `${decision.what} ${from}`;
       }
@@ -484,7 +489,6 @@ export const en: Words = {
     pausedDevice: (name, until) => `${name} is paused: nothing of it is blocked until ${until}.`,
     newBuild: 'The page was updated.',
     reload: 'Reload',
-    coverage: 'Not covered:',
     monitor: 'Only watching: nothing is blocked.',
   },
   people: {
@@ -562,6 +566,121 @@ export const en: Words = {
     user: 'User name, if it has one',
     password: 'Password',
     shownAt: (broker) => `The box itself talks to ${broker}. Whoever may write there can press “Keep blocked”.`,
+  },
+  past: {
+    title: 'Look back',
+    day: 'Day',
+    hour: 'Hour',
+    now: 'Now',
+    today: 'Today',
+    wholeDay: 'The whole day',
+    backToNow: 'Back to now',
+    step: (when, edges, size) => `${when}: ${edges === 1 ? '1 connection' : `${edges} connections`}, ${size}`,
+    nothing: (when) => `${when}: nothing was recorded`,
+    looking: 'Looking it up…',
+    shown: (when, carrying, size) =>
+      `${when}: ${carrying === 1 ? '1 connection was in use and carried' : `${carrying} connections were in use and carried`} ${size}.`,
+    gone: (count) => (count === 1 ? '1 of them does not exist any more.' : `${count} of them do not exist any more.`),
+    incomplete: 'A device had more connections than are kept; not all are shown.',
+    hint: 'Thick lines were in use. Colours are those of today. Messages and requests count with the connection that carries them.',
+    carried: 'Carried',
+    size: (kilobytes) => sizeText('en', kilobytes, 'less than 1 kB'),
+    idle: 'not in use then',
+  },
+  review: {
+    open: 'Look at its habits',
+    title: (habits, name) => (habits === 1 ? `1 habit: ${name}` : `${habits} habits: ${name}`),
+    text: 'This is what it may do once it is protected. Everything else is asked about.',
+    restsOn: (days, quiet, confidence) =>
+      `Learned over ${days === 1 ? '1 whole day' : `${days} whole days`}; nothing new for ${quiet}. Confidence: ${confidence}.`,
+    missing: 'Not seen yet:',
+    gaps: { day: 'a whole day', weekend: 'a weekend', working_day: 'a working day', week: 'what is done once a week' },
+    jobs: {
+      software: 'an update of its software',
+      print: 'something printed',
+      watch: 'somebody who looks through it',
+      set: 'somebody who lets it do something',
+      play: 'something played',
+    },
+    group: (count, name) => (count === 1 ? `${name}: 1 habit` : `${name}: ${count} habits`),
+    newest: (at) => `The newest since ${at}`,
+    look: 'Please look',
+    right: 'Looks right',
+    notThis: 'Not this',
+    notThisOne: (does) => `Not this: ${does}`,
+    seen: (groups, all) => `${groups} of ${all} look right`,
+    protect: 'Protect now',
+    none: 'It has no habits yet.',
+    update: (count) => (count === 1 ? 'The last update has added 1 habit.' : `The last update has added ${count} habits.`),
+  },
+  guess: {
+    title: 'What it may be',
+    may: (kind, confidence) => `${kind} – ${confidence}`,
+    because: 'Because:',
+    clue: ({ code, value }) => {
+      const what = quoted(value);
+      switch (code) {
+        case 'offers':
+          return `it offers ${what}`;
+        case 'announces':
+          return `it announces ${what}`;
+        case 'vendor_class':
+          return `it names its class “${what}”`;
+        case 'name':
+          return `it calls itself “${what}”`;
+        case 'mud_url':
+          return `it names a profile of its maker: ${what}`;
+        case 'maker':
+          return `its network card is made by ${what}`;
+        case 'parameters':
+          return 'it asks for what such devices ask for when they join';
+        case 'serves':
+          return `others reach it at ${what}`;
+        default:
+          return `${code} ${what}`;
+      }
+    },
+    confidence: { low: 'hardly more than a hint', medium: 'fairly sure', high: 'very sure' },
+    yes: (kind) => `Yes: ${kind}`,
+    hint: 'A guess opens nothing. Devices say these things themselves.',
+    privateMac: 'It has made its hardware address up, as phones do, so its maker is not known.',
+    maker: (name) => `Network card by ${name}`,
+  },
+  bans: {
+    title: 'Banned',
+    text: 'For a while nothing of these passes.',
+    who: (name, client) => (client === undefined ? `${name}: everything` : `${name}, only as “${client}”`),
+    until: (until, by) => `Until ${until} · by ${by}`,
+    why: (why) => {
+      switch (why) {
+        case 'bruteforce':
+          return 'Too many wrong passwords.';
+        case 'slowite':
+          return 'It held connections open without using them.';
+        case 'flood':
+          return 'It flooded another device.';
+        case 'malformed':
+          return 'It sent broken messages.';
+        case 'scan':
+          return 'It looked for other devices.';
+        case '':
+          return 'Nobody said why.';
+        default:
+          return `“${quoted(why)}”`;
+      }
+    },
+    lift: (name) => `Lift the ban of ${name}`,
+    liftShort: 'Lift',
+  },
+  coverage: {
+    pairs: (pairs, of) =>
+      pairs === 0
+        ? 'Every pair of devices is covered.'
+        : `Not covered: ${pairs} of ${of} ${of === 1 ? 'pair' : 'pairs'} of devices reach each other without passing the firewall.`,
+    unknown: 'Not covered: devices behind the same switch or access point reach each other without passing the firewall.',
+    noUplink: 'No uplink is set up: what comes from outside is judged only where it is delivered.',
+    which: 'Which ones',
+    segment: (names, port, vlan) => `Behind ${port}${vlan === 0 ? '' : `, VLAN ${vlan}`}: ${names}`,
   },
   exports: {
     title: 'Save a copy',

@@ -3,7 +3,7 @@
 import type { Failure } from '../api';
 import { harmless } from '../harmless';
 import { isAddress, SPEAKS, type Action, type Consequence, type Reading, type Who } from '../reading';
-import type { Answer, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk, Role } from '../types';
+import type { Answer, Clue, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk, Role } from '../types';
 
 export type Lang = 'en' | 'de';
 
@@ -228,7 +228,6 @@ export interface Words {
     pausedDevice(name: string, until: string): string;
     newBuild: string;
     reload: string;
-    coverage: string;
     monitor: string;
   };
   people: {
@@ -298,6 +297,75 @@ export interface Words {
     password: string;
     shownAt(broker: string): string;
   };
+  past: {
+    title: string;
+    day: string;
+    hour: string;
+    now: string;
+    today: string;
+    wholeDay: string;
+    backToNow: string;
+    /** What the slider says of a day or an hour in which so much was recorded. */
+    step(when: string, edges: number, size: string): string;
+    nothing(when: string): string;
+    looking: string;
+    shown(when: string, carrying: number, size: string): string;
+    gone(count: number): string;
+    incomplete: string;
+    hint: string;
+    carried: string;
+    /** How much: kilobytes. */
+    size(kilobytes: number): string;
+    idle: string;
+  };
+  review: {
+    open: string;
+    title(habits: number, name: string): string;
+    text: string;
+    restsOn(days: number, quiet: string, confidence: string): string;
+    missing: string;
+    gaps: Record<'day' | 'weekend' | 'working_day' | 'week', string>;
+    /** What devices of its kind do now and then. */
+    jobs: Record<'software' | 'print' | 'watch' | 'set' | 'play', string>;
+    group(count: number, name: string): string;
+    newest(at: string): string;
+    look: string;
+    right: string;
+    notThis: string;
+    notThisOne(does: string): string;
+    seen(groups: number, all: number): string;
+    protect: string;
+    none: string;
+    update(count: number): string;
+  };
+  guess: {
+    title: string;
+    may(kind: string, confidence: string): string;
+    because: string;
+    clue(clue: Clue): string;
+    confidence: Record<'low' | 'medium' | 'high', string>;
+    yes(kind: string): string;
+    hint: string;
+    privateMac: string;
+    maker(name: string): string;
+  };
+  bans: {
+    title: string;
+    text: string;
+    who(name: string, client: string | undefined): string;
+    until(until: string, by: string): string;
+    why(why: string): string;
+    lift(name: string): string;
+    liftShort: string;
+  };
+  coverage: {
+    /** So many of all pairs pass by the firewall. */
+    pairs(pairs: number, of: number): string;
+    unknown: string;
+    noUplink: string;
+    which: string;
+    segment(names: string, port: string, vlan: number): string;
+  };
   exports: {
     title: string;
     decisions: string;
@@ -328,6 +396,15 @@ export interface Words {
   today(time: string): string;
   yesterday(time: string): string;
   duration(seconds: number): string;
+}
+
+/** Kilobytes in a unit that can be read; `0` is less than one. */
+export function sizeText(lang: Lang, kilobytes: number, less: string): string {
+  if (kilobytes < 1) return less;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  const step = Math.min(Math.floor(Math.log10(kilobytes) / 3), units.length - 1);
+  const size = kilobytes / 1000 ** step;
+  return `${size.toLocaleString(lang, { maximumFractionDigits: size < 10 && step > 0 ? 1 : 0 })} ${units[step]}`;
 }
 
 export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
