@@ -130,6 +130,10 @@ impl Store {
 
     fn open_file(path: &Path) -> Result<Self, StoreError> {
         let is_new = !path.exists();
+        // Of nothing redb makes a new file in its place, which would not be what was there.
+        if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+            return Err(StoreError::Damaged { path: path.to_owned() });
+        }
         // A file cut or overwritten in the middle can trip an assertion of redb; that is damage as well.
         let opened = std::panic::catch_unwind(|| {
             let mut database = Database::create(path)?;

@@ -68,6 +68,14 @@ fn a_file_that_is_no_state_is_set_aside_as_it_is() {
 }
 
 #[test]
+fn a_file_of_which_nothing_is_left_is_set_aside_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(FILE), b"").unwrap();
+    let Opened { set_aside, .. } = open(folder.path());
+    assert_eq!(fs::metadata(set_aside.unwrap()).unwrap().len(), 0);
+}
+
+#[test]
 fn two_damaged_files_in_one_second_are_both_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);
