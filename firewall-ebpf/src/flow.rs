@@ -18,6 +18,7 @@ use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::Bytes;
 use firewall_common::wire::essential::{Essential, OPENING};
 use firewall_common::wire::frame::{proto, tcp};
+use firewall_common::wire::stream::Starts;
 
 use crate::bytes::{Skb, copy, is_present};
 use crate::edge::{self, Use};
@@ -71,8 +72,7 @@ pub fn again(scratch: &mut Scratch) -> Option<Next> {
         return None;
     }
     let is_opaque = flow.protocol == OPAQUE;
-    let ends = is_tcp && scratch.frame.flags & (tcp::FIN | tcp::RST) != 0;
-    if is_opaque && ends || !is_opaque && !is_tcp {
+    if is_opaque && is_tcp && ends(scratch) || !is_opaque && !is_tcp {
         return None;
     }
     // What is too much is told of by who judges in full.
@@ -501,66 +501,65 @@ fn established(scratch: &mut Scratch, entry: *mut Flow) -> Result<Next, Stop> {
     Ok(PASS)
 }
 
-/// Judges the order of a frame within its connection.
+/// Judges the order of a frame within its connection. That it is there, the program before has seen.
 #[inline(always)]
 pub fn segment(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
-    let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) else {
-        return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
-    };
     match stream::segment(skb, scratch) {
         Ok(Segment::Known) => {
-            // SAFETY: as in `established`.
-            closing(scratch, unsafe { &mut *entry });
+            if ends(scratch) {
+                close(scratch);
+            }
             Ok(PASS)
         }
         Ok(Segment::Opaque) => {
-            veil(scratch, entry);
-            // SAFETY: as in `established`.
-            closing(scratch, unsafe { &mut *entry });
+            scratch.flow.protocol = OPAQUE;
+            settle(scratch);
             Ok(PASS)
         }
         Ok(Segment::New(stage)) => Ok(Next::Said(stage)),
-        Err(_) if is_opaque(entry) => Ok(PASS),
+        Err(_) if is_opaque(scratch) => Ok(PASS),
         Err(stop) => Err(broken(scratch, stop)),
     }
-}
-
-/// Nothing more of the connection is looked into, so the room for its streams is free.
-#[inline(always)]
-fn veil(scratch: &Scratch, entry: *mut Flow) {
-    // SAFETY: as in `established`; one byte.
-    unsafe { core::ptr::write_volatile(&raw mut (*entry).protocol, OPAQUE) };
-    stream::close(&scratch.flow_key, scratch.flow.edge.src);
-}
-
-/// Whether another CPU has found meanwhile that nothing of the connection is looked into.
-#[inline(always)]
-fn is_opaque(entry: *mut Flow) -> bool {
-    // SAFETY: as above.
-    unsafe { core::ptr::read_volatile(&raw const (*entry).protocol) == OPAQUE }
 }
 
 /// Judges what the frame says within its connection.
 #[inline(always)]
 pub fn said(skb: &Skb, scratch: &mut Scratch, round: Round) -> Result<Next, Stop> {
-    let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) else {
-        stream::abandon(scratch);
-        return Err(Stop { reason: Reason::Midstream, answer: Answer::Refuse });
-    };
-    let result = stream::walk(skb, scratch, entry, round);
-    if is_opaque(entry) {
-        veil(scratch, entry);
-        // SAFETY: as in `established`.
-        closing(scratch, unsafe { &mut *entry });
-        return Ok(PASS);
-    }
-    match result {
+    let was_undecided = scratch.flow.protocol == Flow::UNDECIDED;
+    match stream::walk(skb, scratch, round) {
         Ok(()) => {
-            // SAFETY: as in `established`.
-            closing(scratch, unsafe { &mut *entry });
+            if was_undecided {
+                settle(scratch);
+            } else if ends(scratch) {
+                close(scratch);
+            }
             Ok(PASS)
         }
+        Err(_) if is_opaque(scratch) => Ok(PASS),
         Err(stop) => Err(broken(scratch, stop)),
+    }
+}
+
+/// What the connection at hand speaks is known now. If nothing more of it is looked into, the room for its streams is free.
+#[inline(never)]
+fn settle(scratch: &mut Scratch) {
+    let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) else { return };
+    // SAFETY: as in `established`; one byte that only ever leaves `UNDECIDED`, or becomes opaque.
+    unsafe { core::ptr::write_volatile(&raw mut (*entry).protocol, scratch.flow.protocol) };
+    if scratch.flow.protocol == OPAQUE {
+        stream::close(&scratch.flow_key, scratch.flow.edge.src);
+    }
+    // SAFETY: as above.
+    closing(scratch, unsafe { &mut *entry });
+}
+
+/// Whether another CPU has found meanwhile that nothing of the connection is looked into.
+#[inline(never)]
+fn is_opaque(scratch: &Scratch) -> bool {
+    match FLOWS.get_ptr(&scratch.flow_key) {
+        // SAFETY: the slot stays mapped while the program runs.
+        Some(entry) => unsafe { core::ptr::read_volatile(&raw const (*entry).protocol) == OPAQUE },
+        None => false,
     }
 }
 
@@ -573,6 +572,7 @@ pub fn turn(scratch: &mut Scratch, dst: PrincipalId) -> Result<(), Reason> {
     }
     scratch.flow.edge.dst = dst;
     scratch.flow.limit = scratch.limit;
+    scratch.said.starts = Starts::NONE;
     if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
         // SAFETY: as in `established`; a word each. What was found about the edge before does not hold for this one.
         unsafe {
@@ -614,11 +614,26 @@ fn broken(scratch: &Scratch, stop: Stop) -> Stop {
     stop
 }
 
+/// Whether the frame at hand says that an end is done.
+#[inline(always)]
+fn ends(scratch: &Scratch) -> bool {
+    scratch.frame.flags & (tcp::FIN | tcp::RST) != 0
+}
+
 /// Notes that an end is done.
 #[inline(always)]
 fn closing(scratch: &Scratch, live: &mut Flow) {
-    if scratch.frame.flags & (tcp::FIN | tcp::RST) != 0 && live.state != FlowState::Unsynced as u8 {
+    if ends(scratch) && live.state != FlowState::Unsynced as u8 {
         live.state = FlowState::Closing as u8;
+    }
+}
+
+/// As [`closing`], where the connection has to be looked up for it.
+#[inline(never)]
+fn close(scratch: &Scratch) {
+    if let Some(entry) = FLOWS.get_ptr_mut(&scratch.flow_key) {
+        // SAFETY: as in `established`.
+        closing(scratch, unsafe { &mut *entry });
     }
 }
 

@@ -355,12 +355,11 @@ pub fn abandon(scratch: &Scratch) {
 
 /// Takes the new bytes of the segment through a machine; the direction is locked since [`segment`].
 #[inline(always)]
-pub fn walk(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow, round: Round) -> Result<(), Stop> {
+pub fn walk(skb: &Skb, scratch: &mut Scratch, round: Round) -> Result<(), Stop> {
     let streams = streams(scratch)?;
     let stream = direction(streams, scratch.dir);
     // SAFETY: the slot stays mapped while the program runs.
     let lock = unsafe { &raw mut (*stream).lock };
-    let before = scratch.flow.protocol;
     let other = direction(streams, scratch.dir ^ 1);
     // SAFETY: as above; a byte or a word each, written once before the server has anything to say.
     unsafe {
@@ -373,10 +372,6 @@ pub fn walk(skb: &Skb, scratch: &mut Scratch, entry: *mut Flow, round: Round) ->
     // SAFETY: the lock is held.
     let result = through(skb, scratch, unsafe { &mut *stream }, round);
     atomic::unlock(lock);
-    if before == Flow::UNDECIDED && result.is_ok() {
-        // SAFETY: one byte that only ever leaves `UNDECIDED`.
-        unsafe { (*entry).protocol = scratch.flow.protocol };
-    }
     result
 }
 

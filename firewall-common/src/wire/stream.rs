@@ -45,6 +45,7 @@ pub struct Said {
     pub pad: u8,
     /// Rule that the client id of this connection was judged by; 0 is none.
     pub client: u32,
+    pub starts: Starts,
     pub object: Object,
     pub mqtt: Mqtt,
     pub machine: Machine,
@@ -62,10 +63,27 @@ impl Said {
         neutralised: 0,
         pad: 0,
         client: 0,
+        starts: Starts::NONE,
         object: Object::EMPTY,
         mqtt: Mqtt::NEW,
         machine: Machine::NEW,
     };
+}
+
+/// Start states of the automata of the connection's edge, as they were found under this generation: zero is none. Under
+/// another one they may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Starts {
+    pub generation: u32,
+    pub publish: u32,
+    pub subscribe: u32,
+    pub connect: u32,
+}
+
+impl Starts {
+    /// They have to be looked up.
+    pub const NONE: Self = Self { generation: 0, publish: 0, subscribe: 0, connect: 0 };
 }
 
 /// Words of the largest machine.

@@ -10,6 +10,7 @@ use firewall_common::abi::{
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::Note;
+use firewall_common::wire::stream::Starts;
 
 use super::{neutral, shown};
 use crate::edge::{self, Use};
@@ -87,7 +88,7 @@ pub fn certain(scratch: &mut Scratch, protocol: Protocol) -> Result<(), Reason> 
 #[inline(never)]
 pub fn level(scratch: &mut Scratch, kind: Kind) {
     let first = scratch.said.object.levels() == 0;
-    let state = if first { start(scratch, kind) } else { scratch.said.automaton };
+    let state = if first { start_of_stream(scratch, kind) } else { scratch.said.automaton };
     let wildcard = if kind == Kind::MqttSubscribe { scratch.said.mqtt.wildcard() } else { 0 };
     let level = match wildcard {
         b'+' => LEVEL_PLUS,
@@ -99,15 +100,37 @@ pub fn level(scratch: &mut Scratch, kind: Kind) {
     scratch.said.automaton = next_state(scratch, state, level, dollar);
 }
 
-/// The start state for objects of this kind.
+/// The start state for objects of this kind, on the edge of the connection at hand.
 #[inline(always)]
 pub fn start(scratch: &Scratch, kind: Kind) -> u32 {
-    let Some(Edge { publish, subscribe, connect, .. }) = transport(scratch) else { return 0 };
+    let Some(edge) = transport(scratch) else { return 0 };
+    start_among(&starts(scratch, &edge), kind)
+}
+
+/// As [`start`], where the stream at hand remembers what was found for the object before.
+#[inline(always)]
+fn start_of_stream(scratch: &mut Scratch, kind: Kind) -> u32 {
+    if scratch.said.starts.generation != scratch.generation {
+        let Some(edge) = transport(scratch) else { return 0 };
+        scratch.said.starts = starts(scratch, &edge);
+    }
+    start_among(&scratch.said.starts, kind)
+}
+
+/// What is found now. The generation was read before, so what changes meanwhile is looked up again.
+#[inline(always)]
+fn starts(scratch: &Scratch, edge: &Edge) -> Starts {
+    let Edge { publish, subscribe, connect, .. } = *edge;
+    Starts { generation: scratch.generation, publish, subscribe, connect }
+}
+
+#[inline(always)]
+fn start_among(starts: &Starts, kind: Kind) -> u32 {
     match kind {
-        Kind::MqttUser => user(connect),
-        Kind::MqttConnect | Kind::TlsName => connect,
-        Kind::MqttSubscribe => subscribe,
-        _ => publish,
+        Kind::MqttUser => user(starts.connect),
+        Kind::MqttConnect | Kind::TlsName => starts.connect,
+        Kind::MqttSubscribe => starts.subscribe,
+        _ => starts.publish,
     }
 }
 
