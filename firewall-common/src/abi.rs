@@ -728,7 +728,7 @@ wire_type! {
 wire_type! {
     /// `FLOWS` and `HALF_OPEN`: [`FlowKey`] → [`Flow`]. Written by the kernel.
     pub struct Flow {
-        /// Number of this connection since boot; keys its aliases.
+        /// Number of this connection since boot; keys its streams and aliases.
         pub id: u64,
         /// Boot-time nanoseconds of the last frame from the low end, from the high end.
         pub seen: [u64; 2],
@@ -1068,8 +1068,8 @@ capacities! {
     HALF_OPEN = "HALF_OPEN": FlowKey => Flow, 4096;
     /// Connections.
     FLOWS = "FLOWS": FlowKey => Flow, 8192;
-    /// Inspected connections.
-    STREAMS = "STREAMS": FlowKey => crate::wire::stream::Streams, 2048;
+    /// Inspected connections, by [`Flow::id`].
+    STREAMS = "STREAMS": u64 => crate::wire::stream::Streams, 2048;
     /// Topic aliases.
     ALIASES = "ALIASES": AliasKey => Alias, 4096;
     /// What the model does not hold.

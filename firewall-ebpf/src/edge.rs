@@ -41,6 +41,14 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
+/// Finds out what time it is, where the frame at hand came so far without it.
+#[inline(always)]
+pub fn tell_time(scratch: &mut Scratch) {
+    if scratch.now == 0 {
+        scratch.now = now();
+    }
+}
+
 /// The edge as the daemon wrote it.
 #[inline(always)]
 pub fn lookup(key: &EdgeKey) -> Option<Edge> {

@@ -84,7 +84,8 @@ pub fn again(scratch: &mut Scratch) -> Option<Next> {
     }
     // SAFETY: as above.
     unsafe { words::copy(&mut scratch.flow, entry) };
-    scratch.now = edge::now();
+    // Most segments need no time.
+    scratch.now = 0;
     let by_initiator = scratch.dir == scratch.flow.initiator;
     let EdgeKey { src, dst, .. } = scratch.flow.edge;
     (scratch.src, scratch.dst) = if by_initiator { (src, dst) } else { (dst, src) };
@@ -436,7 +437,7 @@ fn forget(key: &FlowKey, flow: &Flow) {
         atomic::add(unsafe { &raw mut (*usage).flows }, u64::MAX);
     }
     if key.proto == proto::TCP {
-        stream::close(key, flow.edge.src);
+        stream::close(flow.id, flow.edge.src);
     }
 }
 
@@ -547,7 +548,7 @@ fn settle(scratch: &mut Scratch) {
     // SAFETY: as in `established`; one byte that only ever leaves `UNDECIDED`, or becomes opaque.
     unsafe { core::ptr::write_volatile(&raw mut (*entry).protocol, scratch.flow.protocol) };
     if scratch.flow.protocol == OPAQUE {
-        stream::close(&scratch.flow_key, scratch.flow.edge.src);
+        stream::close(scratch.flow.id, scratch.flow.edge.src);
     }
     // SAFETY: as above.
     closing(scratch, unsafe { &mut *entry });
@@ -567,6 +568,7 @@ fn is_opaque(scratch: &Scratch) -> bool {
 #[inline(never)]
 pub fn turn(scratch: &mut Scratch, dst: PrincipalId) -> Result<(), Reason> {
     let key = EdgeKey { dst, ..scratch.flow.edge };
+    edge::tell_time(scratch);
     if let Err(stop) = ask(scratch, key, Use::Take) {
         return Err(stop.reason);
     }

@@ -1,5 +1,7 @@
 //! The flow of every hook, from top to bottom.
 
+use core::arch::asm;
+
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::ProgramArray;
@@ -89,14 +91,14 @@ pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
     if hook == counter::HOOK_UPLINK {
         look_around(scratch);
         let result = from_uplink(scratch);
-        return Some(conclude(ctx, scratch, result));
+        return Some(conclude(ctx, scratch, hook, result));
     }
     if scratch.unreadable == 0 {
         if let Some(next) = flow::again(scratch) {
-            return Some(conclude(ctx, scratch, Ok(next)));
+            return Some(conclude(ctx, scratch, hook, Ok(next)));
         }
     }
-    Some(enter_stage(ctx, scratch, stage::WHO))
+    Some(enter_stage::<{ stage::WHO }>(ctx, hook))
 }
 
 /// Who sends, who is meant, and what a link needs.
@@ -112,7 +114,7 @@ pub fn who(ctx: &TcContext, hook: u32) -> Option<i32> {
         Ok(()) => judge(&Skb(ctx), scratch),
         Err(stop) => Err(stop),
     };
-    Some(conclude(ctx, scratch, result))
+    Some(conclude(ctx, scratch, hook, result))
 }
 
 /// Connections and edges.
@@ -122,15 +124,15 @@ pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     let result = flow::judge(scratch);
     if scratch.limit.meter != 0 && result.is_ok() {
         scratch.inspected = matches!(result, Ok(Next::Segment)) as u8;
-        return Some(enter_stage(ctx, scratch, stage::METER));
+        return Some(enter_stage::<{ stage::METER }>(ctx, hook));
     }
     if matches!(result, Ok(Next::Pass(_))) && essential::is_answer(scratch) {
-        return Some(enter_stage(ctx, scratch, stage::NAMES));
+        return Some(enter_stage::<{ stage::NAMES }>(ctx, hook));
     }
     if matches!(result, Ok(Next::Pass(_))) && flow::says_something(scratch) {
-        return Some(enter_stage(ctx, scratch, stage::DATAGRAM));
+        return Some(enter_stage::<{ stage::DATAGRAM }>(ctx, hook));
     }
-    Some(conclude(ctx, scratch, result))
+    Some(conclude(ctx, scratch, hook, result))
 }
 
 /// What the edge of the frame at hand carries, which is in the model.
@@ -138,15 +140,15 @@ pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
 pub fn meter(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     if !flow::measure(scratch) {
-        return Some(conclude(ctx, scratch, Err(Reason::RateExceeded.into())));
+        return Some(conclude(ctx, scratch, hook, Err(Reason::RateExceeded.into())));
     }
     if scratch.inspected != 0 {
-        return Some(enter_stage(ctx, scratch, stage::SEGMENT));
+        return Some(enter_stage::<{ stage::SEGMENT }>(ctx, hook));
     }
     if flow::says_something(scratch) {
-        return Some(enter_stage(ctx, scratch, stage::DATAGRAM));
+        return Some(enter_stage::<{ stage::DATAGRAM }>(ctx, hook));
     }
-    Some(pass(ctx, scratch, Permit::Judged))
+    Some(pass(ctx, scratch, hook, Permit::Judged))
 }
 
 /// The order of an inspected stream.
@@ -155,7 +157,7 @@ pub fn segment(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     scratch.neutralised = 0;
     let result = flow::segment(&Skb(ctx), scratch);
-    Some(conclude(ctx, scratch, result))
+    Some(conclude(ctx, scratch, hook, result))
 }
 
 /// What is said in a stream.
@@ -163,7 +165,7 @@ pub fn segment(ctx: &TcContext, hook: u32) -> Option<i32> {
 pub fn said(ctx: &TcContext, hook: u32, round: Round) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = flow::said(&Skb(ctx), scratch, round);
-    Some(conclude(ctx, scratch, result))
+    Some(conclude(ctx, scratch, hook, result))
 }
 
 /// What a datagram speaks.
@@ -171,7 +173,7 @@ pub fn said(ctx: &TcContext, hook: u32, round: Round) -> Option<i32> {
 pub fn datagram(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = datagram::judge(&Skb(ctx), scratch);
-    Some(conclude(ctx, scratch, result))
+    Some(conclude(ctx, scratch, hook, result))
 }
 
 /// What is said in a datagram of CoAP.
@@ -179,7 +181,7 @@ pub fn datagram(ctx: &TcContext, hook: u32) -> Option<i32> {
 pub fn coap(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = datagram::coap(&Skb(ctx), scratch);
-    Some(conclude(ctx, scratch, result))
+    Some(conclude(ctx, scratch, hook, result))
 }
 
 /// What a resolver answers.
@@ -187,7 +189,7 @@ pub fn coap(ctx: &TcContext, hook: u32) -> Option<i32> {
 pub fn names(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     let result = essential::told(&Skb(ctx), scratch).map(|()| Next::Pass(Permit::Judged));
-    Some(conclude(ctx, scratch, result.map_err(Stop::from)))
+    Some(conclude(ctx, scratch, hook, result.map_err(Stop::from)))
 }
 
 /// The first frame of something new, and then the answer to it.
@@ -196,7 +198,7 @@ pub fn show(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
     observe::show(&Skb(ctx), scratch);
     if scratch.tell != Answer::Silent as u8 {
-        tell(ctx, scratch);
+        tell(ctx, hook);
     }
     Some(TC_ACT_SHOT)
 }
@@ -237,35 +239,35 @@ fn look_around(scratch: &mut Scratch) {
 
 /// The one place where a result becomes an action.
 #[inline(always)]
-fn conclude(ctx: &TcContext, scratch: &mut Scratch, result: Result<Next, Stop>) -> i32 {
+fn conclude(ctx: &TcContext, scratch: &mut Scratch, hook: u32, result: Result<Next, Stop>) -> i32 {
     match result {
-        Ok(Next::Pass(permit)) => pass(ctx, scratch, permit),
-        Ok(Next::Flow) => enter_stage(ctx, scratch, stage::FLOW),
-        Ok(Next::Segment) => enter_stage(ctx, scratch, stage::SEGMENT),
+        Ok(Next::Pass(permit)) => pass(ctx, scratch, hook, permit),
+        Ok(Next::Flow) => enter_stage::<{ stage::FLOW }>(ctx, hook),
+        Ok(Next::Segment) => enter_stage::<{ stage::SEGMENT }>(ctx, hook),
         Ok(Next::Said(stage)) => {
-            let missing = enter_stage(ctx, scratch, stage);
+            let missing = enter_machine(ctx, hook, stage);
             stream::abandon(scratch);
             missing
         }
         Err(_) if scratch.audit != 0 => {
-            observe::count(scratch.hook, counter::AUDIT);
-            let gate = scratch.hook == counter::HOOK_UPLINK;
-            pass(ctx, scratch, if gate { Permit::Gated } else { Permit::Judged })
+            observe::count(hook, counter::AUDIT);
+            let gate = hook == counter::HOOK_UPLINK;
+            pass(ctx, scratch, hook, if gate { Permit::Gated } else { Permit::Judged })
         }
         Err(Stop { reason, answer }) => {
             if answer == Answer::ResetBoth {
-                observe::count(scratch.hook, counter::RESET);
-                observe::count(scratch.hook, counter::RESETS + reason as u32);
+                observe::count(hook, counter::RESET);
+                observe::count(hook, counter::RESETS + reason as u32);
             } else {
-                observe::count_dropped(scratch.hook, reason);
+                observe::count_dropped(hook, reason);
             }
             let is_silent = answer == Answer::Refuse && scratch.config.silent != 0;
             scratch.tell = if is_silent { Answer::Silent } else { answer } as u8;
             if scratch.news != 0 {
-                show_first(ctx, scratch);
+                show_first(ctx, hook);
             }
             if scratch.tell != Answer::Silent as u8 {
-                tell(ctx, scratch);
+                tell(ctx, hook);
             }
             TC_ACT_SHOT
         }
@@ -273,9 +275,9 @@ fn conclude(ctx: &TcContext, scratch: &mut Scratch, result: Result<Next, Stop>) 
 }
 
 #[inline(always)]
-fn pass(ctx: &TcContext, scratch: &Scratch, permit: Permit) -> i32 {
+fn pass(ctx: &TcContext, scratch: &Scratch, hook: u32, permit: Permit) -> i32 {
     let neutralised = permit == Permit::Judged && scratch.neutralised != 0;
-    observe::count(scratch.hook, if neutralised { counter::NEUTRALISED } else { counter::PASSED });
+    observe::count(hook, if neutralised { counter::NEUTRALISED } else { counter::PASSED });
     match permit {
         Permit::Judged => ctx.skb.set_mark(scratch.mark | scratch.config.mark_judged),
         Permit::Gated => ctx.skb.set_mark(scratch.mark | scratch.config.mark_gated),
@@ -285,26 +287,43 @@ fn pass(ctx: &TcContext, scratch: &Scratch, permit: Permit) -> i32 {
 }
 
 /// Goes on in the next program; comes back only if it is not loaded.
+///
+/// Where the verifier knows the slot, the kernel makes a jump of the call.
 #[inline(always)]
-fn enter_stage(ctx: &TcContext, scratch: &Scratch, stage: u32) -> i32 {
+fn enter_stage<const STAGE: u32>(ctx: &TcContext, hook: u32) -> i32 {
     // SAFETY: a tail call hands over the context and does not return.
-    let _ = unsafe { STAGES.tail_call(ctx, scratch.hook * stage::STAGES + stage) };
-    observe::count_dropped(scratch.hook, Reason::StageMissing);
+    unsafe { STAGES.tail_call(ctx, hook * stage::STAGES + STAGE) };
+    // SAFETY: the instruction sets a register that is not used. No other stage has the same one, so LLVM does not make one
+    // call of several, whose slot nobody would know.
+    unsafe { asm!("{0} = {1}", out(reg) _, const STAGE, options(nomem, nostack)) };
+    observe::count_dropped(hook, Reason::StageMissing);
     TC_ACT_SHOT
+}
+
+/// As [`enter_stage`], for the stages that a stream or a datagram chooses from.
+#[inline(always)]
+fn enter_machine(ctx: &TcContext, hook: u32, stage: u32) -> i32 {
+    match stage {
+        stage::MQTT => enter_stage::<{ stage::MQTT }>(ctx, hook),
+        stage::TLS => enter_stage::<{ stage::TLS }>(ctx, hook),
+        stage::HTTP => enter_stage::<{ stage::HTTP }>(ctx, hook),
+        stage::MODBUS => enter_stage::<{ stage::MODBUS }>(ctx, hook),
+        _ => enter_stage::<{ stage::COAP }>(ctx, hook),
+    }
 }
 
 /// Leaves the answer to its own program; without it the frame is dropped all the same, and is counted already.
 #[inline(always)]
-fn tell(ctx: &TcContext, scratch: &Scratch) {
+fn tell(ctx: &TcContext, hook: u32) {
     // SAFETY: as above.
-    let _ = unsafe { STAGES.tail_call(ctx, scratch.hook * stage::STAGES + stage::ANSWER) };
+    unsafe { STAGES.tail_call(ctx, hook * stage::STAGES + stage::ANSWER) };
 }
 
 /// As [`tell`], by way of the program that shows the frame.
 #[inline(always)]
-fn show_first(ctx: &TcContext, scratch: &Scratch) {
+fn show_first(ctx: &TcContext, hook: u32) {
     // SAFETY: as above.
-    let _ = unsafe { STAGES.tail_call(ctx, scratch.hook * stage::STAGES + stage::SHOW) };
+    unsafe { STAGES.tail_call(ctx, hook * stage::STAGES + stage::SHOW) };
 }
 
 /// The role of this port must be the hook's.

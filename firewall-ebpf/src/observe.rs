@@ -10,9 +10,9 @@ use firewall_common::abi::{
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::Bytes;
 
-use crate::atomic;
 use crate::bytes::{self, Skb};
 use crate::scratch::Scratch;
+use crate::{atomic, edge};
 
 /// Written by the kernel; the daemon removes what it has stored.
 #[map]
@@ -158,6 +158,7 @@ fn unnumbered(scratch: &Scratch, edge: EdgeKey) -> abi::Addr {
 /// Writes `scratch.observed_key` with the object in `scratch.observed`, and rings if the daemon does not know it.
 #[inline(never)]
 pub fn record(scratch: &mut Scratch, verdict: Verdict, reason: Reason) {
+    edge::tell_time(scratch);
     if let Some(known) = OBSERVED.get_ptr_mut(&scratch.observed_key) {
         // SAFETY: the entry stays mapped while the program runs; a lost update of `last` loses nothing.
         let known = unsafe { &mut *known };

@@ -64,6 +64,7 @@ pub struct Scratch {
     pub question: [u8; WINDOW],
     /// Bytes of the stream at hand.
     pub window: Window,
+    /// Boot-time nanoseconds; 0: nobody has asked yet, see [`edge::tell_time`](crate::edge::tell_time).
     pub now: u64,
     /// [`pass::generation`](crate::pass::generation) before anything was asked for.
     pub generation: u32,

@@ -17,7 +17,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
-use firewall_common::abi::{self, Flow, FlowKey, PrincipalId, Protocol, capacity, stage};
+use firewall_common::abi::{self, Flow, PrincipalId, Protocol, capacity, stage};
 use firewall_common::reason::Reason;
 use firewall_common::wire::Bytes;
 use firewall_common::wire::frame::tcp;
@@ -26,7 +26,7 @@ use firewall_common::wire::stream::{Free, PAYLOAD, Stream, Streams, is_before};
 use crate::bytes::Skb;
 use crate::hook::{Answer, Stop};
 use crate::scratch::Scratch;
-use crate::{atomic, meter, observe, words};
+use crate::{atomic, meter, observe, pass, words};
 
 pub mod http;
 pub mod judge;
@@ -41,9 +41,9 @@ pub mod tls;
 
 use machine::Round;
 
-/// Written by the kernel.
+/// By the number of the connection, which is sooner hashed than its key. Written by the kernel.
 #[map]
-static STREAMS: HashMap<FlowKey, Streams> = HashMap::with_max_entries(capacity::STREAMS, 0);
+static STREAMS: HashMap<u64, Streams> = HashMap::with_max_entries(capacity::STREAMS, 0);
 
 /// Rounds that one direction may take in a second: four megabytes that are not payload, some 20,000 messages.
 const ROUNDS_PER_SECOND: u32 = 262_144;
@@ -85,7 +85,7 @@ pub fn open(scratch: &mut Scratch) -> Result<(), Reason> {
     let [from_low, from_high] = &mut scratch.streams.0;
     from_low.begin(scratch.flow.id, low);
     from_high.begin(scratch.flow.id, high);
-    match STREAMS.insert(&scratch.flow_key, &scratch.streams, BPF_NOEXIST as u64) {
+    match STREAMS.insert(scratch.flow.id, &scratch.streams, BPF_NOEXIST as u64) {
         Ok(()) => Ok(()),
         Err(_) => {
             // SAFETY: as above.
@@ -97,8 +97,8 @@ pub fn open(scratch: &mut Scratch) -> Result<(), Reason> {
 
 /// Gives the room of both directions back, if the connection has any.
 #[inline(never)]
-pub fn close(flow: &FlowKey, src: PrincipalId) {
-    if STREAMS.remove(flow).is_err() {
+pub fn close(id: u64, src: PrincipalId) {
+    if STREAMS.remove(id).is_err() {
         return;
     }
     if let Some(usage) = observe::usage(src) {
@@ -110,7 +110,7 @@ pub fn close(flow: &FlowKey, src: PrincipalId) {
 /// Both directions of the connection at hand.
 #[inline(always)]
 fn streams(scratch: &Scratch) -> Result<*mut Streams, Stop> {
-    match STREAMS.get_ptr_mut(&scratch.flow_key) {
+    match STREAMS.get_ptr_mut(scratch.flow.id) {
         Some(streams) => Ok(streams),
         None => Err(Stop { reason: Reason::Midstream, answer: Answer::ResetBoth }),
     }
@@ -443,7 +443,7 @@ fn go_on(scratch: &Scratch, stream: &mut Stream, judged: u32) {
 /// Whether this direction has taken more work in a second than the cap.
 #[inline(always)]
 fn exhausted(scratch: &mut Scratch, rounds: u32) -> bool {
-    let second = (scratch.now >> 30) as u32;
+    let second = (pass::now() >> 30) as u32;
     if scratch.said.second != second {
         scratch.said.second = second;
         scratch.said.work = 0;

@@ -33,7 +33,7 @@ pub struct Said {
     pub rule: u32,
     /// State of the automaton over the levels of the current object.
     pub automaton: u32,
-    /// Boot-time second of `work`, and rounds of work in it.
+    /// Second of `work`, of the coarse monotonic clock, and rounds of work in it.
     pub second: u32,
     pub work: u32,
     /// 1: the client id of this connection is one that its principal had before.

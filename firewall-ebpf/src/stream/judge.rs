@@ -195,7 +195,7 @@ pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
 #[inline(never)]
 pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> Result<(), Reason> {
     let (src, dst) = (scratch.flow.edge.src, scratch.flow.edge.dst);
-    let rule = edge::rule(id);
+    let rule = rule_at(scratch, id);
     let state = edge::state(rule, Use::Take, scratch.now);
     scratch.said.neutralised = 0;
     let reason = match edge::decide(src, dst, state) {
@@ -224,6 +224,16 @@ pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> 
     }
     observe::operation(scratch, kind, object, Verdict::Reset, reason);
     Err(reason)
+}
+
+/// The rule of an object, with the time if it ends by itself.
+#[inline(always)]
+pub fn rule_at(scratch: &mut Scratch, id: RuleId) -> Option<Rule> {
+    let rule = edge::rule(id);
+    if matches!(rule, Some(rule) if rule.deadline != 0) {
+        edge::tell_time(scratch);
+    }
+    rule
 }
 
 /// Whether a message keeps to what its rule allows it to ask for.

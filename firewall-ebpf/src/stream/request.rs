@@ -72,7 +72,8 @@ fn address(scratch: &mut Scratch, prefix: u32, address: u16) -> u32 {
 
 /// Whether a rule stands against a request that is only partly about it.
 #[inline(always)]
-fn is_denied(scratch: &Scratch, rule: RuleId) -> bool {
-    let state = edge::state(edge::rule(rule), Use::Taken, scratch.now);
+fn is_denied(scratch: &mut Scratch, rule: RuleId) -> bool {
+    let rule = judge::rule_at(scratch, rule);
+    let state = edge::state(rule, Use::Taken, scratch.now);
     matches!(state, RuleState::Denied | RuleState::Banned)
 }
