@@ -257,7 +257,7 @@ fn in_order(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream) -> Result<Seg
     scratch.fresh = scratch.at;
     scratch.end = scratch.frame.payload.wrapping_add(length);
     // SAFETY: the lock is held, and the stream is a reference.
-    unsafe { words::copy(&mut scratch.said, &raw const stream.said) };
+    unsafe { words::copy_said(&mut scratch.said, &raw const stream.said) };
     match stage_of(skb, scratch) {
         Ok(NO_STAGE) => Ok(Segment::Opaque),
         Ok(stage) => Ok(Segment::New(stage)),
@@ -403,7 +403,7 @@ fn through(skb: &Skb, scratch: &mut Scratch, stream: &mut Stream, round: Round) 
         return Err(Stop { reason: Reason::EdgeDenied, answer: Answer::ResetBoth });
     }
     // SAFETY: as above; the scratch is this CPU's.
-    unsafe { words::copy(&mut stream.said, &raw const scratch.said) };
+    unsafe { words::copy_said(&mut stream.said, &raw const scratch.said) };
     stream.strikes = 0;
     go_on(scratch, stream, judged);
     meter::said(scratch.flow.limit, scratch.client != 0, scratch.messages);

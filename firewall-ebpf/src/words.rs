@@ -4,6 +4,8 @@
 //! not fit into registers on the stack, of which there are 512 bytes. Reads and writes that must not be reordered are
 //! neither.
 
+use firewall_common::abi::OBJECT_CAP;
+use firewall_common::wire::stream::Said;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Copies a value that consists of whole words.
@@ -20,6 +22,24 @@ pub unsafe fn copy<T: FromBytes + IntoBytes>(to: &mut T, from: *const T) {
         const { assert!(align_of::<T>() >= 4, "copied in words") };
         copy_as::<u32>(to.cast(), from.cast(), size_of::<T>() / 4);
     }
+}
+
+/// Copies what was said; the bytes of its text only where it has one.
+///
+/// # Safety
+///
+/// As [`copy`].
+#[inline(always)]
+pub unsafe fn copy_said(to: &mut Said, from: *const Said) {
+    let to: *mut Said = to;
+    copy_as::<u64>(to.cast(), from.cast(), Said::HEAD / 8);
+    // SAFETY: it was written by the line before.
+    if unsafe { (*to).object.is_empty() } {
+        return;
+    }
+    // SAFETY: the text is what lies behind the head.
+    let (to, from) = unsafe { (to.byte_add(Said::HEAD), from.byte_add(Said::HEAD)) };
+    copy_as::<u64>(to.cast(), from.cast(), OBJECT_CAP / 8);
 }
 
 /// Sets every word to zero.

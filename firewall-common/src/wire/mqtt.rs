@@ -206,6 +206,12 @@ impl Mqtt {
         self.phase == phase::FIXED
     }
 
+    /// Whether the text at hand is needed no more.
+    #[inline(always)]
+    pub const fn at_rest(&self) -> bool {
+        self.phase == phase::FIXED || self.phase == phase::SKIP
+    }
+
     /// Bytes that may be passed over unread, at most `available`.
     #[inline(always)]
     pub fn skip(&mut self, available: u32) -> u32 {
@@ -409,7 +415,7 @@ impl Mqtt {
         if byte == 0 || !self.utf8(byte) {
             return Event::Wrong(Reason::Malformed);
         }
-        if !object.push_text(byte, key) {
+        if !object.put(byte) {
             return Event::Wrong(Reason::ObjectCap);
         }
         self.field = self.field.wrapping_sub(1);

@@ -17,8 +17,11 @@ pub struct Object {
     /// Levels that have ended.
     levels: u16,
     pad: u16,
+    /// Last, see [`Said::HEAD`](super::stream::Said::HEAD).
     text: [u8; OBJECT_CAP],
 }
+
+const _: () = assert!(core::mem::offset_of!(Object, text) + OBJECT_CAP == size_of::<Object>());
 
 impl Object {
     /// No text.
@@ -57,13 +60,23 @@ impl Object {
     #[inline(always)]
     #[must_use]
     pub fn push_text(&mut self, byte: u8, key: &HashKey) -> bool {
+        if !self.put(byte) {
+            return false;
+        }
+        self.whole = self.whole.push(byte, key);
+        true
+    }
+
+    /// As [`Object::push_text`], where the hash of the whole is made of the text only if somebody asks for it.
+    #[inline(always)]
+    #[must_use]
+    pub fn put(&mut self, byte: u8) -> bool {
         let at = self.len as usize;
         if at >= OBJECT_CAP {
             return false;
         }
         self.text[at] = byte;
         self.len += 1;
-        self.whole = self.whole.push(byte, key);
         true
     }
 
@@ -89,8 +102,9 @@ impl Object {
         self.level_len += 1;
     }
 
-    /// Adds the bytes of a window from this place on as [`Object::push`] does, at most so many, up to the first one that
-    /// is more than itself: a control character, a separator, a wildcard, a byte of a longer character. Returns how many.
+    /// Adds the bytes of a window from this place on to the text and to the current level, at most so many, up to the
+    /// first one that is more than itself: a control character, a separator, a wildcard, a byte of a longer character.
+    /// Returns how many. The whole is not hashed, as by [`Object::put`].
     ///
     /// `hidden` returns what it is given, unknown to a compiler that must not move the checks of a kernel program.
     #[inline(always)]
@@ -102,7 +116,7 @@ impl Object {
         key: &HashKey,
         hidden: impl Fn(u64) -> u64,
     ) -> u32 {
-        let (mut level, mut whole) = (self.level, self.whole);
+        let mut level = self.level;
         let (start, end) = (u64::from(from), self.len as u64);
         let mut taken = 0;
         while taken < most {
@@ -117,11 +131,9 @@ impl Object {
             }
             self.text[to as usize] = byte;
             level = level.push(byte, key);
-            whole = whole.push(byte, key);
             taken += 1;
         }
         self.level = level;
-        self.whole = whole;
         self.len += taken as u16;
         self.level_len += taken as u16;
         taken
@@ -153,7 +165,7 @@ impl Object {
         self.levels
     }
 
-    /// Keyed hash of the whole text.
+    /// Keyed hash of the whole text, where it was hashed as it came: not that of MQTT.
     #[inline(always)]
     pub const fn hash(&self) -> u64 {
         self.whole.finish()

@@ -12,6 +12,7 @@ use super::modbus::Modbus;
 use super::mqtt::Mqtt;
 use super::object::Object;
 use super::tls::Tls;
+use crate::abi::OBJECT_CAP;
 
 /// Pieces that may be on their way to the receiver; one more waits until some are acknowledged.
 pub const RECORDS: usize = 128;
@@ -46,9 +47,10 @@ pub struct Said {
     /// Rule that the client id of this connection was judged by; 0 is none.
     pub client: u32,
     pub starts: Starts,
-    pub object: Object,
     pub mqtt: Mqtt,
     pub machine: Machine,
+    /// Last, because its text is: only where there is one it has to be copied.
+    pub object: Object,
 }
 
 impl Said {
@@ -64,10 +66,13 @@ impl Said {
         pad: 0,
         client: 0,
         starts: Starts::NONE,
-        object: Object::EMPTY,
         mqtt: Mqtt::NEW,
         machine: Machine::NEW,
+        object: Object::EMPTY,
     };
+
+    /// Bytes before the text of the object, which are all that counts where it has none.
+    pub const HEAD: usize = size_of::<Self>() - OBJECT_CAP;
 }
 
 /// Start states of the automata of the connection's edge, as they were found under this generation: zero is none. Under

@@ -1,12 +1,16 @@
 //! What is said in a stream, object by object: by the rule that its automaton ends in.
 
+use core::ffi::c_void;
+
 use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use firewall_common::abi::{
-    Action, Alias, AliasKey, Edge, Flow, Kind, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, Protocol, Rule, RuleId,
-    State, StepKey, capacity,
+    Action, Alias, AliasKey, Edge, Flow, Kind, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, OBJECT_CAP, Protocol,
+    Rule, RuleId, State, StepKey, capacity,
 };
+use firewall_common::hash::Hasher;
 use firewall_common::precedence::Outcome;
 use firewall_common::reason::{Reason, Verdict};
 use firewall_common::wire::Note;
@@ -187,8 +191,37 @@ pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
         scratch.said.known = scratch.literal;
         scratch.said.client = accept.0;
     }
-    let hash = scratch.said.object.hash();
-    operation(scratch, kind, hash, accept)
+    operation(scratch, kind, TEXT, accept)
+}
+
+/// Instead of a hash: that of the text at hand. Few texts are told of, so they are hashed when they are.
+const TEXT: u64 = 0;
+
+/// The hash of the text at hand.
+#[inline(never)]
+fn whole(scratch: &Scratch) -> u64 {
+    let mut walk = Text { scratch, hasher: Hasher::ZERO };
+    let (_, length) = scratch.said.object.buffer();
+    // SAFETY: the callback has the signature that the helper calls.
+    unsafe { bpf_loop(u32::from(length), feed as *mut c_void, (&raw mut walk).cast(), 0) };
+    walk.hasher.finish()
+}
+
+struct Text {
+    scratch: *const Scratch,
+    hasher: Hasher,
+}
+
+/// Feeds one byte of the text.
+#[inline(never)]
+unsafe extern "C" fn feed(index: u32, text: *mut c_void) -> i64 {
+    // SAFETY: the helper passes what `whole` gave it.
+    let text = unsafe { &mut *text.cast::<Text>() };
+    // SAFETY: as above.
+    let scratch = unsafe { &*text.scratch };
+    let (bytes, _) = scratch.said.object.buffer();
+    text.hasher = text.hasher.push(bytes[index as usize % OBJECT_CAP], &scratch.config.key.0);
+    0
 }
 
 /// Asks the model for an operation within the stream.
@@ -207,12 +240,14 @@ pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> 
                 scratch.said.known = 0;
             }
             let reason = shown::reason(scratch, kind, Reason::Learned);
+            let object = named(scratch, object);
             observe::operation(scratch, kind, object, Verdict::Forwarded, reason);
             return Ok(());
         }
         Outcome::Stop(Reason::EdgeUnknown) => shown::reason(scratch, kind, Reason::EdgeUnknown),
         Outcome::Stop(reason) => reason,
     };
+    let object = named(scratch, object);
     if scratch.audit != 0 {
         observe::operation(scratch, kind, object, Verdict::Audit, reason);
         return Ok(());
@@ -224,6 +259,12 @@ pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> 
     }
     observe::operation(scratch, kind, object, Verdict::Reset, reason);
     Err(reason)
+}
+
+/// The hash that an object is told of by.
+#[inline(always)]
+fn named(scratch: &Scratch, object: u64) -> u64 {
+    if object == TEXT { whole(scratch) } else { object }
 }
 
 /// The rule of an object, with the time if it ends by itself.
@@ -278,7 +319,7 @@ pub fn alias(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
     if !scratch.said.object.is_empty() {
         let rule = RuleId(scratch.said.rule);
         let neutralised = u32::from(scratch.said.neutralised);
-        let value = Alias { object: scratch.said.object.hash(), rule, neutralised };
+        let value = Alias { object: whole(scratch), rule, neutralised };
         return match ALIASES.insert(key, value, BPF_ANY as u64) {
             Ok(()) => Ok(()),
             Err(_) => Err(Reason::TableFull),

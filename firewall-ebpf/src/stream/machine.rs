@@ -72,6 +72,10 @@ pub trait Machine {
         0
     }
 
+    /// The segment ends: what is needed no more is forgotten, so that it need not be kept.
+    #[inline(always)]
+    fn rest(_scratch: &mut Scratch) {}
+
     /// Takes the byte at `scratch.at`.
     fn step(scratch: &mut Scratch, byte: u8, sender: Sender) -> Event;
 
@@ -92,6 +96,7 @@ pub unsafe extern "C" fn round<M: Machine>(_index: u32, walk: *mut c_void) -> i6
         if M::AHEAD != 0 && scratch.roomy != 0 {
             scratch.ahead = M::skip(scratch, M::AHEAD);
         }
+        M::rest(scratch);
         return 1;
     }
     let skipped = M::skip(scratch, left);

@@ -30,6 +30,13 @@ impl Machine for Mqtt {
     }
 
     #[inline(always)]
+    fn rest(scratch: &mut Scratch) {
+        if scratch.said.mqtt.at_rest() {
+            scratch.said.object.clear();
+        }
+    }
+
+    #[inline(always)]
     fn step(scratch: &mut Scratch, byte: u8, sender: Sender) -> Event {
         let said = &mut scratch.said;
         if matches!(sender, Sender::Server) && said.mqtt.version() == 0 {
