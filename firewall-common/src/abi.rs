@@ -693,6 +693,16 @@ wire_type! {
     }
 }
 
+wire_type! {
+    /// `AUTOMATON`: [`StepKey`] → where the level leads.
+    pub struct Step {
+        /// 0 matches nothing more.
+        pub next: u32,
+        /// [`State::accept`] of `next`, so that who ends there need not ask.
+        pub accept: RuleId,
+    }
+}
+
 /// Stands for the level `+` of a SUBSCRIBE filter in a [`StepKey`]; no hash has this value.
 pub const LEVEL_PLUS: u64 = u64::MAX;
 /// Stands for the level `#` of a SUBSCRIBE filter in a [`StepKey`]; no hash has this value.
@@ -1012,7 +1022,7 @@ macro_rules! sizes {
 }
 sizes! {
     Port = 8, Config = 48, Principal = 16, MacKey = 8, MacHome = 8, LinkKey = 12, Stranger = 24, AddrKey = 20,
-    Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 40, Limit = 8, Meter = 32, StepKey = 16, State = 8, FlowKey = 40,
+    Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 40, Limit = 8, Meter = 32, StepKey = 16, Step = 8, State = 8, FlowKey = 40,
     Flow = 112, Pass = 24, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
     BudgetKey = 12, Budget = 16, NameKey = 16, AskedName = 16, Usage = 40, QuestionKey = 16, KnownName = 16,
     ResolvedKey = 20, Resolved = 80,
@@ -1061,7 +1071,7 @@ capacities! {
     /// Uses left of counted rules.
     USES = "USES": RuleId => u64, 1024;
     /// Steps of the automata.
-    AUTOMATON = "AUTOMATON": StepKey => u32, 16384;
+    AUTOMATON = "AUTOMATON": StepKey => Step, 16384;
     /// States of the automata.
     STATES = "STATES": u32 => State, 16384;
     /// Connections that only one end has spoken on.

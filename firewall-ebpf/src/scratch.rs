@@ -6,7 +6,8 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
 use firewall_common::abi::{
-    Bell, Config, Flow, FlowKey, KnownName, Limit, Observed, ObservedKey, PrincipalId, Resolved, counter,
+    Bell, Config, Flow, FlowKey, KnownName, Limit, Observed, ObservedKey, PrincipalId, Resolved, RuleId,
+    counter,
 };
 use firewall_common::wire::coap::Coap;
 use firewall_common::wire::dns::Dns;
@@ -102,6 +103,8 @@ pub struct Scratch {
     pub kind: Hidden,
     /// 1: the last level was named by a step of its automaton.
     pub literal: u8,
+    /// Then: the rule that decides if the object ends with it.
+    pub accept: RuleId,
     /// Of the other direction: MQTT's protocol level, whether the client id was its client's before, and the rule that
     /// let it pass.
     pub version: u8,

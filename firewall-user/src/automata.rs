@@ -4,7 +4,7 @@
 //! old ones are removed: a message that is being judged finishes on the states on which it began.
 
 use firewall_common::{
-    abi::{HashKeyBytes, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, State, StepKey},
+    abi::{HashKeyBytes, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, State, Step, StepKey},
     hash::hash,
 };
 use graph::{
@@ -84,7 +84,7 @@ fn write_one(
         };
         let step_key = StepKey { level, state: step.state, _pad: 0 };
         written.steps.push(step_key);
-        maps.automaton.put(&step_key, &step.next)?;
+        maps.automaton.put(&step_key, &Step { next: step.next, accept: automaton.accept(step.next) })?;
     }
     Ok(())
 }

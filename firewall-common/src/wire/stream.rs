@@ -305,7 +305,7 @@ impl Records {
 pub struct Stream {
     /// Held by the CPU that judges this direction; 0 is free.
     pub lock: u64,
-    /// Number of the connection, here and at the end: a slot that was given to another connection while a CPU still wrote
+    /// Number of the connection, here and far behind: a slot that was given to another connection while a CPU still wrote
     /// the state of the old one has two numbers, or a foreign one.
     owner: u64,
     /// Position of the next byte.
@@ -321,11 +321,12 @@ pub struct Stream {
     /// A bit for each entry of `patches` that is used.
     pub patched: u32,
     pad: u32,
+    /// What is read of it with every segment is at its end, and that of what was said at its beginning: few lines of a cache.
+    pub records: Records,
+    owner_again: u64,
     pub said: Said,
     /// Positions of bytes that were replaced.
     pub patches: [u32; PATCHES],
-    pub records: Records,
-    owner_again: u64,
 }
 
 impl Stream {
@@ -341,10 +342,10 @@ impl Stream {
             free: 0,
             patched: 0,
             pad: 0,
-            said: Said::NOTHING,
-            patches: [0; PATCHES],
             records: Records::new(next),
             owner_again: owner,
+            said: Said::NOTHING,
+            patches: [0; PATCHES],
         }
     }
 

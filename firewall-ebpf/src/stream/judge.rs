@@ -8,7 +8,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use firewall_common::abi::{
     Action, Alias, AliasKey, Edge, Flow, Kind, LEVEL_HASH, LEVEL_PLUS, LEVEL_USER, OBJECT_CAP, Protocol,
-    Rule, RuleId, State, StepKey, capacity,
+    Rule, RuleId, State, Step, StepKey, capacity,
 };
 use firewall_common::hash::Hasher;
 use firewall_common::precedence::Outcome;
@@ -23,7 +23,7 @@ use crate::scratch::Scratch;
 
 /// Written by the daemon: new states first, then the start state in the edge, then the old ones go.
 #[map]
-static AUTOMATON: HashMap<StepKey, u32> = HashMap::with_max_entries(capacity::AUTOMATON, 0);
+static AUTOMATON: HashMap<StepKey, Step> = HashMap::with_max_entries(capacity::AUTOMATON, 0);
 
 /// Written by the daemon, as `AUTOMATON`.
 #[map]
@@ -143,7 +143,7 @@ fn start_among(starts: &Starts, kind: Kind) -> u32 {
 fn user(connect: u32) -> u32 {
     // SAFETY: the value is copied at once.
     match unsafe { AUTOMATON.get(StepKey { level: LEVEL_USER, state: connect, _pad: 0 }) } {
-        Some(next) => *next,
+        Some(step) => step.next,
         None => 0,
     }
 }
@@ -155,9 +155,10 @@ pub fn next_state(scratch: &mut Scratch, state: u32, level: u64, dollar: bool) -
         return 0;
     }
     // SAFETY: values are copied at once.
-    if let Some(next) = unsafe { AUTOMATON.get(StepKey { level, state, _pad: 0 }) } {
+    if let Some(step) = unsafe { AUTOMATON.get(StepKey { level, state, _pad: 0 }) } {
         scratch.literal = 1;
-        return *next;
+        scratch.accept = step.accept;
+        return step.next;
     }
     if dollar {
         return 0;
@@ -184,7 +185,7 @@ pub fn accept(state: u32) -> RuleId {
 pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
     scratch.kind.set(kind as u8);
     level(scratch, kind);
-    let accept = accept(scratch.said.automaton);
+    let accept = if scratch.literal != 0 { scratch.accept } else { accept(scratch.said.automaton) };
     scratch.said.rule = accept.0;
     if scratch.kind.get() == Kind::MqttConnect as u8 {
         certain(scratch, Protocol::Mqtt)?;

@@ -12,7 +12,7 @@ use aya::{
 use firewall_common::abi::{
     self, AddrKey, AskedName, Binding, Config, Edge, EdgeKey, Flow, FlowKey, LinkKey, MAPS, MacHome, MacKey,
     Meter, NameKey, NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Resolved, ResolvedKey,
-    Rule, RuleId, State, StepKey, Stranger, Usage, counter,
+    Rule, RuleId, State, Step, StepKey, Stranger, Usage, counter,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -277,7 +277,7 @@ pub struct Maps {
     pub meters: Slots<Meter>,
     pub rules: Table<RuleId, Rule>,
     pub uses: Table<RuleId, u64>,
-    pub automaton: Table<StepKey, u32>,
+    pub automaton: Table<StepKey, Step>,
     pub states: Table<u32, State>,
     pub half_open: Table<FlowKey, Flow>,
     pub flows: Table<FlowKey, Flow>,

@@ -480,7 +480,7 @@ impl Site {
         states.sort_by_key(|(state, _)| *state);
         let steps = self.maps.automaton.entries().expect("steps can be read");
         let mut steps: Vec<_> =
-            steps.into_iter().map(|(key, next)| (key.as_bytes().to_vec(), next)).collect();
+            steps.into_iter().map(|(key, step)| (key.as_bytes().to_vec(), step.next)).collect();
         steps.sort();
         (states, steps)
     }

@@ -71,6 +71,15 @@ pub struct Automaton {
     pub states: Vec<State>,
 }
 
+impl Automaton {
+    /// The rule that decides if the object ends in this state; 0 is none.
+    pub fn accept(&self, state: u32) -> RuleId {
+        let first = self.states.first().map_or(0, |state| state.state);
+        let at = state.checked_sub(first).and_then(|at| self.states.get(at as usize));
+        at.filter(|found| found.state == state).map_or(RuleId::default(), |found| found.accept)
+    }
+}
+
 /// An entry of `AUTOMATON`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
