@@ -372,12 +372,115 @@ pub struct Carried {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
     pub edge: Edge,
-    /// The row of the precedence table that decides, in words.
+    /// What decides, in plain English: the row of the precedence table, and what comes with it.
     pub because: String,
-    /// What the source normally does, most frequent first.
+    /// The same as codes.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
+    /// What the source normally does, in plain English, most frequent first.
     pub habits: Vec<String>,
-    /// Facts seen on the wire.
+    /// The same as parts of a sentence.
+    #[serde(default)]
+    pub usually: Vec<Habit>,
+    /// Facts seen on the wire, in plain English.
     pub evidence: Vec<String>,
+    /// The same as codes.
+    #[serde(default)]
+    pub facts: Vec<Fact>,
+}
+
+/// Why an edge has its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Cause {
+    SourceQuarantined,
+    DestinationQuarantined,
+    Banned,
+    Denied,
+    Allowed,
+    SourceNew,
+    GuestOutside,
+    GuestInside,
+    Learned,
+    Learns,
+    BoxLearns,
+    NotInModel,
+    Guarded,
+    /// Another edge decides, which is more specific or stricter.
+    OtherEdge {
+        edge: u32,
+    },
+    /// The connection that it travels in is not in the model.
+    NoConnection {
+        port: String,
+    },
+    /// The connection that it travels in may not speak this.
+    MayNotSpeak {
+        port: String,
+        protocol: String,
+    },
+    Neutralised,
+    NotRetained,
+    QosAtMost {
+        qos: u8,
+    },
+    Monitor,
+}
+
+/// Something that the source of an edge does, and may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Habit {
+    pub edge: u32,
+    pub to: End,
+    pub verb: String,
+    pub object: String,
+}
+
+/// A fact that was seen on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Fact {
+    /// Bytes a second: how many are usual, and more than how many there were; frames that were held back.
+    Rate {
+        usual: u64,
+        seen: u64,
+        dropped: u64,
+    },
+    /// Bytes in an hour: how many are usual, and how many there were.
+    Size {
+        usual: u64,
+        seen: u64,
+    },
+    /// Hours of the day in UTC: those at which there usually is something, and one at which there was.
+    Hour {
+        usual: Vec<u8>,
+        seen: u8,
+    },
+    /// Seconds after which it usually comes again.
+    Period {
+        seconds: u32,
+    },
+    Tries {
+        count: u64,
+    },
+    /// What became of the last one.
+    Verdict {
+        verdict: String,
+        reason: String,
+    },
+    /// Where an end is: `from` or `to`.
+    Whereabouts {
+        side: String,
+        mac: Option<String>,
+        port: Option<String>,
+        addresses: Vec<String>,
+    },
+    /// The client id belongs to another device at the same broker.
+    ClientTaken,
+    /// Who has subscribed to what is published.
+    Subscribed {
+        who: End,
+    },
 }
 
 /// A vertex of the graph.

@@ -8,8 +8,8 @@ use graph::{
     Graph, Now,
     command::{self, Observation},
     decision::{Decision, Terms},
-    edge::{Edge, EdgeId, Ruling, State},
-    explain::Blocked,
+    edge::{Edge, EdgeId, Property, Ruling, State},
+    explain::{Blocked, Cause, Evidence},
     graph::EdgeCounts,
     inventory::{Proof, is_private},
     learning::Learning,
@@ -112,11 +112,49 @@ impl Views<'_> {
     pub(super) fn explanation(self, id: EdgeId) -> Option<view::Explanation> {
         let edge = self.edge_by_id(id)?;
         let explanation = self.graph.explain(id, self.now)?;
+        let habits = || explanation.habits.iter().filter_map(|id| self.graph.edge(*id));
+        let words = |evidence| self.graph.evidence_in_words(evidence);
         Some(view::Explanation {
             edge,
-            because: explanation.because,
-            habits: explanation.habits,
-            evidence: explanation.evidence,
+            because: explanation.because(),
+            causes: explanation.causes.iter().map(cause).collect(),
+            habits: habits().map(|habit| self.graph.habit_in_words(habit)).collect(),
+            usually: habits().map(|habit| self.habit(habit)).collect(),
+            evidence: explanation.evidence.iter().flat_map(words).collect(),
+            facts: explanation.evidence.iter().filter_map(|evidence| self.fact(evidence)).collect(),
+        })
+    }
+
+    fn habit(self, edge: &Edge) -> view::Habit {
+        view::Habit {
+            edge: edge.id.0,
+            to: self.end(edge.path.dst),
+            verb: edge.path.operation.verb.as_str().to_owned(),
+            object: edge.path.operation.object_text(),
+        }
+    }
+
+    fn fact(self, evidence: &Evidence) -> Option<view::Fact> {
+        Some(match evidence {
+            Evidence::Unusual(flag) => unusual(flag)?,
+            Evidence::Period { seconds } => view::Fact::Period { seconds: *seconds },
+            Evidence::Tries { count } => view::Fact::Tries { count: *count },
+            Evidence::Verdict { verdict, reason } => view::Fact::Verdict {
+                verdict: verdict.as_str().to_owned(),
+                reason: reason.as_str().to_owned(),
+            },
+            Evidence::Whereabouts { side, who } => {
+                let principal = self.graph.principal(*who)?;
+                let place = principal.places.first();
+                view::Fact::Whereabouts {
+                    side: side.as_str().to_owned(),
+                    mac: place.map(|place| show_mac(place.mac)),
+                    port: place.map(|place| place.port.clone()),
+                    addresses: principal.addresses.iter().map(|&addr| show_address(addr)).collect(),
+                }
+            }
+            Evidence::ClientTaken => view::Fact::ClientTaken,
+            Evidence::Subscribed { who } => view::Fact::Subscribed { who: self.end(*who) },
         })
     }
 
@@ -267,6 +305,47 @@ fn is_in_state(edge: &Edge, state: &str) -> bool {
 
 fn view_of_proof(proof: &Proof) -> view::Clue {
     view::Clue { code: proof.code().to_owned(), value: proof.value() }
+}
+
+fn cause(cause: &Cause) -> view::Cause {
+    match cause {
+        Cause::SourceQuarantined => view::Cause::SourceQuarantined,
+        Cause::DestinationQuarantined => view::Cause::DestinationQuarantined,
+        Cause::Banned => view::Cause::Banned,
+        Cause::Denied => view::Cause::Denied,
+        Cause::Allowed => view::Cause::Allowed,
+        Cause::SourceNew => view::Cause::SourceNew,
+        Cause::GuestOutside => view::Cause::GuestOutside,
+        Cause::GuestInside => view::Cause::GuestInside,
+        Cause::Learned => view::Cause::Learned,
+        Cause::Learns => view::Cause::Learns,
+        Cause::BoxLearns => view::Cause::BoxLearns,
+        Cause::NotInModel => view::Cause::NotInModel,
+        Cause::Guarded => view::Cause::Guarded,
+        Cause::OtherEdge { edge } => view::Cause::OtherEdge { edge: edge.0 },
+        Cause::NoConnection { port } => view::Cause::NoConnection { port: port.clone() },
+        Cause::MayNotSpeak { port, protocol } => {
+            view::Cause::MayNotSpeak { port: port.clone(), protocol: (*protocol).to_owned() }
+        }
+        Cause::Neutralised => view::Cause::Neutralised,
+        Cause::NotRetained => view::Cause::NotRetained,
+        Cause::QosAtMost { qos } => view::Cause::QosAtMost { qos: *qos },
+        Cause::Monitor => view::Cause::Monitor,
+    }
+}
+
+/// What is measured of something unusual; other properties are not measured.
+fn unusual(flag: &Flag) -> Option<view::Fact> {
+    let Flag { usual, seen, .. } = *flag;
+    match flag.property {
+        Property::RateExceeded => Some(view::Fact::Rate { usual, seen, dropped: flag.times }),
+        Property::SizeExceeded => Some(view::Fact::Size { usual, seen }),
+        Property::TimeUnusual => Some(view::Fact::Hour {
+            usual: (0..24).filter(|hour| usual & 1 << hour != 0).collect(),
+            seen: seen as u8,
+        }),
+        _ => None,
+    }
 }
 
 fn view_of_flag(flag: &Flag) -> view::Flag {

@@ -245,7 +245,7 @@ impl Site {
             verb: operation.verb.as_str(),
             object: operation.object_text(),
             violated: edge.violated.map_or("", graph::edge::Property::as_str),
-            reason: explanation.because,
+            reason: explanation.because(),
             sentence: self.graph.sentence(edge),
         })
     }

@@ -1,6 +1,8 @@
-//! Why an edge has its state, in words that a page and a command line print.
+//! Why an edge has its state: codes with parameters, of which the page makes sentences in the language of who reads them,
+//! and the same in plain English for the command line and for notifications.
 
-use std::fmt::Write as _;
+mod cause;
+mod evidence;
 
 use firewall_common::abi::{Action, PrincipalId};
 use firewall_common::precedence::{Mode, RuleState};
@@ -11,8 +13,11 @@ use crate::edge::{Edge, EdgeId, Path, Property};
 use crate::filter::Part;
 use crate::graph::{Graph, may_speak};
 use crate::operation::{Object, Operation, Verb};
-use crate::principal::{Principal, show_address, show_mac};
+use crate::principal::Principal;
 use crate::time::Now;
+
+pub use self::cause::Cause;
+pub use self::evidence::{Evidence, Side};
 
 /// Most habits that are told.
 const HABITS: usize = 8;
@@ -41,16 +46,24 @@ impl Risk {
 /// Why an edge has its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// The row of the precedence table that decides, in words.
-    pub because: String,
+    /// The row of the precedence table that decides, and what comes with it.
+    pub causes: Vec<Cause>,
     pub violated: Option<Property>,
     pub risk: Risk,
     /// Who would receive what is published.
     pub beneficiaries: Vec<PrincipalId>,
     /// What the source normally does, most frequent first.
-    pub habits: Vec<String>,
+    pub habits: Vec<EdgeId>,
     /// Facts seen on the wire.
-    pub evidence: Vec<String>,
+    pub evidence: Vec<Evidence>,
+}
+
+impl Explanation {
+    /// The causes in plain English.
+    pub fn because(&self) -> String {
+        let causes: Vec<String> = self.causes.iter().map(ToString::to_string).collect();
+        causes.join("; ")
+    }
 }
 
 /// Something that was stopped for a principal.
@@ -73,7 +86,7 @@ impl Graph {
     pub fn explain(&self, id: EdgeId, now: Now) -> Option<Explanation> {
         let edge = self.edge(id)?;
         Some(Explanation {
-            because: self.because(edge, now),
+            causes: self.causes(edge, now),
             violated: edge.asked(),
             risk: self.risk(edge, now),
             beneficiaries: self.beneficiaries(&edge.path),
@@ -162,116 +175,75 @@ impl Graph {
         blocked
     }
 
-    fn because(&self, edge: &Edge, now: Now) -> String {
+    fn causes(&self, edge: &Edge, now: Now) -> Vec<Cause> {
         let judged = self.judge(&edge.path, now);
-        let mut text = judged.row.why.to_owned();
+        let src = self.principal(edge.path.src).map_or(Mode::New, |principal| principal.end().mode);
+        let mut causes = vec![Cause::of_row(judged.row.outcome, judged.state, src)];
         if judged.state == RuleState::Guarded {
-            text.push_str("; it is asked about even while the source learns");
+            causes.push(Cause::Guarded);
         }
         if let Some(other) =
             judged.edge.filter(|other| *other != edge.id && judged.state != RuleState::Absent)
         {
-            let _ = write!(text, "; edge {} decides, which is more specific or stricter", other.0);
+            causes.push(Cause::OtherEdge { edge: other });
         }
-        if let Some(stream) = edge.path.stream().filter(|_| !edge.is_transport()) {
-            let path = stream.path();
-            let port = path.operation.object_text();
-            if !self.edge_with(&path).is_some_and(|transport| transport.passes(now)) {
-                let _ = write!(
-                    text,
-                    "; it travels in a connection to {port}, which is not in the model: nothing passes before that is \
-                     allowed too",
-                );
-            } else if let Some(protocol) =
-                edge.path.operation.protocol().filter(|_| edge.path.operation.is_message())
-                && !may_speak(self.speaks(stream, now), protocol)
-            {
-                let protocol = protocol.as_str();
-                let _ = write!(
-                    text,
-                    "; connections to {port} may not speak {protocol}: nothing passes before `{port} {protocol}` is \
-                     allowed too",
-                );
-            }
-        }
+        causes.extend(self.lacks_connection(edge, now));
         if let Some(terms) = edge.state.ruling().map(|ruling| ruling.terms) {
             if terms.action == Action::Neutralise {
-                text.push_str("; where that is possible it goes on as something harmless");
+                causes.push(Cause::Neutralised);
             }
             if terms.no_retain {
-                text.push_str("; it must not be retained");
+                causes.push(Cause::NotRetained);
             }
-            if let Some(qos) = terms.max_qos {
-                let _ = write!(text, "; its QoS is at most {qos}");
-            }
+            causes.extend(terms.max_qos.map(|qos| Cause::QosAtMost { qos }));
         }
         if self.site().mode == SiteMode::Monitor {
-            text.push_str("; the site is in mode monitor, so nothing is dropped");
+            causes.push(Cause::Monitor);
         }
-        text
+        causes
+    }
+
+    /// Why a message does not pass, whatever is said of it: the connection that it travels in.
+    fn lacks_connection(&self, edge: &Edge, now: Now) -> Option<Cause> {
+        let stream = edge.path.stream().filter(|_| !edge.is_transport())?;
+        let path = stream.path();
+        let port = path.operation.object_text();
+        if !self.edge_with(&path).is_some_and(|transport| transport.passes(now)) {
+            return Some(Cause::NoConnection { port });
+        }
+        let protocol = edge.path.operation.protocol().filter(|_| edge.path.operation.is_message())?;
+        let may = may_speak(self.speaks(stream, now), protocol);
+        (!may).then(|| Cause::MayNotSpeak { port, protocol: protocol.as_str() })
     }
 
     fn habits_of(&self, id: PrincipalId, now: Now) -> impl Iterator<Item = &Edge> {
         self.edges_from(id).filter(move |edge| edge.passes(now))
     }
 
-    fn habits(&self, edge: &Edge, now: Now) -> Vec<String> {
+    fn habits(&self, edge: &Edge, now: Now) -> Vec<EdgeId> {
         let mut habits: Vec<&Edge> =
             self.habits_of(edge.path.src, now).filter(|other| other.id != edge.id).collect();
         habits.sort_by_key(|habit| (std::cmp::Reverse(habit.tries), habit.id));
-        let tell = |habit: &Edge| {
-            let target = self.principal(habit.path.dst).map_or_else(String::new, quoted);
-            let operation = &habit.path.operation;
-            match operation.verb {
-                Verb::Publish
-                | Verb::Subscribe
-                | Verb::Get
-                | Verb::Set
-                | Verb::Delete
-                | Verb::Read
-                | Verb::Write => {
-                    format!("{} {} at {target}", operation.verb.as_str(), operation.object_text())
-                }
-                Verb::Connect | Verb::Discover | Verb::Resolve | Verb::Push | Verb::Replicate => {
-                    format!("{} to {target}, {}", operation.verb.as_str(), operation.object_text())
-                }
-            }
-        };
-        habits.into_iter().take(HABITS).map(tell).collect()
+        habits.into_iter().take(HABITS).map(|habit| habit.id).collect()
     }
 
-    fn evidence(&self, edge: &Edge) -> Vec<String> {
-        let mut facts = Vec::new();
-        if let Some(flag) = &edge.flag {
-            facts.push(format!("usual: {}", flag.usual_words()));
-            facts.push(format!("seen: {}", flag.seen_words()));
-        }
-        if let Some(period) = edge.usual.as_ref().and_then(|usual| usual.period()) {
-            facts.push(format!("it usually comes round every {}", duration(period)));
-        }
-        if edge.tries > 0 {
-            facts.push(format!("{} tries", edge.tries));
-        }
-        if let (Some(verdict), Some(reason)) = (edge.verdict, edge.reason) {
-            facts.push(format!("last verdict {} ({})", verdict.as_str(), reason.as_str()));
-        }
-        for (end, id) in [("from", edge.path.src), ("to", edge.path.dst)] {
-            if let Some(principal) = self.principal(id) {
-                facts.push(format!("{end} {}", whereabouts(principal)));
+    /// A habit in plain English.
+    pub fn habit_in_words(&self, habit: &Edge) -> String {
+        let target = self.title_of(habit.path.dst);
+        let operation = &habit.path.operation;
+        let (verb, object) = (operation.verb.as_str(), operation.object_text());
+        match operation.verb {
+            Verb::Publish
+            | Verb::Subscribe
+            | Verb::Get
+            | Verb::Set
+            | Verb::Delete
+            | Verb::Read
+            | Verb::Write => format!("{verb} {object} at {target}"),
+            Verb::Connect | Verb::Discover | Verb::Resolve | Verb::Push | Verb::Replicate => {
+                format!("{verb} to {target}, {object}")
             }
         }
-        if let Object::Client { .. } = edge.path.operation.object
-            && edge.violated == Some(Property::ClientTaken)
-        {
-            facts.push("this client id belongs to another device at the same broker".to_owned());
-        }
-        let unnamed = self.beneficiaries(&edge.path);
-        for id in unnamed {
-            if let Some(principal) = self.principal(id) {
-                facts.push(format!("{} has subscribed to it", quoted(principal)));
-            }
-        }
-        facts
     }
 
     /// Whether it reads what a lock, alarm or camera publishes.
@@ -299,16 +271,6 @@ impl Graph {
     }
 }
 
-/// `15 min`.
-fn duration(seconds: u32) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", (seconds + 30) / 60),
-        7_200..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
-        _ => format!("{} days", (seconds + 43_200) / 86_400),
-    }
-}
-
 fn changes_software(operation: &Operation) -> bool {
     let is_software = |level: &str| SOFTWARE.contains(&level.to_lowercase().as_str());
     match (&operation.object, operation.verb) {
@@ -327,16 +289,4 @@ fn quoted(principal: &Principal) -> String {
     } else {
         format!("\u{201c}{}\u{201d}", principal.title())
     }
-}
-
-fn whereabouts(principal: &Principal) -> String {
-    let mut text = quoted(principal);
-    if let Some(place) = principal.places.first() {
-        let _ = write!(text, ", {} on port {}", show_mac(place.mac), place.port);
-    }
-    let addresses: Vec<String> = principal.addresses.iter().take(4).map(|addr| show_address(*addr)).collect();
-    if !addresses.is_empty() {
-        let _ = write!(text, ", {}", addresses.join(" "));
-    }
-    text
 }

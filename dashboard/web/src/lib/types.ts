@@ -54,6 +54,54 @@ export interface Carried {
   kilobytes: number;
 }
 
+/** Why an edge has its state. */
+export type Cause = {
+  code: "source_quarantined";
+} | {
+  code: "destination_quarantined";
+} | {
+  code: "banned";
+} | {
+  code: "denied";
+} | {
+  code: "allowed";
+} | {
+  code: "source_new";
+} | {
+  code: "guest_outside";
+} | {
+  code: "guest_inside";
+} | {
+  code: "learned";
+} | {
+  code: "learns";
+} | {
+  code: "box_learns";
+} | {
+  code: "not_in_model";
+} | {
+  code: "guarded";
+} | {
+  code: "other_edge";
+  edge: number;
+} | {
+  code: "no_connection";
+  port: string;
+} | {
+  code: "may_not_speak";
+  port: string;
+  protocol: string;
+} | {
+  code: "neutralised";
+} | {
+  code: "not_retained";
+} | {
+  code: "qos_at_most";
+  qos: number;
+} | {
+  code: "monitor";
+};
+
 /** A phone, browser or program that was let in (`edgeward phones list --json`). */
 export interface Client {
   id: string;
@@ -252,14 +300,57 @@ export interface Evidence {
 
 /** Why an edge has its state (`edgeward explain ID --json`). */
 export interface Explanation {
-  /** The row of the precedence table that decides, in words. */
+  /** What decides, in plain English: the row of the precedence table, and what comes with it. */
   because: string;
+  /** The same as codes. */
+  causes?: Cause[];
   edge: Edge;
-  /** Facts seen on the wire. */
+  /** Facts seen on the wire, in plain English. */
   evidence: string[];
-  /** What the source normally does, most frequent first. */
+  /** The same as codes. */
+  facts?: Fact[];
+  /** What the source normally does, in plain English, most frequent first. */
   habits: string[];
+  /** The same as parts of a sentence. */
+  usually?: Habit[];
 }
+
+/** A fact that was seen on the wire. */
+export type Fact = {
+  code: "rate";
+  dropped: number;
+  seen: number;
+  usual: number;
+} | {
+  code: "size";
+  seen: number;
+  usual: number;
+} | {
+  code: "hour";
+  seen: number;
+  usual: number[];
+} | {
+  code: "period";
+  seconds: number;
+} | {
+  code: "tries";
+  count: number;
+} | {
+  code: "verdict";
+  reason: string;
+  verdict: string;
+} | {
+  addresses: string[];
+  code: "whereabouts";
+  mac?: string | null;
+  port?: string | null;
+  side: string;
+} | {
+  code: "client_taken";
+} | {
+  code: "subscribed";
+  who: End;
+};
 
 /** Something unusual on an edge that passes. */
 export interface Flag {
@@ -297,6 +388,14 @@ export interface Guess {
   /** The same in words. */
   evidence: string[];
   kind: string;
+}
+
+/** Something that the source of an edge does, and may. */
+export interface Habit {
+  edge: number;
+  object: string;
+  to: End;
+  verb: string;
 }
 
 /** Whether the data path does its work. */

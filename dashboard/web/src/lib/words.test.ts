@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import { consequence, read, whoIs, type Principals } from './reading';
-import type { Edge, End, Principal } from './types';
+import type { Cause, Edge, End, Fact, Principal } from './types';
 import { LANGS, lifetimeText, preferredLang, when, whyUnusual, wordsFor } from './words';
+import { hourHere, runs } from './words/make';
 
 const en = wordsFor('en');
 const de = wordsFor('de');
@@ -190,6 +191,61 @@ describe('why it is unusual', () => {
 
   it('copes with a property of a newer daemon', () => {
     expect(why({ violated: 'moon.phase', beneficiaries: [] })).toBe('This is not among its habits.');
+  });
+});
+
+describe('evidence', () => {
+  const causes: Cause[] = [
+    { code: 'not_in_model' },
+    { code: 'guarded' },
+    { code: 'other_edge', edge: 7 },
+    { code: 'no_connection', port: 'tcp/81' },
+    { code: 'may_not_speak', port: 'tcp/81', protocol: 'http' },
+    { code: 'qos_at_most', qos: 1 },
+    { code: 'monitor' },
+  ];
+  const facts: Fact[] = [
+    { code: 'rate', usual: 2_000, seen: 10_000, dropped: 41 },
+    { code: 'size', usual: 2_500_000, seen: 12_000_000 },
+    { code: 'hour', usual: [6, 7, 8, 17], seen: 3 },
+    { code: 'period', seconds: 900 },
+    { code: 'verdict', verdict: 'DROPPED', reason: 'edge.unknown' },
+    { code: 'client_taken' },
+    { code: 'subscribed', who: lock },
+  ];
+  const tell = (fact: Fact, words = en) => words.evidence.fact(fact, (one) => words.who(whoIs(one, outside)));
+
+  it('is whole sentences in each language, and not the same ones', () => {
+    const all = (words: typeof en) => [...causes.map(words.evidence.cause), ...facts.map((fact) => tell(fact, words))];
+    const [english, german] = [all(en), all(de)];
+    for (const text of [...english, ...german]) expect(text).toMatch(/^[\p{Lu}\d][^{}]+\.$/u);
+    expect(english.filter((text) => german.includes(text))).toEqual([]);
+  });
+
+  it('says how much, and how much is usual', () => {
+    expect(tell(facts[0]!)).toBe('More than 10 kB a second, at most 2 kB is usual; 41 packets were held back.');
+    expect(tell(facts[1]!, de)).toBe('12 MB in einer Stunde, üblich sind höchstens 2,5 MB.');
+    expect(tell({ code: 'size', usual: 0, seen: 999 })).toBe('999 bytes in an hour, at most 0 bytes is usual.');
+    expect(tell(facts[6]!)).toBe('Front door lock has asked to be told of it.');
+  });
+
+  it('tells hours as clocks show them here', () => {
+    const at = (hour: number) => `${hourHere(hour)}:00`;
+    expect(runs([6, 7, 8, 17])).toEqual(expect.arrayContaining([[at(6), at(9)], [at(17), at(18)]]));
+    expect(runs([])).toEqual([]);
+    expect(runs([23, 0])).toEqual([[at(23), at(1)]]);
+    expect(runs([...Array(24).keys()])).toEqual([]);
+  });
+
+  it('does not repeat what stands elsewhere in the list', () => {
+    expect(tell({ code: 'tries', count: 3 })).toBeUndefined();
+    expect(tell({ code: 'whereabouts', side: 'from', mac: null, port: 'lan0', addresses: [] })).toBeUndefined();
+  });
+
+  it('shows harmless what a device chose', () => {
+    const port = `tcp/1\u202e${'x'.repeat(500)}`;
+    expect(en.evidence.cause({ code: 'no_connection', port }).length).toBeLessThan(200);
+    expect(en.evidence.cause({ code: 'no_connection', port })).not.toContain('\u202e');
   });
 });
 

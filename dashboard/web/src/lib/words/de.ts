@@ -2,14 +2,18 @@
 
 import { assertNever } from '../assert';
 import { SIGN_IN, type Action, type Who } from '../reading';
+import type { Cause, End, Fact } from '../types';
 import {
+  bytes,
   capital,
+  hourHere,
   kindText,
   learningDays,
   modeText,
   pathOf,
   protocolOf,
   quoted,
+  runs,
   serverName,
   serverOf,
   siteModeText,
@@ -81,6 +85,99 @@ const deDoes: Record<Action, (target: string, what: string) => string> = {
   resolve: (target, what) => `„${quoted(what)}“ bei ${target} nachschlagen`,
   delete: (target) => `Daten bei ${target} löschen`,
   copy: (target) => `seine Daten nach ${target} kopieren`,
+};
+
+const deCause = (cause: Cause): string => {
+  switch (cause.code) {
+    case 'source_quarantined':
+      return 'Das Gerät, das es versucht hat, ist abgetrennt.';
+    case 'destination_quarantined':
+      return 'Das Gerät, das es erreichen möchte, ist abgetrennt.';
+    case 'banned':
+      return 'Eines von beiden ist für einige Zeit ausgesperrt.';
+    case 'denied':
+      return 'Jemand hat es blockiert.';
+    case 'allowed':
+      return 'Jemand hat es erlaubt.';
+    case 'source_new':
+      return 'Niemand hat bisher gesagt, ob dieses Gerät hierher gehört.';
+    case 'guest_outside':
+      return 'Ein Gast darf ins Internet.';
+    case 'guest_inside':
+      return 'Ein Gast darf ins Internet und sonst nirgendwohin.';
+    case 'learned':
+      return 'Es ist eine Gewohnheit.';
+    case 'learns':
+      return 'Das Gerät lernt noch, also wird es zur Gewohnheit.';
+    case 'box_learns':
+      return 'Diese Box spricht mit einem Gerät, das noch lernt.';
+    case 'not_in_model':
+      return 'Es ist weder eine Gewohnheit noch von jemandem erlaubt.';
+    case 'guarded':
+      return 'Danach wird gefragt, auch während das Gerät lernt.';
+    case 'other_edge':
+      return `Eine andere Verbindung (Nummer ${cause.edge}) entscheidet; sie ist genauer oder strenger.`;
+    case 'no_connection':
+      return `Es läuft in einer Verbindung zu ${quoted(cause.port)}, die noch nicht erlaubt ist. Vorher kommt nichts durch.`;
+    case 'may_not_speak':
+      return `Verbindungen zu ${quoted(cause.port)} dürfen noch nicht ${quoted(cause.protocol)} sprechen. Vorher kommt nichts durch.`;
+    case 'neutralised':
+      return 'Wo das möglich ist, wird es unschädlich gemacht statt abgebrochen.';
+    case 'not_retained':
+      return 'Die Zentrale darf es nicht aufbewahren.';
+    case 'qos_at_most':
+      return `Seine Dienstgüte (QoS) ist höchstens ${cause.qos}.`;
+    case 'monitor':
+      return 'Im Moment wird nichts blockiert; die Box beobachtet nur.';
+    default:
+      return assertNever(cause);
+  }
+};
+
+const deVerdict = (verdict: string): string => {
+  switch (verdict) {
+    case 'FORWARDED':
+      return 'Zuletzt kam es durch';
+    case 'DROPPED':
+      return 'Zuletzt wurde es gestoppt';
+    case 'RESET':
+      return 'Zuletzt wurde es abgelehnt und die Verbindung beendet';
+    case 'NEUTRALISED':
+      return 'Zuletzt wurde es unschädlich gemacht';
+    case 'AUDIT':
+      return 'Zuletzt kam es durch, weil im Moment nichts blockiert wird';
+    default:
+      return `Zuletzt: ${quoted(verdict)}`;
+  }
+};
+
+const deFact = (fact: Fact, who: (end: End) => string): string | undefined => {
+  switch (fact.code) {
+    case 'rate': {
+      const held = fact.dropped === 1 ? '1 Paket wurde zurückgehalten' : `${fact.dropped.toLocaleString('de')} Pakete wurden zurückgehalten`;
+      return `Mehr als ${bytes('de', fact.seen)} in der Sekunde, üblich sind höchstens ${bytes('de', fact.usual)}; ${held}.`;
+    }
+    case 'size':
+      return `${bytes('de', fact.seen)} in einer Stunde, üblich sind höchstens ${bytes('de', fact.usual)}.`;
+    case 'hour': {
+      const usual = runs(fact.usual).map(([from, until]) => `zwischen ${from} und ${until} Uhr`);
+      const seen = `Um ${hourHere(fact.seen)}:00 Uhr`;
+      return usual.length === 0 ? `${seen}.` : `${seen}; üblich ist es nur ${usual.join(' und ')}.`;
+    }
+    case 'period':
+      return `Üblicherweise kommt es wieder nach: ${deDuration(fact.seconds)}.`;
+    case 'verdict':
+      return `${deVerdict(fact.verdict)} (${quoted(fact.reason)}).`;
+    case 'client_taken':
+      return 'Der Name, mit dem es sich anmeldet, gehört einem anderen Gerät.';
+    case 'subscribed':
+      return `${capital(who(fact.who))} möchte davon erfahren.`;
+    case 'tries':
+    case 'whereabouts':
+      return undefined;
+    default:
+      return assertNever(fact);
+  }
 };
 
 export const de: Words = {
@@ -326,6 +423,9 @@ export const de: Words = {
     seen: 'Was zu sehen war',
     times: 'Wann',
     loading: 'Wird nachgesehen…',
+    cause: deCause,
+    fact: deFact,
+    port: (port) => `am Anschluss ${port}`,
   },
   done: {
     blocked: 'Blockiert',

@@ -2,14 +2,18 @@
 
 import { assertNever } from '../assert';
 import { SIGN_IN, type Action, type Who } from '../reading';
+import type { Cause, End, Fact } from '../types';
 import {
+  bytes,
   capital,
+  hourHere,
   kindText,
   learningDays,
   modeText,
   pathOf,
   protocolOf,
   quoted,
+  runs,
   serverName,
   serverOf,
   siteModeText,
@@ -87,6 +91,99 @@ const enDoes: Record<Action, (target: string, what: string) => string> = {
   resolve: (target, what) => `look up “${quoted(what)}” at ${target}`,
   delete: (target) => `delete data at ${target}`,
   copy: (target) => `copy its data to ${target}`,
+};
+
+const enCause = (cause: Cause): string => {
+  switch (cause.code) {
+    case 'source_quarantined':
+      return 'The device that tried it is cut off.';
+    case 'destination_quarantined':
+      return 'The device that it wants to reach is cut off.';
+    case 'banned':
+      return 'One of the two is locked out for some time.';
+    case 'denied':
+      return 'Someone has blocked it.';
+    case 'allowed':
+      return 'Someone has allowed it.';
+    case 'source_new':
+      return 'Nobody has said yet whether this device belongs here.';
+    case 'guest_outside':
+      return 'A guest may use the Internet.';
+    case 'guest_inside':
+      return 'A guest may use the Internet and nothing else.';
+    case 'learned':
+      return 'It is a habit.';
+    case 'learns':
+      return 'The device is still learning, so this becomes a habit.';
+    case 'box_learns':
+      return 'This box talks to a device that is still learning.';
+    case 'not_in_model':
+      return 'It is neither a habit nor allowed by anyone.';
+    case 'guarded':
+      return 'It is asked about even while the device learns.';
+    case 'other_edge':
+      return `Another connection (number ${cause.edge}) decides, which is more exact or stricter.`;
+    case 'no_connection':
+      return `It travels in a connection to ${quoted(cause.port)}, which is not allowed yet. Nothing passes before that is allowed too.`;
+    case 'may_not_speak':
+      return `Connections to ${quoted(cause.port)} may not speak ${quoted(cause.protocol)} yet. Nothing passes before that is allowed too.`;
+    case 'neutralised':
+      return 'Where that is possible, it is made harmless instead of cut off.';
+    case 'not_retained':
+      return 'The hub must not keep it for later.';
+    case 'qos_at_most':
+      return `Its quality of service is at most ${cause.qos}.`;
+    case 'monitor':
+      return 'Nothing is blocked at the moment; the box only watches.';
+    default:
+      return assertNever(cause);
+  }
+};
+
+const enVerdict = (verdict: string): string => {
+  switch (verdict) {
+    case 'FORWARDED':
+      return 'The last one passed';
+    case 'DROPPED':
+      return 'The last one was stopped';
+    case 'RESET':
+      return 'The last one was refused, and its connection ended';
+    case 'NEUTRALISED':
+      return 'The last one was made harmless';
+    case 'AUDIT':
+      return 'The last one passed, because nothing is blocked at the moment';
+    default:
+      return `The last one: ${quoted(verdict)}`;
+  }
+};
+
+const enFact = (fact: Fact, who: (end: End) => string): string | undefined => {
+  switch (fact.code) {
+    case 'rate': {
+      const held = fact.dropped === 1 ? '1 packet was held back' : `${fact.dropped.toLocaleString('en')} packets were held back`;
+      return `More than ${bytes('en', fact.seen)} a second, at most ${bytes('en', fact.usual)} is usual; ${held}.`;
+    }
+    case 'size':
+      return `${bytes('en', fact.seen)} in an hour, at most ${bytes('en', fact.usual)} is usual.`;
+    case 'hour': {
+      const usual = runs(fact.usual).map(([from, until]) => `between ${from} and ${until}`);
+      const seen = `At ${hourHere(fact.seen)}:00`;
+      return usual.length === 0 ? `${seen}.` : `${seen}; usually only ${usual.join(' and ')}.`;
+    }
+    case 'period':
+      return `It usually comes again every ${enDuration(fact.seconds)}.`;
+    case 'verdict':
+      return `${enVerdict(fact.verdict)} (${quoted(fact.reason)}).`;
+    case 'client_taken':
+      return 'The name that it signs in with belongs to another device.';
+    case 'subscribed':
+      return `${capital(who(fact.who))} has asked to be told of it.`;
+    case 'tries':
+    case 'whereabouts':
+      return undefined;
+    default:
+      return assertNever(fact);
+  }
 };
 
 export const en: Words = {
@@ -332,6 +429,9 @@ export const en: Words = {
     seen: 'What was seen',
     times: 'When',
     loading: 'Looking it up…',
+    cause: enCause,
+    fact: enFact,
+    port: (port) => `at connector ${port}`,
   },
   done: {
     blocked: 'Blocked',

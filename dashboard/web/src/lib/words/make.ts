@@ -3,7 +3,22 @@
 import type { Failure } from '../api';
 import { harmless } from '../harmless';
 import { isAddress, SPEAKS, type Action, type Consequence, type Reading, type Who } from '../reading';
-import type { Answer, Clue, Decision, Edge, EdgeState, Kind, Learning, Lifetime, PrincipalMode, Risk, Role } from '../types';
+import type {
+  Answer,
+  Cause,
+  Clue,
+  Decision,
+  Edge,
+  EdgeState,
+  End,
+  Fact,
+  Kind,
+  Learning,
+  Lifetime,
+  PrincipalMode,
+  Risk,
+  Role,
+} from '../types';
 
 export type Lang = 'en' | 'de';
 
@@ -107,6 +122,11 @@ export interface Words {
     seen: string;
     times: string;
     loading: string;
+    /** What decides, as a whole sentence. */
+    cause(cause: Cause): string;
+    /** A fact as a whole sentence; nothing for what stands elsewhere in the list already. */
+    fact(fact: Fact, who: (end: End) => string): string | undefined;
+    port(port: string): string;
   };
   done: {
     blocked: string;
@@ -430,6 +450,29 @@ export function protocolOf(object: string): string | undefined {
   const [, protocol] = SPEAKS.exec(object) ?? [];
   const names: Readonly<Record<string, string>> = { coap: 'CoAP', modbus: 'Modbus', quic: 'QUIC', websocket: 'WebSocket' };
   return protocol === undefined || protocol === 'opaque' ? undefined : (names[protocol] ?? protocol.toUpperCase());
+}
+
+/** `1.5 MB`, as the language writes it. */
+export function bytes(lang: Lang, count: number): string {
+  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
+  const index = count < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(count) / 3));
+  const style = { style: 'unit', unit: units[index] ?? 'byte', unitDisplay: index === 0 ? 'long' : 'short' } as const;
+  return (count / 1000 ** index).toLocaleString(lang, { ...style, maximumFractionDigits: 1 });
+}
+
+/** A whole hour of the day in UTC, as clocks here show it today. */
+export const hourHere = (hour: number): number => new Date(new Date().setUTCHours(hour, 0, 0, 0)).getHours();
+
+/** Hours of the day in UTC as runs on clocks here: from when, until when. */
+export function runs(hours: readonly number[]): (readonly [from: string, until: string])[] {
+  const here = new Set(hours.map(hourHere));
+  const starts = [...here].filter((hour) => !here.has((hour + 23) % 24)).sort((a, b) => a - b);
+  const until = (from: number): number => {
+    let hour = from;
+    while (here.has(hour % 24)) hour += 1;
+    return hour % 24;
+  };
+  return starts.map((from) => [`${from}:00`, `${until(from)}:00`] as const);
 }
 
 const HOUR = 3600;

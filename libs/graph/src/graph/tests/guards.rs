@@ -1,6 +1,6 @@
 use super::*;
 use crate::edge::Property;
-use crate::explain::Risk;
+use crate::explain::{Evidence, Risk};
 
 /// A hub with a lock that listens.
 fn with_lock() -> (Site, PrincipalId, PrincipalId, PrincipalId) {
@@ -24,8 +24,12 @@ fn a_message_to_a_lock_is_asked_about_while_its_source_learns() {
     assert_eq!((edge.state.as_str(), edge.violated), ("pending", Some(Property::ClassForbidden)));
     let explanation = site.graph.explain(edge.id, site.now).unwrap();
     assert_eq!((explanation.risk, explanation.beneficiaries), (Risk::High, vec![lock]));
-    assert!(explanation.evidence.contains(&"Lock has subscribed to it".to_owned()));
-    assert!(explanation.habits.contains(&"publish washer/state at Hub".to_owned()));
+    let subscribed = Evidence::Subscribed { who: lock };
+    assert!(explanation.evidence.contains(&subscribed), "{:?}", explanation.evidence);
+    assert_eq!(site.graph.evidence_in_words(&subscribed), ["Lock has subscribed to it"]);
+    let habits = explanation.habits.iter().filter_map(|id| site.graph.edge(*id));
+    let habits: Vec<String> = habits.map(|habit| site.graph.habit_in_words(habit)).collect();
+    assert!(habits.contains(&"publish washer/state at Hub".to_owned()), "{habits:?}");
     let id = edge.id;
     let allow = site.say(id, Answer::Allow, Lifetime::Always);
     assert!(site.publish(washer, hub, "lock/front/set"));

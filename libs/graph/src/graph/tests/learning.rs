@@ -70,12 +70,12 @@ fn a_message_without_its_connection_says_so() {
     site.finish(washer);
     let edge = site.write(["Washer", "Hub", "publish", "x/y"], Answer::Allow).unwrap();
     let explanation = site.graph.explain(edge, site.now).unwrap();
-    assert!(explanation.because.contains("tcp/1883"), "{}", explanation.because);
+    assert!(explanation.because().contains("tcp/1883"), "{}", explanation.because());
     assert!(!site.publish(washer, hub, "x/y"), "there is no connection that carries it");
     site.write(["Washer", "Hub", "connect", "tcp/1883"], Answer::Allow).unwrap();
     assert!(site.publish(washer, hub, "x/y"));
     let explanation = site.graph.explain(edge, site.now).unwrap();
-    assert_eq!(explanation.because, "someone allowed it");
+    assert_eq!(explanation.because(), "someone allowed it");
 }
 
 #[test]
@@ -251,5 +251,5 @@ fn in_mode_monitor_what_would_be_stopped_is_asked_about_and_passes() {
     let edge = site.edge(washer, "connect", "tcp/1883").unwrap();
     assert_eq!((edge.state.as_str(), edge.verdict), ("pending", Some(Verdict::Audit)));
     let explanation = site.graph.explain(edge.id, site.now).unwrap();
-    assert!(explanation.because.contains("monitor"), "{}", explanation.because);
+    assert!(explanation.because().contains("monitor"), "{}", explanation.because());
 }

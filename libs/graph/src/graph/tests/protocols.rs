@@ -139,18 +139,20 @@ fn requests_are_learned_generalised_and_asked_about() {
         assert_eq!(site.graph.risk(edge, site.now) == Risk::High, software, "{text}");
     }
     let early = site.write(["Panel", "Hub", "get", "http:81:/"], Answer::Allow).unwrap();
-    let because = site.graph.explain(early, site.now).unwrap().because;
+    let because = site.graph.explain(early, site.now).unwrap().because();
     assert!(because.contains("a connection to tcp/81, which is not in the model"), "{because}");
     site.write(["Panel", "Hub", "connect", "tcp/81"], Answer::Allow).unwrap();
     site.write(["Panel", "Hub", "connect", "tcp/81 tls"], Answer::Allow).unwrap();
-    let because = site.graph.explain(early, site.now).unwrap().because;
+    let because = site.graph.explain(early, site.now).unwrap().because();
     assert!(because.contains("nothing passes before `tcp/81 http` is allowed too"), "{because}");
     let allowed = site.write(["Panel", "Hub", "set", "http:/lights/#"], Answer::Allow).unwrap();
     assert!(site.request(panel, hub, Kind::HttpSet, 80, "/lights/44/state hub.local"));
     assert!(site.request(panel, hub, Kind::HttpSet, 80, "/lights"));
     assert!(!site.request(panel, hub, Kind::HttpSet, 80, "/light"));
     let explanation = site.graph.explain(allowed, site.now).unwrap();
-    assert!(explanation.habits.contains(&"get http://hub.local/lights/+/state at Hub".to_owned()));
+    let habits = explanation.habits.iter().filter_map(|id| site.graph.edge(*id));
+    let habits: Vec<String> = habits.map(|habit| site.graph.habit_in_words(habit)).collect();
+    assert!(habits.contains(&"get http://hub.local/lights/+/state at Hub".to_owned()), "{habits:?}");
     site.check();
 }
 
@@ -324,7 +326,7 @@ fn a_decision_says_how_to_deny_and_what_is_too_much() {
     assert!(denied.is_ok());
     let last = site.graph.decisions().next_back().unwrap();
     assert_eq!(last.what.detail(), "always, neutralised");
-    let because = |object| site.graph.explain(site.id(panel, "publish", object), site.now).unwrap().because;
+    let because = |object| site.graph.explain(site.id(panel, "publish", object), site.now).unwrap().because();
     assert_eq!(
         because("door/#"),
         "someone denied it; where that is possible it goes on as something harmless"
