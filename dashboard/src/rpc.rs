@@ -88,7 +88,7 @@ pub struct PrincipalPatch {
 /// `Explain` a [`view::Explanation`], `Decide`, `EdgeDecide`, `EdgeRemove` and `Undo` a [`Decided`], `Decisions` a list of
 /// [`view::Decision`] with the newest first, `Observations` a list of [`view::Observation`], `Trouble` a
 /// [`view::Trouble`], `SiteMode`, `Confirm`, `Moved` and a `Pause` of the site [`view::Status`], `Pair` a [`PairingCode`],
-/// `PairRedeem` and `TokenMake` a [`Session`], `SessionCheck` a [`Visitor`], `Clients` a list of [`view::Client`], `Wishes`
+/// `PairRedeem`, `SignIn` and `TokenMake` a [`Session`], `SessionCheck` a [`Visitor`], `Clients` a list of [`view::Client`], `Wishes`
 /// a list of [`view::Wish`], `Certificate` a [`Certificate`], `Settings` and `SettingsSet` [`view::Settings`], `Ntfy` and `NtfySet` a
 /// [`view::Ntfy`] or `null`, `HomeAssistant` and `HomeAssistantSet` a [`view::HomeAssistant`] or `null`, `Broker` a
 /// [`Broker`] or `null`. The others get what their doc says, or `null`.
@@ -290,6 +290,20 @@ pub enum Request {
         from: IpAddr,
         port: u16,
     },
+    /// Makes a session of a name and a password; called by the page's process only. Refused with `password_wrong` whatever
+    /// is wrong, with `too_many` after five wrong tries; `from` as in `PairRedeem`.
+    SignIn {
+        name: String,
+        password: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<IpAddr>,
+    },
+    /// Sets the password of the session in whose name it is asked, which a pro may have; `null` removes it. The old one is
+    /// needed, if there is one. Whoever signed in by it is out.
+    PasswordSet {
+        password: Option<String>,
+        old: Option<String>,
+    },
     SessionEnd {
         token: String,
     },
@@ -385,8 +399,8 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `unavailable`, `gone`,
-    /// `too_many`.
+    /// `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `password_wrong`,
+    /// `unavailable`, `gone`, `too_many`.
     pub code: String,
     /// One sentence with what to do.
     pub message: String,
@@ -451,7 +465,7 @@ pub struct Certificate {
     pub issuer: String,
 }
 
-/// Reply to [`Request::PairRedeem`].
+/// Reply to [`Request::PairRedeem`] and [`Request::SignIn`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// Secret of the cookie; never logged.
@@ -470,6 +484,9 @@ pub struct Visitor {
     pub role: Role,
     /// Whether the household has a PIN.
     pub pin: bool,
+    /// Whether the same person signs in elsewhere with a password.
+    #[serde(default)]
+    pub password: bool,
 }
 
 /// What can go wrong between a client and the daemon.

@@ -109,6 +109,9 @@ pub struct Client {
     pub last_seen: UnixSeconds,
     /// When it is logged out by itself.
     pub until: Option<UnixSeconds>,
+    /// Whether it signed in with a password.
+    #[serde(default)]
+    pub by_password: bool,
 }
 
 /// Someone who may not allow something asks an owner to decide.

@@ -28,6 +28,7 @@ pub struct Config {
     pub learning: Learning,
     pub mqtt: Mqtt,
     pub web: Web,
+    pub pairing: Pairing,
     pub state: State,
 }
 
@@ -130,6 +131,15 @@ pub struct Web {
     pub listen: Vec<SocketAddr>,
 }
 
+/// How a phone is let in without a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pairing {
+    /// A console with a display, on which a code is shown while nobody is paired.
+    pub display: Option<PathBuf>,
+    /// Where a file may lie that lets a phone in at the next start.
+    pub folders: Vec<PathBuf>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub dir: PathBuf,
@@ -162,6 +172,7 @@ impl Default for Config {
             },
             mqtt: Mqtt { ports: vec![1883] },
             web: Web { listen: vec![SocketAddr::from(([127, 0, 0, 1], 8480))] },
+            pairing: Pairing { display: None, folders: vec!["/boot/firmware".into(), "/boot".into()] },
             state: State {
                 dir: "/var/lib/edgeward".into(),
                 runtime_dir: DEFAULT_RUNTIME_DIR.into(),
@@ -332,6 +343,10 @@ impl fmt::Display for Config {
         writeln!(f, "\n[mqtt]\nports = [{}]", ports.join(", "))?;
         let listen: Vec<String> = self.web.listen.iter().map(|address| format!("\"{address}\"")).collect();
         writeln!(f, "\n[web]\nlisten = [{}]", listen.join(", "))?;
+        let Pairing { display, folders } = &self.pairing;
+        let folders: Vec<String> = folders.iter().map(|folder| quoted_path(folder)).collect();
+        writeln!(f, "\n[pairing]\ndisplay = {}", quoted_path(display.as_deref().unwrap_or(Path::new(""))))?;
+        writeln!(f, "folders = [{}]", folders.join(", "))?;
         let State { dir, runtime_dir, bpffs } = &self.state;
         writeln!(f, "\n[state]\ndir = {}", quoted_path(dir))?;
         writeln!(f, "runtime_dir = {}\nbpffs = {}", quoted_path(runtime_dir), quoted_path(bpffs))

@@ -52,7 +52,7 @@ use tokio::{
 };
 
 use self::{
-    access::{Access, Admitted},
+    access::Access,
     answer::{Outcome, Show},
     instance::Instance,
     inventory::Inventory,
@@ -157,6 +157,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
         writer,
         events: socket::events(),
     };
+    daemon.people.prepare(config.pairing.clone(), &daemon.graph, daemon.clock.now());
     daemon.carry_out(Urgency::Decision).await?;
     daemon.tables.sweep(&ports.own_hosts())?;
     daemon.observer.names.restore(names, &mut daemon.tables, &daemon.graph, clock.now())?;
@@ -313,7 +314,7 @@ impl Daemon {
         let People { pairing, pin, .. } = &mut self.people;
         let admitted = Access { pairing, pin, graph: &self.graph, now }.admit(&request, &caller);
         let handled = admitted
-            .and_then(|Admitted { by }| answer::handle(request, &by, &mut self.graph, &mut self.people, now));
+            .and_then(|admitted| answer::handle(request, &admitted, &mut self.graph, &mut self.people, now));
         let result = match handled {
             Err(refusal) => Err(refusal),
             Ok(Outcome::Packets(edge, seconds)) => {
@@ -359,8 +360,9 @@ impl Daemon {
         Ok(())
     }
 
-    /// Lets phones reach the page, and nobody else.
+    /// Lets phones reach the page, and nobody else, and shows them how where there is a display.
     async fn keep_door(&mut self) -> Result<()> {
+        self.people.keep_display(&self.graph, self.clock.now());
         if self.people.keep_door(&mut self.graph, self.clock.now()) {
             self.carry_out(Urgency::Decision).await?;
         }
@@ -372,8 +374,8 @@ impl Daemon {
         let gone = || Refusal { code: "gone".to_owned(), message: "it is no longer there".to_owned() };
         Ok(match outcome {
             Outcome::Is(value) => Ok(value),
-            Outcome::Stored(value, change) => {
-                self.writer.write(vec![change]).await?;
+            Outcome::Stored(value, changes) => {
+                self.writer.write(changes).await?;
                 self.writer.flush().await?;
                 Ok(value)
             }

@@ -26,6 +26,7 @@ pub mod store;
 pub mod authority;
 pub mod pairing;
 pub mod pin;
+pub mod slow;
 pub mod socket;
 
 // The loop.

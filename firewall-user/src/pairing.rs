@@ -4,6 +4,8 @@
 //! tokens only hashes are kept, so who reads the state file cannot use the page. Random bytes and time come in as
 //! arguments.
 
+mod password;
+
 use std::{collections::HashMap, fmt::Write};
 
 use dashboard::{
@@ -15,7 +17,8 @@ use graph::Now;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::store::Change;
+use self::password::Guesses;
+use crate::{slow::Hashed, store::Change};
 
 /// Wrong tries until every code is burnt.
 const TRIES: u8 = 5;
@@ -46,6 +49,7 @@ pub struct Pairing {
     codes: Vec<Code>,
     wrong: u8,
     sessions: HashMap<Hash, Paired>,
+    guesses: Guesses,
 }
 
 #[derive(Debug)]
@@ -56,6 +60,12 @@ struct Code {
     /// Boot-time nanoseconds.
     expires: u64,
     fate: Fate,
+}
+
+impl Code {
+    fn is_open(&self, now: Now) -> bool {
+        self.fate == Fate::Open && now.boot_ns < self.expires
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,15 +91,27 @@ struct Paired {
     /// Numbers of the devices that it was used at, the latest last.
     #[serde(default)]
     places: Vec<u32>,
+    /// With which the same person signs in elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<Hashed>,
+    /// The session by whose password it was let in, and with which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<Hash>,
+}
+
+impl Paired {
+    fn is_over(&self, now: Now) -> bool {
+        self.until.is_some_and(|until| now.unix >= until)
+    }
 }
 
 /// A session that is over.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ended {
     pub name: String,
-    /// Where it was used.
+    /// Where it was used, and whatever ended with it.
     pub places: Vec<PrincipalId>,
-    pub change: Change,
+    pub changes: Vec<Change>,
 }
 
 impl Pairing {
@@ -118,6 +140,38 @@ impl Pairing {
         PairingCode { code, typed, expires_at, role, listening: Vec::new(), authority: None }
     }
 
+    /// Takes a code that somebody has thought of.
+    pub fn take_code(&mut self, code: &str, seconds: u32, role: Role, now: Now) {
+        if self.codes.len() == CODES {
+            self.codes.remove(0);
+        }
+        let expires = now.boot_ns + u64::from(seconds) * 1_000_000_000;
+        self.codes.push(Code { hashes: [hash_of_code(code); 2], role, expires, fate: Fate::Open });
+        self.wrong = 0;
+    }
+
+    /// Whether a code can still be used.
+    pub fn is_open(&self, code: &str, now: Now) -> bool {
+        let hash = hash_of_code(code);
+        let is_it = |known: &&Code| known.hashes.contains(&hash);
+        self.codes.iter().find(is_it).is_some_and(|code| code.is_open(now))
+    }
+
+    /// Makes a code useless.
+    pub fn burn(&mut self, code: &str) {
+        let hash = hash_of_code(code);
+        for known in self.codes.iter_mut().filter(|known| known.hashes.contains(&hash)) {
+            if known.fate == Fate::Open {
+                known.fate = Fate::Burnt;
+            }
+        }
+    }
+
+    /// Whether anyone is let in.
+    pub fn is_anyone_in(&self, now: Now) -> bool {
+        self.sessions.values().any(|paired| !paired.is_over(now))
+    }
+
     /// Makes a session of a code.
     pub fn redeem(
         &mut self,
@@ -127,8 +181,8 @@ impl Pairing {
         random: [u8; 32],
         now: Now,
     ) -> Result<(Session, Change), Refusal> {
-        let hash_of_code = hash(&as_typed(code).unwrap_or_else(|| code.to_owned()));
-        let Some(known) = self.codes.iter_mut().find(|known| known.hashes.contains(&hash_of_code)) else {
+        let hash = hash_of_code(code);
+        let Some(known) = self.codes.iter_mut().find(|known| known.hashes.contains(&hash)) else {
             return Err(self.wrong_try());
         };
         match known.fate {
@@ -179,12 +233,14 @@ impl Pairing {
         let secret = hex(&random);
         let name = name.to_owned();
         let key = hash(&secret);
-        let (token, places) = match kept {
-            Kept::Token => (true, Vec::new()),
-            Kept::Cookie(at) => (false, at.into_iter().map(|at| at.0).collect()),
+        let (token, at, parent) = match kept {
+            Kept::Token => (true, None, None),
+            Kept::Cookie(at) => (false, at, None),
+            Kept::ByPassword(at, parent) => (false, at, Some(parent)),
         };
-        let paired =
-            Paired { name: name.clone(), role, since: now.unix, seen: now.unix, until, token, places };
+        let places = at.into_iter().map(|PrincipalId(at)| at).collect();
+        let (since, seen, password) = (now.unix, now.unix, None);
+        let paired = Paired { name: name.clone(), role, since, seen, until, token, places, password, parent };
         let change = put(&key, &paired);
         self.sessions.insert(key, paired);
         (Session { token: secret, name, role }, change)
@@ -208,14 +264,20 @@ impl Pairing {
         let key = hash(token);
         self.sessions
             .get(&key)
-            .filter(|paired| paired.until.is_none_or(|until| now.unix < until))
-            .map(|paired| Visitor { id: id(&key), name: paired.name.clone(), role: paired.role, pin })
+            .filter(|paired| !paired.is_over(now))
+            .map(|paired| Visitor {
+                id: id(&key),
+                name: paired.name.clone(),
+                role: paired.role,
+                pin,
+                password: paired.password.is_some(),
+            })
             .ok_or_else(|| refusal("forbidden", "no such session; pair again with `edgeward pair`"))
     }
 
     /// For how many seconds a code can still be used.
     pub fn open_for(&self, now: Now) -> Option<u32> {
-        let open = self.codes.iter().filter(|code| code.fate == Fate::Open && now.boot_ns < code.expires);
+        let open = self.codes.iter().filter(|code| code.is_open(now));
         open.map(|code| (code.expires - now.boot_ns).div_ceil(1_000_000_000) as u32).max()
     }
 
@@ -262,13 +324,10 @@ impl Pairing {
             since: paired.since,
             last_seen: paired.seen.max(paired.since),
             until: paired.until,
+            by_password: paired.parent.is_some(),
         };
-        let mut clients: Vec<Client> = self
-            .sessions
-            .iter()
-            .map(client)
-            .filter(|one| one.until.is_none_or(|until| now.unix < until))
-            .collect();
+        let mut clients: Vec<Client> =
+            self.sessions.iter().filter(|(_, paired)| !paired.is_over(now)).map(client).collect();
         clients.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
         clients
     }
@@ -288,7 +347,16 @@ impl Pairing {
     fn remove(&mut self, key: Hash) -> Option<Ended> {
         let Paired { name, places, .. } = self.sessions.remove(&key)?;
         let places = places.into_iter().map(PrincipalId).collect();
-        Some(Ended { name, places, change: Change::RemoveSession { key: key.to_vec() } })
+        let mut ended = Ended { name, places, changes: vec![Change::RemoveSession { key: key.to_vec() }] };
+        ended.add(self.end_signed_in(key));
+        Some(ended)
+    }
+}
+
+impl Ended {
+    fn add(&mut self, other: Self) {
+        self.places.extend(other.places);
+        self.changes.extend(other.changes);
     }
 }
 
@@ -297,6 +365,8 @@ impl Pairing {
 enum Kept {
     /// In a browser, at this device.
     Cookie(Option<PrincipalId>),
+    /// In a browser, at this device, by the password of this session.
+    ByPassword(Option<PrincipalId>, Hash),
     /// In a program.
     Token,
 }
@@ -330,6 +400,10 @@ fn as_typed(code: &str) -> Option<String> {
     is_one.then(|| format!("{}-{}", &plain[..TYPED_LENGTH / 2], &plain[TYPED_LENGTH / 2..]))
 }
 
+fn hash_of_code(code: &str) -> Hash {
+    hash(&as_typed(code).unwrap_or_else(|| code.to_owned()))
+}
+
 fn full() -> Refusal {
     refusal("too_many", "too many phones are paired; log one out first")
 }
@@ -350,151 +424,4 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RANDOM: [u8; CODE_BYTES] = [7; CODE_BYTES];
-
-    fn at(seconds: u64) -> Now {
-        Now {
-            boot_ns: seconds * 1_000_000_000,
-            unix: 1_000 + i64::try_from(seconds).unwrap(),
-            ..Now::default()
-        }
-    }
-
-    fn refused<T: std::fmt::Debug>(result: Result<T, Refusal>) -> String {
-        result.unwrap_err().code
-    }
-
-    #[test]
-    fn a_code_becomes_one_session_that_survives_a_restart() {
-        let mut pairing = Pairing::default();
-        let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
-        assert_eq!((code.code.len(), code.expires_at), (32, 1_060));
-        let (session, change) = pairing.redeem(&code.code, "phone", None, [9; 32], at(1)).unwrap();
-        assert_eq!(refused(pairing.redeem(&code.code, "other", None, [1; 32], at(1))), "gone");
-        assert_eq!(refused(pairing.redeem(&code.typed, "other", None, [1; 32], at(1))), "gone");
-        let Change::PutSession { key, value } = change else { panic!("{change:?}") };
-        assert!(
-            !value.windows(8).any(|part| session.token.as_bytes().windows(8).any(|secret| secret == part))
-        );
-
-        let mut restored = Pairing::restore([(key.clone(), value)]);
-        assert_eq!(restored.check(&session.token, false, at(9)).unwrap().name, "phone");
-        assert_eq!(restored.end(&session.token).unwrap().change, Change::RemoveSession { key });
-        assert_eq!(refused(restored.check(&session.token, false, at(9))), "forbidden");
-        assert_eq!(restored.end(&session.token), None);
-    }
-
-    #[test]
-    fn a_session_of_the_first_version_is_an_owner_still() {
-        let stored = br#"{"name":"phone","role":"owner","since":5}"#.to_vec();
-        let restored = Pairing::restore([(hash("secret").to_vec(), stored)]);
-        assert_eq!(restored.check("secret", false, at(0)).unwrap().role, Role::Owner);
-    }
-
-    #[test]
-    fn a_code_can_be_typed_in_any_way() {
-        for way in ["ABCD-EFGH", "abcdefgh", " abcd efgh ", "Abcd-EFGH"] {
-            assert_eq!(as_typed(way).as_deref(), Some("ABCD-EFGH"), "{way}");
-        }
-        for other in ["ABCD-EFG", "ABCD-EFG0", "ABCD-EFGHJ", "", "ÄBCD-EFG"] {
-            assert_eq!(as_typed(other), None, "{other}");
-        }
-        let mut pairing = Pairing::default();
-        let code = pairing.make_code(RANDOM, 60, Role::Viewer, at(0));
-        let typed = code.typed.to_lowercase().replace('-', " ");
-        assert_eq!(pairing.redeem(&typed, "phone", None, [9; 32], at(1)).unwrap().0.role, Role::Viewer);
-    }
-
-    #[test]
-    fn a_code_expires() {
-        let mut pairing = Pairing::default();
-        let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
-        assert_eq!(refused(pairing.redeem(&code.code, "phone", None, [9; 32], at(60))), "gone");
-    }
-
-    #[test]
-    fn five_wrong_tries_burn_the_code() {
-        let mut pairing = Pairing::default();
-        let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
-        for _ in 0..4 {
-            assert_eq!(refused(pairing.redeem("guess", "phone", None, [9; 32], at(1))), "forbidden");
-        }
-        assert_eq!(refused(pairing.redeem("guess", "phone", None, [9; 32], at(1))), "too_many");
-        for code in [&code.code, &code.typed] {
-            assert_eq!(refused(pairing.redeem(code, "phone", None, [9; 32], at(1))), "too_many");
-        }
-        let next = pairing.make_code([8; CODE_BYTES], 60, Role::Owner, at(2));
-        assert!(pairing.redeem(&next.code, "phone", None, [9; 32], at(3)).is_ok());
-    }
-
-    #[test]
-    fn who_helps_from_outside_is_logged_out_after_some_days() {
-        let mut pairing = Pairing::default();
-        let code = pairing.make_code(RANDOM, 60, Role::Pro, at(0));
-        let (session, _) = pairing.redeem(&code.code, "laptop", None, [9; 32], at(0)).unwrap();
-        let last = at(PRO_LIFETIME.unsigned_abs() - 1);
-        assert_eq!(pairing.check(&session.token, false, last).unwrap().role, Role::Pro);
-        assert_eq!(pairing.clients(last).len(), 1);
-        let after = at(PRO_LIFETIME.unsigned_abs());
-        assert_eq!(refused(pairing.check(&session.token, false, after)), "forbidden");
-        assert!(pairing.clients(after).is_empty());
-    }
-
-    #[test]
-    fn a_lost_phone_is_logged_out_by_its_id() {
-        let mut pairing = Pairing::default();
-        let (lost, _) = pairing.make_token("lost", Role::Owner, [1; 32], at(0)).unwrap();
-        let (kept, _) = pairing.make_token("kept", Role::Owner, [2; 32], at(1)).unwrap();
-        let clients = pairing.clients(at(2));
-        assert_eq!(clients.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["lost", "kept"]);
-        assert!(!clients.iter().any(|one| lost.token.contains(&one.id)), "the id says nothing of the token");
-        pairing.end_client(&clients[0].id).unwrap();
-        assert_eq!(refused(pairing.check(&lost.token, false, at(2))), "forbidden");
-        assert!(pairing.check(&kept.token, false, at(2)).is_ok());
-        assert_eq!(refused(pairing.end_client(&clients[0].id)), "not_found");
-    }
-
-    #[test]
-    fn a_visit_is_written_down_once_a_day() {
-        let mut pairing = Pairing::default();
-        let (session, _) = pairing.make_token("phone", Role::Owner, [1; 32], at(0)).unwrap();
-        assert_eq!(pairing.note_visit(&session.token, None, at(60)), None);
-        assert!(pairing.note_visit(&session.token, None, at(86_400)).is_some());
-        assert_eq!(pairing.note_visit(&session.token, None, at(86_460)), None);
-        assert_eq!(pairing.clients(at(86_460))[0].last_seen, 1_000 + 86_400);
-    }
-
-    #[test]
-    fn a_session_is_remembered_where_it_was_used() {
-        let mut pairing = Pairing::default();
-        let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
-        assert_eq!(pairing.open_for(at(59)), Some(1));
-        assert_eq!(pairing.open_for(at(60)), None);
-        let (session, _) =
-            pairing.redeem(&code.code, "phone", Some(PrincipalId(16)), [9; 32], at(1)).unwrap();
-        assert_eq!(pairing.open_for(at(1)), None, "a used code opens nothing");
-        for device in 17..21 {
-            assert!(pairing.note_visit(&session.token, Some(PrincipalId(device)), at(2)).is_some());
-            assert_eq!(pairing.note_visit(&session.token, Some(PrincipalId(device)), at(2)), None);
-        }
-        assert!(!pairing.was_at(&session.token, PrincipalId(16)), "the oldest gave way");
-        assert!(pairing.is_anyone_at(PrincipalId(20)));
-        let ended = pairing.end(&session.token).unwrap();
-        assert_eq!(ended.places, [17, 18, 19, 20].map(PrincipalId));
-        assert!(!pairing.is_anyone_at(PrincipalId(20)));
-    }
-
-    #[test]
-    fn there_is_an_end_to_who_is_let_in() {
-        let mut pairing = Pairing::default();
-        for index in 0..SESSIONS {
-            pairing.make_token("x", Role::Viewer, [index as u8; 32], at(0)).unwrap();
-        }
-        assert_eq!(refused(pairing.make_token("x", Role::Viewer, [255; 32], at(0))), "too_many");
-        let code = pairing.make_code(RANDOM, 60, Role::Owner, at(0));
-        assert_eq!(refused(pairing.redeem(&code.code, "x", None, [254; 32], at(0))), "too_many");
-    }
-}
+mod tests;

@@ -2,12 +2,14 @@
 //!
 //! It has few digits, so what protects it is the count of wrong tries; the slow hash is for a state file in wrong hands.
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use dashboard::rpc::Refusal;
 use graph::Now;
-use serde::{Deserialize, Serialize};
 
-use crate::{pairing::refusal, store::Change};
+use crate::{
+    pairing::refusal,
+    slow::{Cost, Hashed, Salt},
+    store::Change,
+};
 
 /// Under which name it is stored.
 pub const SETTING: &str = "pin";
@@ -17,25 +19,16 @@ const DIGITS: std::ops::RangeInclusive<usize> = 4..=12;
 const TRIES: u8 = 5;
 /// How long it rests, in nanoseconds.
 const REST: u64 = 10 * 60 * 1_000_000_000;
-/// Memory in KiB, passes and lanes. The loop waits for it, so it takes a few milliseconds and not a second.
-const COST: (u32, u32, u32) = (8 * 1024, 2, 1);
-
-/// Random bytes beside the PIN, so that equal PINs are stored differently.
-pub type Salt = [u8; 16];
+/// The loop waits for it, so it takes a few milliseconds and not a second.
+const COST: Cost = Cost { memory_kib: 8 * 1024, passes: 2 };
 
 /// The PIN, if there is one, and how often it was guessed wrong.
 #[derive(Debug, Default)]
 pub struct Pin {
-    stored: Option<Stored>,
+    stored: Option<Hashed>,
     wrong: u8,
     /// Boot-time nanoseconds.
     rests_until: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stored {
-    salt: Salt,
-    hash: [u8; 32],
 }
 
 impl Pin {
@@ -54,7 +47,7 @@ impl Pin {
     ///
     /// Refuses what has not 4 to 12 digits.
     pub fn set(&mut self, pin: Option<&str>, salt: Salt) -> Result<Change, Refusal> {
-        let stored = pin.map(|pin| is_pin(pin).then(|| Stored { salt, hash: hash(pin, salt) }));
+        let stored = pin.map(|pin| is_pin(pin).then(|| Hashed::of(pin, salt, COST)));
         if stored == Some(None) {
             return Err(refusal("invalid", "a PIN has 4 to 12 digits"));
         }
@@ -76,7 +69,7 @@ impl Pin {
         if now.boot_ns < self.rests_until {
             return Err(refusal("too_many", "too many wrong PINs; try again in some minutes"));
         }
-        if is_pin(pin) && is_equal(&hash(pin, stored.salt), &stored.hash) {
+        if is_pin(pin) && stored.is(pin, COST) {
             self.wrong = 0;
             return Ok(());
         }
@@ -91,21 +84,6 @@ impl Pin {
 
 fn is_pin(pin: &str) -> bool {
     DIGITS.contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn hash(pin: &str, salt: Salt) -> [u8; 32] {
-    let (memory, passes, lanes) = COST;
-    let params = Params::new(memory, passes, lanes, Some(32)).expect("the parameters are within the limits");
-    let mut hash = [0; 32];
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(pin.as_bytes(), &salt, &mut hash)
-        .expect("lengths of PIN, salt and hash are within the limits");
-    hash
-}
-
-/// Compares in the same time wherever they differ.
-fn is_equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
-    a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
 #[cfg(test)]

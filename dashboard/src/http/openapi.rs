@@ -9,11 +9,12 @@ use crate::view;
 #[openapi(
     info(
         title = "Edgeward",
-        description = "What the page asks of Edgeward. Every resource but `pair` and `authority` needs a \
-                       session: the cookie of a paired browser, or `Authorization: Bearer` with a token."
+        description = "What the page asks of Edgeward. Every resource but `pair`, `session` and `authority` \
+                       needs a session: the cookie of a paired browser, or `Authorization: Bearer` with a token."
     ),
     paths(
         people::pair,
+        people::sign_in,
         people::authority,
         people::end_session,
         people::me,
@@ -21,6 +22,7 @@ use crate::view;
         people::clients,
         people::end_client,
         people::set_pin,
+        people::set_password,
         household::settings,
         household::set_settings,
         household::get_ntfy,

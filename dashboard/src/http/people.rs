@@ -35,6 +35,7 @@ type Daemon = State<Arc<Shared>>;
 pub(super) fn open_routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/v1/pair", post(pair))
+        .route("/api/v1/session", post(sign_in))
         .route("/api/v1/authority", get(authority))
         .route("/ca.crt", get(issuer))
 }
@@ -48,6 +49,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/clients", get(clients))
         .route("/api/v1/clients/{id}", delete(end_client))
         .route("/api/v1/pin", put(set_pin))
+        .route("/api/v1/password", put(set_password))
 }
 
 // Before there is a session.
@@ -95,10 +97,39 @@ pub(super) async fn pair(
     let code = pairing.code.trim().to_owned();
     let request = Request::PairRedeem { code, name, from: Some(arrived.remote) };
     let session: Session = shared.daemon.ask(request).await?;
-    let cookie = Token::new(session.token).to_cookie(shared.is_tls(&arrived)).ok_or_else(|| {
+    let_in(session, shared.is_tls(&arrived))
+}
+
+/// Makes the browser keep its session.
+fn let_in(session: Session, tls: bool) -> Result<Response, Problem> {
+    let cookie = Token::new(session.token).to_cookie(tls).ok_or_else(|| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The daemon gave out an unusable session")
     })?;
     Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie)])).into_response())
+}
+
+/// The name of a professional and the password that they have set.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct SignIn {
+    name: String,
+    password: String,
+}
+
+/// Exchanges a name and a password for a session.
+#[utoipa::path(post, path = "/api/v1/session", request_body = SignIn, responses(
+    (status = 204, description = "Signed in; the session is in the cookie"),
+    (status = 403, description = "Wrong name or password", body = Problem),
+    (status = 429, description = "Too many wrong passwords; signing in rests", body = Problem),
+))]
+pub(super) async fn sign_in(
+    State(shared): Daemon,
+    Extension(arrived): Extension<Arrived>,
+    Body(SignIn { name, password }): Body<SignIn>,
+) -> Result<Response, Problem> {
+    let name = name.trim().to_owned();
+    let request = Request::SignIn { name, password, from: Some(arrived.remote) };
+    let session: Session = shared.daemon.ask(request).await?;
+    let_in(session, shared.is_tls(&arrived))
 }
 
 /// A name without control and direction characters, not too long; `None` if nothing is left.
@@ -218,6 +249,27 @@ pub(super) struct NewPin {
 ))]
 pub(super) async fn set_pin(asker: Asker, Body(new): Body<NewPin>) -> Result<StatusCode, Problem> {
     asker.ask::<IgnoredAny>(Request::PinSet { pin: new.pin, old: new.old }).await?;
+    asker.shared.sessions.forget_all();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The password of a professional.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewPassword {
+    /// None removes it.
+    password: Option<String>,
+    /// The one until now, if there is one.
+    old: Option<String>,
+}
+
+/// Sets the password with which the same person signs in elsewhere.
+#[utoipa::path(put, path = "/api/v1/password", request_body = NewPassword, responses(
+    (status = 204, description = "Set; whoever signed in by the old one is out"),
+    (status = 403, description = "Not a professional, or the old one is wrong", body = Problem),
+    (status = 422, body = Problem),
+))]
+pub(super) async fn set_password(asker: Asker, Body(new): Body<NewPassword>) -> Result<StatusCode, Problem> {
+    asker.ask::<IgnoredAny>(Request::PasswordSet { password: new.password, old: new.old }).await?;
     asker.shared.sessions.forget_all();
     Ok(StatusCode::NO_CONTENT)
 }

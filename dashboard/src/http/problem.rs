@@ -21,7 +21,7 @@ pub(crate) struct Problem {
     kind: String,
     title: String,
     status: u16,
-    /// `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`,
+    /// `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `password_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`,
     /// `origin`, `timeout`, `undelivered`, `in_progress`, `internal`.
     code: String,
     params: Params,
@@ -88,7 +88,9 @@ impl From<Refusal> for Problem {
             "not_found" => StatusCode::NOT_FOUND,
             "conflict" => StatusCode::CONFLICT,
             "invalid" => StatusCode::UNPROCESSABLE_ENTITY,
-            "forbidden" | "ask_owner" | "pin_needed" | "pin_wrong" => StatusCode::FORBIDDEN,
+            "forbidden" | "ask_owner" | "pin_needed" | "pin_wrong" | "password_wrong" => {
+                StatusCode::FORBIDDEN
+            }
             "gone" => StatusCode::GONE,
             "too_many" => StatusCode::TOO_MANY_REQUESTS,
             "unavailable" => StatusCode::SERVICE_UNAVAILABLE,

@@ -100,6 +100,14 @@ impl Daemon {
                 "burnt" => Err(refusal("too_many")),
                 _ => Err(refusal("forbidden")),
             },
+            Request::SignIn { name, password, .. } => match (name.as_str(), password.as_str()) {
+                ("Eve", "correct horse") => {
+                    state.sessions.insert("secret-2".to_owned());
+                    Ok(json!({"token": "secret-2", "name": name, "role": "pro"}))
+                }
+                ("Resting", _) => Err(refusal("too_many")),
+                _ => Err(refusal("password_wrong")),
+            },
             Request::SessionCheck { token, .. } if state.sessions.contains(token) => {
                 Ok(json!({"id": "1", "name": "Phone", "role": "owner", "pin": false}))
             }
@@ -332,7 +340,8 @@ async fn nothing_but_pairing_answers_without_a_session() {
     for (path, methods) in paths {
         let path = path.replace("{id}", "8").replace("{principal}", "8");
         for method in methods.as_object().unwrap().keys() {
-            if path == "/api/v1/pair" || path == "/api/v1/authority" {
+            let is_sign_in = path == "/api/v1/session" && method == "post";
+            if path == "/api/v1/pair" || path == "/api/v1/authority" || is_sign_in {
                 continue;
             }
             let method = method.to_uppercase();
@@ -360,7 +369,10 @@ async fn pairing_gives_a_cookie_that_opens_the_rest() {
     let redeemed = Request::PairRedeem { code: "good".into(), name: "Phone".into(), from };
     assert!(site.daemon.calls().iter().any(|call| call.request == redeemed));
     let me = site.get("/api/v1/me").await;
-    assert_eq!(me.json(), json!({"id": "1", "name": "Phone", "role": "owner", "pin": false}));
+    assert_eq!(
+        me.json(),
+        json!({"id": "1", "name": "Phone", "role": "owner", "pin": false, "password": false})
+    );
     assert!(me.header("set-cookie").unwrap().contains("Max-Age=34560000"), "renewed at each visit");
     assert_eq!(site.get("/openapi.json").await.json()["info"]["title"], "Edgeward");
 }
@@ -386,6 +398,38 @@ async fn a_wrong_code_is_told_from_an_old_and_a_burnt_one() {
     }
     let nameless = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":"good","name":" \u200b"}"#).await;
     assert_eq!(nameless.problem(), (422, "invalid".into()));
+}
+
+#[tokio::test]
+async fn a_password_gives_a_cookie_like_a_code() {
+    let site = Site::start_with(Options { tls: true, ..Options::default() }).await;
+    let sign_in = async |name: &str, password: &str, headers: &[(&str, &str)]| {
+        let body = json!({"name": name, "password": password}).to_string();
+        site.send("POST", "/api/v1/session", headers, &body).await
+    };
+    let answer = sign_in(" Eve ", "correct horse", &[JSON]).await;
+    assert_eq!(answer.status, 204);
+    let cookie = "edgeward=secret-2; Path=/; Max-Age=34560000; HttpOnly; SameSite=Strict; Secure";
+    assert_eq!(answer.header("set-cookie"), Some(cookie));
+    for (name, password, problem) in [
+        ("Eve", "wrong", (403, "password_wrong")),
+        ("Nobody", "correct horse", (403, "password_wrong")),
+        ("Resting", "correct horse", (429, "too_many")),
+    ] {
+        let answer = sign_in(name, password, &[JSON]).await;
+        let (status, code) = answer.problem();
+        assert_eq!((status, code.as_str()), problem, "{name}");
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    let asked = site.daemon.calls().len();
+    let foreign = [JSON, ("origin", "http://evil.example")];
+    assert_eq!(sign_in("Eve", "correct horse", &foreign).await.problem(), (403, "origin".into()));
+    let rebound = [JSON, ("host", "evil.example")];
+    assert_eq!(sign_in("Eve", "correct horse", &rebound).await.problem(), (421, "host".into()));
+    assert_eq!(sign_in("Eve", &"x".repeat(20_000), &[JSON]).await.status, 413);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    assert_ne!(sign_in("Eve", "correct horse", &form).await.status, 204, "what a form of another site sends");
+    assert_eq!(site.daemon.calls().len(), asked, "the daemon hears of none of these");
 }
 
 #[tokio::test]

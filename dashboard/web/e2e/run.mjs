@@ -105,6 +105,50 @@ async function member(/** @type {import('./browser.mjs').Device} */ device) {
   await theirs.context.close();
 }
 
+/** A professional is let in with a code, sets a password, signs in with it elsewhere, and is out with the first browser. */
+async function professional(/** @type {import('./browser.mjs').Device} */ device) {
+  const PASSWORD = 'correct horse battery';
+  const owner = await open(browser, device, session);
+  await owner.page.goto(`${base}#/people`);
+  await owner.page.locator('form select').first().selectOption('pro');
+  await owner.page.locator('form button.primary').first().click();
+  const typed = await owner.page.locator('.typed').innerText();
+  const first = await open(browser, device, undefined);
+  await first.page.goto(base);
+  await first.page.locator('input[autocomplete=one-time-code]').fill(typed);
+  await first.page.locator('input[autocomplete=nickname]').fill('Eve');
+  await first.page.locator('button.primary').click();
+  await first.page.locator('main h2').first().waitFor();
+  await first.page.goto(`${base}#/people`);
+  await first.page.locator('input[autocomplete=new-password]').fill(PASSWORD);
+  await first.page.locator('form button.primary').click();
+  await first.page.locator('input[autocomplete=current-password]').waitFor();
+  await look(first.page, 'phone-password-set');
+
+  const second = await open(browser, device, undefined);
+  const signIn = async (/** @type {string} */ password) => {
+    await second.page.locator('input[autocomplete=username]').fill('Eve');
+    await second.page.locator('input[autocomplete=current-password]').fill(password);
+    await second.page.locator('button.primary').click();
+  };
+  await second.page.goto(base);
+  await second.page.locator('button.link').click();
+  await signIn('wrong wrong wrong');
+  await second.page.locator('.problem', { hasText: /./ }).waitFor();
+  await look(second.page, 'phone-password-wrong');
+  await signIn(PASSWORD);
+  await second.page.locator('main h2').first().waitFor();
+  await owner.page.reload();
+  const signedIn = owner.page.locator('ul li', { hasText: 'Eve' });
+  await signedIn.nth(1).waitFor();
+  expect((await signedIn.count()) === 2, 'the owner sees both browsers of the professional');
+  await signedIn.first().locator('button.icon').click();
+  await owner.page.locator('.sure .refuse').click();
+  await signedIn.first().waitFor({ state: 'detached' });
+  await second.page.locator('input[autocomplete=one-time-code]').waitFor({ timeout: 30_000 });
+  for (const { context } of [owner, first, second]) await context.close();
+}
+
 /** Questions are told through a server that takes them; the test says so, and the page stops complaining. */
 async function notified(/** @type {import('./browser.mjs').Device} */ device) {
   /** @type {string[]} */
@@ -261,6 +305,8 @@ for (const device of DEVICES) {
   if ((await card.count()) > 0) {
     await card.locator('.more .link').first().click();
     await card.locator('dl').waitFor();
+    const foreign = await card.locator('dl [lang]').count();
+    expect(foreign === 0, `${device.name}: why it was stopped is told in the reader's language`);
     await look(page, `${device.name}-evidence`);
     await card.locator('[data-allow]').click();
     await page.locator('dialog[open]').waitFor();
@@ -362,7 +408,7 @@ if (phone !== undefined) {
   await one.context.close();
   await two.context.close();
 
-  for (const scenario of [guessed, reviewed, banned, tryOut, outOfReach, notified, member, withPin]) {
+  for (const scenario of [guessed, reviewed, banned, tryOut, outOfReach, notified, member, professional, withPin]) {
     await scenario(phone).catch((error) => wrong.push(`${scenario.name}: ${error}`));
   }
 }

@@ -21,6 +21,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("learning", &["min", "quiet", "max", "notice", "first_run", "window", "max_edges", "max_destinations"]),
     ("mqtt", &["ports"]),
     ("web", &["listen"]),
+    ("pairing", &["display", "folders"]),
     ("state", &["dir", "runtime_dir", "bpffs"]),
 ];
 
@@ -136,6 +137,14 @@ fn set(config: &mut Config, section: &str, key: &str, value: &Value<'_>) -> Resu
                 |_| "write addresses and ports like [\"127.0.0.1:8480\", \"192.168.1.1:8443\"]".to_owned();
             config.web.listen =
                 values.iter().map(|value| text(value)?.parse().map_err(wrong)).collect::<Result<_, _>>()?;
+        }
+        ("pairing", "display") => {
+            let path = text(value)?;
+            config.pairing.display = (!path.is_empty()).then(|| path.into());
+        }
+        ("pairing", "folders") => {
+            config.pairing.folders =
+                list(value)?.iter().map(|folder| text(folder).map(Into::into)).collect::<Result<_, _>>()?;
         }
         ("state", "dir") => config.state.dir = text(value)?.into(),
         ("state", "runtime_dir") => config.state.runtime_dir = text(value)?.into(),

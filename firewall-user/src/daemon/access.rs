@@ -12,9 +12,10 @@ use crate::{
     socket::Caller,
 };
 
-/// Someone who may ask what was asked, with the name for the ledger.
+/// Someone who may ask what was asked, with the name for the ledger and the session in whose name it is.
 pub(super) struct Admitted {
     pub(super) by: String,
+    pub(super) session: Option<String>,
 }
 
 /// What access is decided by.
@@ -40,6 +41,8 @@ enum Need {
     Change,
     /// To say who is let in.
     Own,
+    /// To have a password.
+    Password,
     /// To be the page's process, or someone on the box.
     Page,
 }
@@ -50,19 +53,20 @@ impl Access<'_> {
             let visitor = self.pairing.check(token, self.pin.is_set(), self.now)?;
             self.check_role(&visitor, request)?;
             self.check_pin(request)?;
-            return Ok(Admitted { by: visitor.name });
+            return Ok(Admitted { by: visitor.name, session: Some(token.clone()) });
         }
         let is_open = need(request) == Need::Page
             || matches!(request, Request::Watch | Request::Status | Request::Ntfy);
         if caller.is_page && !is_open {
             return Err(refusal("forbidden", "the page asks in the name of a session only"));
         }
-        Ok(Admitted { by: caller.by.clone().unwrap_or_else(|| caller.user.clone()) })
+        Ok(Admitted { by: caller.by.clone().unwrap_or_else(|| caller.user.clone()), session: None })
     }
 
     fn check_role(&self, visitor: &Visitor, request: &Request) -> Result<(), Refusal> {
         let need = need(request);
         let may = match (visitor.role, need) {
+            (role, Need::Password) => role == Role::Pro,
             (_, Need::Look) | (Role::Owner, _) | (Role::Member, Need::Protect) => true,
             (Role::Pro, need) => need != Need::Own && need != Need::Page,
             (Role::Member, Need::Allow(edge)) => !self.is_high(edge),
@@ -170,7 +174,9 @@ fn need(request: &Request) -> Need {
         | Request::HomeAssistant
         | Request::HomeAssistantSet { .. }
         | Request::PinSet { .. } => Need::Own,
+        Request::PasswordSet { .. } => Need::Password,
         Request::PairRedeem { .. }
+        | Request::SignIn { .. }
         | Request::SessionCheck { .. }
         | Request::SessionEnd { .. }
         | Request::Admit { .. }

@@ -20,6 +20,7 @@ use graph::{
 use serde_json::{Value, json};
 
 use super::{
+    access::Admitted,
     inspect,
     people::{self, People},
     tables::random,
@@ -36,7 +37,7 @@ pub(super) enum Outcome {
     /// The answer is complete.
     Is(Value),
     /// The answer is complete once these changes are on the disk.
-    Stored(Value, Change),
+    Stored(Value, Vec<Change>),
     /// The answer is complete, and who watches shall know.
     Told(Box<view::Event>),
     /// The answer comes later: the first packet of this edge, and those within so many seconds.
@@ -67,7 +68,7 @@ pub(super) enum Show {
 /// Asks the graph, or decides.
 pub(super) fn handle(
     request: Request,
-    by: &str,
+    Admitted { by, session }: &Admitted,
     graph: &mut Graph,
     people: &mut People,
     now: Now,
@@ -226,6 +227,11 @@ pub(super) fn handle(
         Request::Wishes => is(people.wishes(graph)),
         Request::Pair { seconds, role } => is(people.make_code(seconds, role, graph, now)),
         Request::PairRedeem { code, name, from } => people.redeem(&code, &name, from, graph, now)?,
+        Request::SignIn { name, password, from } => people.sign_in(&name, &password, from, graph, now)?,
+        Request::PasswordSet { password, old } => {
+            let session = session.as_deref().ok_or_else(|| invalid("a password belongs to a session"))?;
+            people.set_password(session, password.as_deref(), old.as_deref(), graph, now)?
+        }
         Request::SessionCheck { token, from } => people.check(&token, from, graph, now)?,
         Request::SessionEnd { token } => people.end(&token, graph, now),
         Request::Admit { from, port } => people.admits(from, port, graph, now),
@@ -335,7 +341,7 @@ fn is<T: serde::Serialize>(answer: T) -> Outcome {
 
 /// There is nothing to say once this is on the disk.
 fn done(change: Change) -> Outcome {
-    Outcome::Stored(Value::Null, change)
+    Outcome::Stored(Value::Null, vec![change])
 }
 
 /// A view model as JSON.

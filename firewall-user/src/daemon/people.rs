@@ -1,7 +1,9 @@
 //! Requests about who is let in: codes, sessions, the PIN, what members ask of owners, and the page's certificate.
 
+mod display;
 mod door;
 pub(super) mod household;
+mod note;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -10,7 +12,7 @@ use std::{
 
 use dashboard::{
     home::{CLIENT_ID, COMMAND_TOPIC, STATE_TOPICS},
-    rpc::{Broker, PairingCode, Refusal, Visitor, Waiting},
+    rpc::{Broker, PairingCode, Refusal, Session, Visitor, Waiting},
     view::{self, Role, Wish},
 };
 use firewall_common::abi::PrincipalId;
@@ -25,8 +27,10 @@ use graph::{
 use serde_json::Value;
 
 use self::{
+    display::Display,
     door::{Door, device_at, may_be_phone},
     household::Household,
+    note::Note,
 };
 use super::{
     answer::{Outcome, value},
@@ -34,6 +38,7 @@ use super::{
 };
 use crate::{
     authority::Authority,
+    config,
     pairing::{Ended, Pairing, refusal},
     pin::Pin,
     store::Change,
@@ -51,6 +56,7 @@ pub(super) struct People {
     pub(super) door: Door,
     household: Household,
     wishes: Vec<Wish>,
+    display: Option<Display>,
     /// Made when the page is first served with TLS.
     authority: Option<Authority>,
     /// Where the page is served with TLS.
@@ -66,9 +72,43 @@ impl People {
             door: Door::default(),
             household,
             wishes: Vec::new(),
+            display: None,
             authority: None,
             listening: Vec::new(),
             state_dir,
+        }
+    }
+
+    /// Prepares what lets phones in without a command: a display, and a note that somebody has left.
+    pub(super) fn prepare(&mut self, config: config::Pairing, graph: &Graph, now: Now) {
+        self.display = config.display.map(Display::new);
+        match (note::take(&config.folders), &mut self.display) {
+            (Some(Note::Code(code)), _) => {
+                self.door.open(graph);
+                self.pairing.take_code(&code, display::LIFETIME, Role::Owner, now);
+            }
+            (Some(Note::Show), Some(display)) => display.ask(),
+            (Some(Note::Show), None) => {
+                tracing::warn!(
+                    "A note asks for a code to be shown, but there is no pairing.display; write a code into it"
+                );
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Shows a code where and while it shall be shown.
+    pub(super) fn keep_display(&mut self, graph: &Graph, now: Now) {
+        let is_wanted = match &mut self.display {
+            Some(display) => display.keep(&mut self.pairing, now),
+            None => false,
+        };
+        // Before the page is served there is nothing to scan.
+        if is_wanted && !self.listening.is_empty() {
+            let code = self.make_code(display::LIFETIME, Role::Owner, graph, now);
+            if let Some(display) = &mut self.display {
+                display.show(&code, &mut self.pairing, now);
+            }
         }
     }
 
@@ -87,15 +127,43 @@ impl People {
         graph: &mut Graph,
         now: Now,
     ) -> Result<Outcome, Refusal> {
-        let at = from.and_then(|from| device_at(graph, from));
-        if at.is_some_and(|at| !may_be_phone(graph, at)) {
-            return Err(refusal("forbidden", "a device of this kind cannot be paired"));
-        }
+        let at = place_of(graph, from)?;
         let (session, change) = self.pairing.redeem(code, &harmless(name, NAME_LIMIT), at, random(), now)?;
+        self.let_in_at(graph, at, &session, now);
+        Ok(Outcome::Stored(value(&session), vec![change]))
+    }
+
+    pub(super) fn sign_in(
+        &mut self,
+        name: &str,
+        password: &str,
+        from: Option<IpAddr>,
+        graph: &mut Graph,
+        now: Now,
+    ) -> Result<Outcome, Refusal> {
+        let at = place_of(graph, from)?;
+        let (session, change) = self.pairing.sign_in(name, password, at, random(), now)?;
+        self.let_in_at(graph, at, &session, now);
+        Ok(Outcome::Stored(value(&session), vec![change]))
+    }
+
+    fn let_in_at(&self, graph: &mut Graph, at: Option<PrincipalId>, session: &Session, now: Now) {
         if let Some(at) = at {
             self.let_in(graph, at, &session.token, &session.name, now);
         }
-        Ok(Outcome::Stored(value(&session), change))
+    }
+
+    pub(super) fn set_password(
+        &mut self,
+        token: &str,
+        password: Option<&str>,
+        old: Option<&str>,
+        graph: &mut Graph,
+        now: Now,
+    ) -> Result<Outcome, Refusal> {
+        let ended = self.pairing.set_password(token, password, old, random(), now)?;
+        let name = ended.name.clone();
+        Ok(Outcome::Stored(Value::Null, self.shut(ended, &name, graph, now)))
     }
 
     /// Whose session this is. A phone that comes with another MAC, while a code is open, proves itself by its session.
@@ -112,7 +180,7 @@ impl People {
             self.let_in(graph, at, token, &visitor.name, now);
         }
         Ok(match self.pairing.note_visit(token, at, now) {
-            Some(change) => Outcome::Stored(value(&visitor), change),
+            Some(change) => Outcome::Stored(value(&visitor), vec![change]),
             None => Outcome::Is(value(&visitor)),
         })
     }
@@ -144,11 +212,11 @@ impl People {
     }
 
     /// Where nobody is paired any more, the page cannot be reached any more.
-    fn shut(&self, ended: Ended, by: &str, graph: &mut Graph, now: Now) -> Change {
+    fn shut(&self, ended: Ended, by: &str, graph: &mut Graph, now: Now) -> Vec<Change> {
         for at in ended.places.into_iter().filter(|at| !self.pairing.is_anyone_at(*at)) {
             self.door.shut(graph, at, &Author::person(by), now);
         }
-        ended.change
+        ended.changes
     }
 
     /// Whether the page's process speaks with whoever has this address.
@@ -169,7 +237,7 @@ impl People {
             return Err(refusal("invalid", "give the program a name"));
         }
         let (session, change) = self.pairing.make_token(&name, role, random(), now)?;
-        Ok(Outcome::Stored(value(&session), change))
+        Ok(Outcome::Stored(value(&session), vec![change]))
     }
 
     pub(super) fn settings(&self) -> Outcome {
@@ -178,7 +246,7 @@ impl People {
 
     pub(super) fn rename(&mut self, name: &str) -> Outcome {
         let change = self.household.rename(name);
-        Outcome::Stored(value(&self.household.settings()), change)
+        Outcome::Stored(value(&self.household.settings()), vec![change])
     }
 
     pub(super) fn ntfy(&self) -> Outcome {
@@ -187,7 +255,7 @@ impl People {
 
     pub(super) fn tell(&mut self, server: Option<&str>, page: Option<&str>) -> Result<Outcome, Refusal> {
         let change = self.household.tell(server, page, random())?;
-        Ok(Outcome::Stored(value(&self.household.ntfy()), change))
+        Ok(Outcome::Stored(value(&self.household.ntfy()), vec![change]))
     }
 
     pub(super) fn home_assistant(&self) -> Outcome {
@@ -211,7 +279,7 @@ impl People {
         if let Some(broker) = self.household.broker() {
             allow_broker(broker, &Author::person(by), graph, now)?;
         }
-        Ok(Outcome::Stored(value(&self.household.home_assistant()), change))
+        Ok(Outcome::Stored(value(&self.household.home_assistant()), vec![change]))
     }
 
     pub(super) fn wish(&mut self, edge: u32, by: &str, graph: &Graph, now: Now) -> Result<Outcome, Refusal> {
@@ -250,6 +318,15 @@ impl People {
         self.listening = listening;
         Ok(Outcome::Is(value(&certificate)))
     }
+}
+
+/// The device from which someone wants to be let in, if it is one; refused if nobody can hold it in their hands.
+fn place_of(graph: &Graph, from: Option<IpAddr>) -> Result<Option<PrincipalId>, Refusal> {
+    let at = from.and_then(|from| device_at(graph, from));
+    if at.is_some_and(|at| !may_be_phone(graph, at)) {
+        return Err(refusal("forbidden", "a device of this kind cannot be paired"));
+    }
+    Ok(at)
 }
 
 fn allow_broker(broker: &Broker, author: &Author, graph: &mut Graph, now: Now) -> Result<(), Refusal> {

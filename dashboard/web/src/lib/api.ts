@@ -13,6 +13,7 @@ import type {
   Hour,
   NewCode,
   NewDecision,
+  NewPassword,
   NewPin,
   Ntfy,
   Principal,
@@ -74,10 +75,12 @@ export const isLoggedOut = (failure: Failure): boolean =>
 
 export const api = {
   pair: (code: string, name: string) => request<void>('POST', '/pair', { code, name }),
+  signIn: (name: string, password: string) => request<void>('POST', '/session', { name, password }),
   logOut: () => request<void>('DELETE', '/session'),
   makeCode: (role: Role) => request<NewCode>('POST', '/pair/codes', { role }),
   clients: () => request<Client[]>('GET', '/clients'),
   endClient: (id: string) => request<void>('DELETE', `/clients/${id}`),
+  setPassword: (password: NewPassword) => request<void>('PUT', '/password', password),
   setPin: (pin: NewPin) => request<void>('PUT', '/pin', pin),
   settings: () => request<Settings>('GET', '/settings'),
   setSettings: (name: string) => request<Settings>('PUT', '/settings', { name }),

@@ -104,6 +104,8 @@ export type Cause = {
 
 /** A phone, browser or program that was let in (`edgeward phones list --json`). */
 export interface Client {
+  /** Whether it signed in with a password. */
+  by_password?: boolean;
   id: string;
   /** To the day. */
   last_seen: UnixSeconds;
@@ -537,6 +539,14 @@ export interface NewNtfy {
   server?: string | null;
 }
 
+/** The password of a professional. */
+export interface NewPassword {
+  /** The one until now, if there is one. */
+  old?: string | null;
+  /** None removes it. */
+  password?: string | null;
+}
+
 /** How long a principal is only watched. */
 export interface NewPause {
   seconds: number;
@@ -667,7 +677,7 @@ export interface PrincipalPatch {
 
 /** What went wrong. The page makes its text from `code` and `params`; `title` is for people without the page. */
 export interface Problem {
-  /** `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`, `origin`, `timeout`, `undelivered`, `in_progress`, `internal`. */
+  /** `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `password_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`, `origin`, `timeout`, `undelivered`, `in_progress`, `internal`. */
   code: string;
   params: Params;
   status: number;
@@ -714,6 +724,12 @@ export interface Settings {
   name?: string | null;
   /** Whether questions are told to phones that do not have the page open. */
   notified: boolean;
+}
+
+/** The name of a professional and the password that they have set. */
+export interface SignIn {
+  name: string;
+  password: string;
 }
 
 /** Whether the model is enforced at the site. */
@@ -806,6 +822,8 @@ export interface Visitor {
   id: string;
   /** Name of the paired phone or browser. */
   name: string;
+  /** Whether the same person signs in elsewhere with a password. */
+  password?: boolean;
   /** Whether the household has a PIN. */
   pin: boolean;
   role: Role;

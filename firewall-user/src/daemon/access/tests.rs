@@ -106,7 +106,9 @@ fn a_role_is_what_it_may() {
     let (lock, lamp) = (site.lock, site.lamp);
     let redeem = Request::PairRedeem { code: "x".into(), name: "y".into(), from: None };
     let pin = Request::PinSet { pin: None, old: None };
-    let cases: [(Request, [&str; 4]); 10] = [
+    let password = Request::PasswordSet { password: None, old: None };
+    let sign_in = Request::SignIn { name: "x".into(), password: "y".into(), from: None };
+    let cases: [(Request, [&str; 4]); 12] = [
         // Owner, member, viewer, pro.
         (Request::Pending, ["ok", "ok", "ok", "ok"]),
         (decide(lock, Answer::Deny, Lifetime::Always, None), ["ok", "ok", "forbidden", "ok"]),
@@ -117,7 +119,9 @@ fn a_role_is_what_it_may() {
         (set_mode("learning"), ["ok", "ask_owner", "forbidden", "ok"]),
         (Request::Confirm, ["ok", "ask_owner", "forbidden", "ok"]),
         (pin, ["ok", "forbidden", "forbidden", "forbidden"]),
+        (password, ["forbidden", "forbidden", "forbidden", "ok"]),
         (redeem, ["ok", "forbidden", "forbidden", "forbidden"]),
+        (sign_in, ["ok", "forbidden", "forbidden", "forbidden"]),
     ];
     for (request, expected) in cases {
         assert_eq!(site.ask_all(&request), expected, "{request:?}");

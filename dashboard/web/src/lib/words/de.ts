@@ -596,6 +596,7 @@ export const de: Words = {
     phones: 'Wer Zugang hat',
     thisPhone: 'dieses hier',
     program: 'ein Programm',
+    byPassword: 'mit Passwort angemeldet',
     seen: (last) => `zuletzt hier ${last}`,
     until: (at) => `bis ${at}`,
     logOut: (name) => `${name} abmelden`,
@@ -806,6 +807,23 @@ export const de: Words = {
     tooMany: 'Zu viele falsche Codes. Lassen Sie sich von der Box einen neuen geben.',
     noCode: 'Geben Sie den Code ein, den die Box zeigt.',
   },
+  signIn: {
+    open: 'Fachkraft mit Passwort? Anmelden',
+    withCode: 'Stattdessen mit einem Code verbinden',
+    hint: 'Für Fachkräfte, die auf ihrem mit einem Code verbundenen Telefon ein Passwort gesetzt haben.',
+    name: 'Name dieses Telefons',
+    password: 'Passwort',
+    submit: 'Anmelden',
+    tooMany: 'Zu viele falsche Passwörter. Warten Sie zehn Minuten oder verbinden Sie sich mit einem Code.',
+    title: 'Von einem Laptop aus anmelden',
+    text: (name) => `Mit dem Namen „${name}“ und einem Passwort melden Sie sich auch in einem anderen Browser an, solange dieses Telefon verbunden ist. Wird es abgemeldet, endet beides.`,
+    old: 'Das bisherige Passwort',
+    next: 'Neues Passwort, mindestens 10 Zeichen',
+    set: 'Passwort setzen',
+    isSet: 'Das Passwort ist gesetzt. Wer mit dem alten angemeldet war, ist abgemeldet.',
+    remove: 'Passwort entfernen',
+    removed: 'Es gibt kein Passwort mehr. Wer damit angemeldet war, ist abgemeldet.',
+  },
   menu: {
     people: 'Menschen und Telefone',
     open: 'Menü',
@@ -829,6 +847,8 @@ export const de: Words = {
         return 'Dafür wird die PIN des Haushalts gebraucht.';
       case 'pin_wrong':
         return 'Diese PIN stimmt nicht.';
+      case 'password_wrong':
+        return 'Dieser Name oder dieses Passwort stimmt nicht.';
       case 'conflict':
         return 'Es hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.';
       case 'too_many':

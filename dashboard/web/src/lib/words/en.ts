@@ -597,6 +597,7 @@ export const en: Words = {
     phones: 'Who is let in',
     thisPhone: 'this one',
     program: 'a program',
+    byPassword: 'signed in with a password',
     seen: (last) => `last here ${last}`,
     until: (at) => `until ${at}`,
     logOut: (name) => `Log out ${name}`,
@@ -806,6 +807,23 @@ export const en: Words = {
     tooMany: 'Too many wrong codes. Ask the box for a new one.',
     noCode: 'Enter the code that the box shows.',
   },
+  signIn: {
+    open: 'Professional with a password? Sign in',
+    withCode: 'Connect with a code instead',
+    hint: 'For professionals who have set a password on the phone that was connected with a code.',
+    name: 'Name of that phone',
+    password: 'Password',
+    submit: 'Sign in',
+    tooMany: 'Too many wrong passwords. Wait ten minutes, or connect with a code.',
+    title: 'Sign in from a laptop',
+    text: (name) => `With the name “${name}” and a password you sign in from another browser too, as long as this phone is let in. Logging this phone out ends both.`,
+    old: 'The password until now',
+    next: 'New password, at least 10 characters',
+    set: 'Set the password',
+    isSet: 'The password is set. Whoever was signed in with an old one is logged out.',
+    remove: 'Remove the password',
+    removed: 'There is no password any more. Whoever was signed in with it is logged out.',
+  },
   menu: {
     people: 'People and phones',
     open: 'Menu',
@@ -829,6 +847,8 @@ export const en: Words = {
         return 'The PIN of the household is needed.';
       case 'pin_wrong':
         return 'That PIN is not right.';
+      case 'password_wrong':
+        return 'This name or password is not right.';
       case 'conflict':
         return 'It has changed meanwhile. Please look again.';
       case 'too_many':

@@ -256,6 +256,7 @@ export interface Words {
     phones: string;
     thisPhone: string;
     program: string;
+    byPassword: string;
     seen(last: string): string;
     until(at: string): string;
     logOut(name: string): string;
@@ -409,6 +410,24 @@ export interface Words {
     gone: string;
     tooMany: string;
     noCode: string;
+  };
+  /** A password, which only professionals have. */
+  signIn: {
+    open: string;
+    withCode: string;
+    hint: string;
+    name: string;
+    password: string;
+    submit: string;
+    tooMany: string;
+    title: string;
+    text(name: string): string;
+    old: string;
+    next: string;
+    set: string;
+    isSet: string;
+    remove: string;
+    removed: string;
   };
   menu: { people: string; open: string; logOut: string; keys: string; language: string; keysHelp: string };
   problem(failure: Failure): string;
