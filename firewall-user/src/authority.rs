@@ -26,16 +26,17 @@ use sha2::{Digest as _, Sha256};
 
 use crate::pairing::hex;
 
-/// Names of the page; phones find the first by mDNS where something answers for it, the second where the box is the name
-/// server (RFC 8375).
+/// Names of the page; phones find the first by mDNS ([`crate::mdns`]), the second where the box is the name server
+/// (RFC 8375).
 pub const NAMES: [&str; 2] = ["edgeward.local", "edgeward.home.arpa"];
 /// Name of the file in the state directory.
 const FILE: &str = "authority.json";
 const DAY: i64 = 86_400;
-/// How long a certificate is valid before it was made, and after. Together they stay below the 825 days that phones
-/// accept of an authority that a person has installed.
+/// How long a certificate is valid before it was made, and after; where nobody has set the clock, it may be much later than
+/// the box knows. Together they stay below the 825 days that phones accept of an authority that a person has installed.
 const BACK: i64 = 365 * DAY;
 const AHEAD: i64 = 90 * DAY;
+const AHEAD_UNSET: i64 = 455 * DAY;
 /// No box makes certificates earlier than this was written, whatever its clock says: 2026-11-01.
 const EARLIEST: i64 = 1_793_491_200;
 /// Where the page can be reached: networks that are not routed over the Internet.
@@ -137,7 +138,7 @@ impl Authority {
         leaf.distinguished_name.push(DnType::CommonName, NAMES[0]);
         let date = |unix: i64| date_time_ymd(1970, 1, 1) + Duration::from_secs(unix.unsigned_abs());
         leaf.not_before = date(made - BACK);
-        leaf.not_after = date(made + AHEAD);
+        leaf.not_after = date(made + if now.synchronised { AHEAD } else { AHEAD_UNSET });
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         leaf.use_authority_key_identifier_extension = true;

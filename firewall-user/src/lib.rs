@@ -16,6 +16,7 @@ pub mod clock;
 pub mod guard;
 pub mod kernel;
 pub mod makers;
+pub mod mdns;
 pub mod net;
 pub mod patience;
 

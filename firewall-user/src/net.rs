@@ -3,6 +3,7 @@
 //! `/sys/class/net` is not asked: it shows the network namespace in which it was mounted, not ours.
 
 mod listen;
+pub mod multicast;
 mod netlink;
 
 use std::{

@@ -13,7 +13,7 @@ pub enum Need {
     Root,
     /// The daemon, with the kernel programs inside.
     Daemon,
-    /// Chromium, and Node.js to steer it.
+    /// Chromium, Node.js to steer it, and what gives it a certificate.
     Browser,
     /// Minutes of time; such tests run with `--all` only.
     Time,
@@ -26,7 +26,7 @@ impl Need {
                 Some("it needs root; `cargo xtask test` runs it so".to_owned())
             }
             Self::Daemon => process::binary("edgeward").err().map(|error| error.to_string()),
-            Self::Browser => ["chromium", "node"]
+            Self::Browser => ["chromium", "node", "certutil"]
                 .iter()
                 .find(|program| !is_installed(program))
                 .map(|program| format!("{program} is not installed; `cargo xtask test --all` does it")),

@@ -15,14 +15,14 @@ use dashboard::{
     },
     view::{self, Role},
 };
-use edgeward::authority::Authority;
+use edgeward::{authority::Authority, mdns, net::multicast};
 use graph::Now;
 use lab::{
     Device, Site, Topology,
     expect::{Need, can_run},
     firewall::{Settings, wait_for_model},
     mqtt::Witness,
-    net::Namespace,
+    net::{self, Namespace},
     process::{Process, binary, wait_until},
     scenario::Stage,
     service::BROKER_PORT,
@@ -102,15 +102,11 @@ async fn the_page_works_in_a_real_browser() -> Result<()> {
     }
     let demonstration = Demonstration::start("page")?;
     furnish(&mut Client::connect(&lab::firewall::runtime_of("page-demo")?).await?).await?;
-    let web = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("the tests lie in the checkout")?
-        .join("dashboard/web");
     let shots = std::env::temp_dir().join("edgeward-page-shots");
     let output = Command::new("node")
         .args(["e2e/run.mjs", &demonstration.url])
         .arg(&shots)
-        .current_dir(web)
+        .current_dir(web_folder()?)
         .output()
         .context("cannot start node")?;
     ensure!(
@@ -293,6 +289,72 @@ async fn a_phone_pairs_over_tls_and_nothing_else_reaches_the_page() -> Result<()
     let left = household.visit(phone, "/api/v1/me", &["--header", &session])?;
     ensure!(NO_CONNECTION.contains(&left.exit), "logged out, the phone got {left:?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_browser_that_was_given_the_certificate_pairs_over_tls() -> Result<()> {
+    if !can_run(&[Need::Root, Need::Daemon, Need::Browser]) {
+        return Ok(());
+    }
+    let site = Site::temporary("page-browser", Topology::Routed)?;
+    let mut household = Household::at(&site).await?;
+    let phone = Device::Battery;
+    household.stage.newcomers_ask().await;
+    site.join(phone)?;
+    let code = household.code().await?;
+    household.wait_for(phone, 200, "the phone to see the pairing page")?;
+    let url = code.url().context("the page is served with TLS")?;
+    // The phone reaches the box at the address of its own link.
+    let here = url.replace(&code.listening[0].ip().to_string(), &site.gateway(phone).to_string());
+    let shots = std::env::temp_dir().join("edgeward-page-shots");
+    let mut node = site.namespace(phone).command("node");
+    node.arg("e2e/tls.mjs").arg(here).arg(&household.authority).arg(&shots).current_dir(web_folder()?);
+    net::run(&mut node).with_context(|| household.why())
+}
+
+#[tokio::test]
+async fn a_phone_finds_the_box_by_its_name() -> Result<()> {
+    if !can_run(&[Need::Root, Need::Daemon]) {
+        return Ok(());
+    }
+    let site = Site::temporary("page-name", Topology::Routed)?;
+    let mut household = Household::at(&site).await?;
+    let phone = Device::Battery;
+    site.join(phone)?;
+    let learn = Request::LearnStart { principal: Some(phone.mac()), seconds: Some(600) };
+    wait_for_model(&mut household.stage.client, PATIENCE, "the phone to be seen", |principals, _| {
+        principals.iter().any(|principal| principal.mac.as_deref() == Some(&phone.mac()))
+    })
+    .await?;
+    let _: serde_json::Value = household.stage.client.call(learn).await?;
+    let (own, there) = (site.address(phone), site.gateway(phone));
+    site.namespace(phone)
+        .enter(|| {
+            let socket = multicast::join(mdns::GROUP, mdns::PORT, own)?;
+            socket.set_nonblocking(false)?;
+            socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+            wait_until(PATIENCE, "the box to say where it is", || {
+                socket.send_to(QUESTION, (mdns::GROUP, mdns::PORT))?;
+                let mut answer = [0; 512];
+                let told = socket.recv(&mut answer);
+                Ok(told.is_ok_and(|length| answer_is(&answer[..length], there)))
+            })
+        })
+        .with_context(|| household.why())
+}
+
+/// Asks for the address of edgeward.local.
+const QUESTION: &[u8] = b"\0\0\0\0\0\x01\0\0\0\0\0\0\x08edgeward\x05local\0\0\x01\0\x01";
+
+/// Whether a message is an answer that ends, but for what other types there are, in this address.
+fn answer_is(message: &[u8], address: std::net::Ipv4Addr) -> bool {
+    let is_answer = message.get(2).is_some_and(|flags| flags & 0x80 != 0);
+    is_answer && message.windows(4).any(|four| four == address.octets())
+}
+
+fn web_folder() -> Result<PathBuf> {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in the checkout")?;
+    Ok(checkout.join("dashboard/web"))
 }
 
 impl Household<'_> {

@@ -75,10 +75,14 @@ fn ensure_packages(privilege: Privilege) -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(privilege, &missing) }
 }
 
-/// What only `cargo xtask test --all` needs: its tests include a user with sudo and a browser.
+/// What only `cargo xtask test --all` needs: its tests include a user with sudo, and a browser that is given a certificate.
 pub(crate) fn ensure_for_all_tests(privilege: Privilege) -> Result<()> {
-    let missing: Vec<&str> =
-        ["sudo", "chromium"].into_iter().filter(|program| shell::find(program).is_none()).collect();
+    let needed = [("sudo", "sudo"), ("chromium", "chromium"), ("certutil", "libnss3-tools")];
+    let missing: Vec<&str> = needed
+        .into_iter()
+        .filter(|(program, _)| shell::find(program).is_none())
+        .map(|(_, package)| package)
+        .collect();
     if missing.is_empty() { Ok(()) } else { install(privilege, &missing) }
 }
 

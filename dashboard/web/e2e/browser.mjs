@@ -39,10 +39,14 @@ function program() {
   throw new Error('no Chromium is installed; `apt-get install chromium` brings one');
 }
 
-export function launch() {
+/**
+ * @param {readonly string[]} more
+ * @param {Record<string, string>} env
+ */
+export function launch(more = [], env = {}) {
   // As root there is no sandbox; what is opened is our own page.
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return chromium.launch({ executablePath: program(), args });
+  const args = [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), ...more];
+  return chromium.launch({ executablePath: program(), args, env: { ...process.env, ...env } });
 }
 
 /**

@@ -570,9 +570,19 @@ impl<'a> Message<'a> {
         number(self.bytes, 0).unwrap_or(0)
     }
 
+    /// Whether it answers, or tells without being asked.
+    pub fn is_response(&self) -> bool {
+        number(self.bytes, 2).is_some_and(|flags| flags & RESPONSE != 0)
+    }
+
     /// The name that was asked for.
     pub const fn question(&self) -> Name<'a> {
         Name { bytes: self.bytes, at: HEADER as usize }
+    }
+
+    /// All questions, of which only a multicast message may have several.
+    pub fn questions(&self) -> Questions<'a> {
+        Questions { bytes: self.bytes, at: HEADER.into(), left: number(self.bytes, 4).unwrap_or(0) }
     }
 
     /// What became of the question: 0 is no error.
@@ -584,6 +594,37 @@ impl<'a> Message<'a> {
     pub fn answers(&self) -> Records<'a> {
         Records { bytes: self.bytes, at: self.records, left: self.answers }
     }
+}
+
+/// Iterator over the questions of a message.
+#[derive(Clone, Debug)]
+pub struct Questions<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    left: u16,
+}
+
+impl<'a> Iterator for Questions<'a> {
+    type Item = Question<'a>;
+
+    fn next(&mut self) -> Option<Question<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let name = Name { bytes: self.bytes, at: self.at };
+        let end = name.end()?;
+        let [kind, class] = [number(self.bytes, end)?, number(self.bytes, end + 2)?];
+        self.at = end + 4;
+        Some(Question { name, kind, class: class & !UNICAST })
+    }
+}
+
+/// What is asked for (RFC 1035, section 4.1.2).
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub name: Name<'a>,
+    /// One of [`kind`], or another.
+    pub kind: u16,
+    /// Without the bit of multicast DNS that wishes for an answer to who asks alone.
+    pub class: u16,
 }
 
 /// Iterator over the records of a section; it ends at the first one that cannot be read.
@@ -630,7 +671,7 @@ pub struct Record<'a> {
 }
 
 /// What a record says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Data<'a> {
     /// A and AAAA.
     Address(Addr),
@@ -641,7 +682,7 @@ pub enum Data<'a> {
 }
 
 /// A name within a message, perhaps compressed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -86,6 +86,18 @@ fn a_clock_that_is_wrong_at_boot_does_no_harm() {
 }
 
 #[test]
+fn a_box_that_was_never_told_the_time_is_believed_for_longer_than_a_year() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut authority = Authority::open(folder.path()).unwrap();
+    let first = authority.issue([], at(60, false)).unwrap();
+    assert_eq!(is_accepted(&first, NAMES[0], EARLIEST + 450 * DAY), Ok(()));
+    const { assert!(BACK + AHEAD_UNSET < 825 * DAY) };
+    // As soon as it knows better, its certificates are short-lived again.
+    let next = authority.issue([], at(EARLIEST + 450 * DAY, true)).unwrap();
+    assert!(is_accepted(&next, NAMES[0], EARLIEST + 541 * DAY).is_err());
+}
+
+#[test]
 fn the_authority_stays_the_same_and_its_file_is_the_daemons() {
     use std::os::unix::fs::PermissionsExt as _;
 

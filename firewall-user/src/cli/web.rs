@@ -1,8 +1,10 @@
 //! `edgeward web`: the page's process. It takes its listener, gives up every right, and serves.
 
+mod name;
+
 use std::{
     io,
-    net::{self, SocketAddr},
+    net::{self, IpAddr, SocketAddr},
     os::fd::{FromRawFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
     sync::Arc,
@@ -78,6 +80,11 @@ pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> 
         }
         let tls = (!in_clear).then(|| Arc::clone(&tls));
         listening.push(Listening { listener: TcpListener::from_std(listener)?, tls });
+    }
+    for address in &with_tls {
+        if let IpAddr::V4(here) = address.ip().to_canonical() {
+            tokio::spawn(name::answer_at(here));
+        }
     }
     let daemon_came = Arc::new(Notify::new());
     if !with_tls.is_empty() {

@@ -304,7 +304,7 @@ impl People {
     pub(super) fn certificate(
         &mut self,
         listening: Vec<SocketAddr>,
-        graph: &Graph,
+        graph: &mut Graph,
         now: Now,
     ) -> Result<Outcome, Refusal> {
         let unavailable = |error: anyhow::Error| refusal("unavailable", &format!("{error:#}"));
@@ -315,6 +315,7 @@ impl People {
         let addresses = listening.iter().map(SocketAddr::ip);
         let certificate = authority.issue(addresses, now).map_err(|error| unavailable(error.into()))?;
         self.door.serve_at(&listening, graph);
+        door::tell_name(graph, now);
         self.listening = listening;
         Ok(Outcome::Is(value(&certificate)))
     }

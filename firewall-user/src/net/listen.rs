@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
 use firewall_common::wire::frame::ethertype;
@@ -52,8 +52,8 @@ impl Listener {
         // SAFETY: the descriptor is new and nobody else's.
         let socket = unsafe { OwnedFd::from_raw_fd(socket) };
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-        set(&socket, libc::SO_ATTACH_FILTER, &program)?;
-        set(&socket, libc::SO_RCVBUF, &WAITING)?;
+        set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+        set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, &WAITING)?;
         // SAFETY: a structure of numbers, for which all zeros are a value.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -81,18 +81,16 @@ impl Listener {
     }
 }
 
-fn set<T>(socket: &OwnedFd, option: libc::c_int, value: &T) -> io::Result<()> {
-    let length = size_of::<T>() as libc::socklen_t;
+/// Sets an option of a socket, whose value must have the layout that the option asks for.
+pub(super) fn set<T>(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let (socket, length) = (socket.as_raw_fd(), size_of::<T>() as libc::socklen_t);
     // SAFETY: the value is alive and has this length.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            option,
-            std::ptr::from_ref(value).cast(),
-            length,
-        )
-    };
+    let done = unsafe { libc::setsockopt(socket, level, option, std::ptr::from_ref(value).cast(), length) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

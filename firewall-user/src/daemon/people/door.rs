@@ -18,6 +18,8 @@ use graph::{
     principal::{Kind, Principal},
 };
 
+use crate::mdns;
+
 /// Shortest and longest time for which an edge can be allowed, in seconds.
 const TIMES: (u32, u32) = (60, 43_200);
 /// Devices for which the door is opened before they ask.
@@ -151,6 +153,28 @@ impl Door {
     fn is_way_in(&self, edge: &Edge) -> bool {
         self.ports.iter().any(|port| is_port(edge, *port))
     }
+}
+
+/// Lets the page's process tell everyone the box's name ([`crate::mdns`]), unless a person has decided about it.
+pub(super) fn tell_name(graph: &mut Graph, now: Now) {
+    let way = Operation::connect(proto::UDP, mdns::PORT);
+    let is_it = |edge: &Edge| {
+        let path = &edge.path;
+        path.src == PrincipalId::SELF && path.dst == PrincipalId::EVERYONE && path.operation == way
+    };
+    let stands = |edge: &Edge| is_it(edge) && matches!(edge.state, State::Allowed(_) | State::Denied(_));
+    if graph.edges().any(stands) {
+        return;
+    }
+    let spec = Spec {
+        from: PrincipalId::SELF.0.to_string(),
+        to: PrincipalId::EVERYONE.0.to_string(),
+        plane: Plane::Packet.as_str().to_owned(),
+        verb: way.verb.as_str().to_owned(),
+        object: way.object_text(),
+        terms: Terms::NONE,
+    };
+    told(&graph.decide_spec(&spec, Answer::Allow, Lifetime::Always, &Author::firewall(), now));
 }
 
 /// Whether the page speaks at this port with whoever has this address. An address of no device came through an interface

@@ -307,6 +307,17 @@ fn who_takes_the_name_or_the_id_of_another_raises_an_alarm() {
 }
 
 #[test]
+fn who_answers_for_the_name_of_the_box_raises_an_alarm() {
+    use crate::inventory::Clue;
+    use crate::principal::Hint;
+    let mut site = Site::open();
+    let thief = site.device(1);
+    site.graph.handle_clue(thief, Clue::HostName(Hint("edgeward".into())), site.now);
+    site.execute();
+    assert_eq!(site.alarms(), [Alarm::NameAlike]);
+}
+
+#[test]
 fn who_shares_a_segment_is_not_covered() {
     let mut site = Site::open();
     let place = |port: &str, vlan, number| Place {
