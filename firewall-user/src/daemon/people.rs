@@ -372,3 +372,6 @@ pub(super) fn waiting(graph: &Graph) -> Waiting {
 pub(super) fn is_open(graph: &Graph, edge: u32) -> bool {
     graph.edge(EdgeId(edge)).is_some_and(|edge| edge.state == State::Pending)
 }
+
+#[cfg(test)]
+mod tests;

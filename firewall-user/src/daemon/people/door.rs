@@ -41,8 +41,8 @@ impl Door {
         ports.dedup();
         if ports != self.ports {
             self.ports = ports;
-            // What was learned of these before anybody knew what they are.
-            self.edges = self.ways_in(graph).map(|edge| edge.id).collect();
+            // What was learned of these before anybody knew what they are, and who waits for a code that is open already.
+            self.open(graph);
         }
     }
 

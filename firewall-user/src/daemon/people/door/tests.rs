@@ -107,6 +107,18 @@ impl Site {
 }
 
 #[test]
+fn a_code_may_be_older_than_the_page() {
+    let mut site = Site::new();
+    site.door = Door::default();
+    site.door.open(&site.graph);
+    site.keeps(Some(600));
+    assert!(!site.passes(PHONE), "there is nothing to reach");
+    site.door.serve_at(&["192.168.1.1:8443".parse().unwrap()], &site.graph);
+    site.keeps(Some(599));
+    assert!(site.passes(PHONE) && !site.passes(CAMERA));
+}
+
+#[test]
 fn nobody_learns_the_way_in() {
     let mut site = Site::new();
     for address in [PHONE, CAMERA] {

@@ -1,0 +1,117 @@
+use std::fs;
+
+use graph::Settings;
+
+use super::*;
+
+const AT: [&str; 1] = ["192.168.1.1:8443"];
+
+fn at(seconds: u64) -> Now {
+    Now {
+        boot_ns: (1_000 + seconds) * 1_000_000_000,
+        unix: 1_900_000_000 + seconds.cast_signed(),
+        synchronised: true,
+        ..Now::default()
+    }
+}
+
+/// A box that has just started, with a display and a boot partition that are a file and a folder.
+struct Started {
+    folder: tempfile::TempDir,
+    people: People,
+    graph: Graph,
+}
+
+impl Started {
+    fn new(note: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("display"), "").unwrap();
+        if let Some(note) = note {
+            fs::write(folder.path().join("edgeward-pair"), note).unwrap();
+        }
+        let graph = Graph::new(Settings::default(), at(0));
+        let (pairing, pin, household) = (Pairing::default(), Pin::default(), Household::default());
+        let people = People::new(pairing, pin, household, folder.path().to_owned());
+        let mut started = Self { folder, people, graph };
+        started.prepare();
+        started
+    }
+
+    fn prepare(&mut self) {
+        let display = Some(self.folder.path().join("display"));
+        let config = config::Pairing { display, folders: vec![self.folder.path().to_owned()] };
+        self.people.prepare(config, &self.graph, at(0));
+    }
+
+    fn serve(&mut self) {
+        let listening = AT.map(|address| address.parse().unwrap()).to_vec();
+        self.people.certificate(listening, &mut self.graph, at(0)).map_err(|refusal| refusal.code).unwrap();
+    }
+
+    /// What was written to the display meanwhile.
+    fn look(&mut self, seconds: u64) -> String {
+        let path = self.folder.path().join("display");
+        fs::write(&path, "").unwrap();
+        self.people.keep_display(&self.graph, at(seconds));
+        fs::read_to_string(path).unwrap()
+    }
+
+    fn pair(&mut self, code: &str) -> Option<String> {
+        let outcome = self.people.redeem(code, "phone", None, &mut self.graph, at(1)).ok()?;
+        let Outcome::Stored(session, _) = outcome else { panic!("a session is stored") };
+        Some(session["role"].as_str().unwrap().to_owned())
+    }
+}
+
+#[test]
+fn a_box_without_a_command_shows_the_first_code_as_soon_as_its_page_is_there() {
+    let mut started = Started::new(None);
+    assert_eq!(started.look(0), "", "there is nothing to scan yet");
+    started.serve();
+    let shown = started.look(0);
+    let is_code = |line: &&str| line.len() == 9 && line.as_bytes()[4] == b'-';
+    let code = shown.lines().map(str::trim).find(is_code).expect("a code is shown").to_owned();
+    assert_eq!(started.look(1), "", "it stands there");
+    assert_eq!(started.pair(&code).as_deref(), Some("owner"));
+    assert!(started.look(2).starts_with("\u{1b}[H\u{1b}[2J"), "it is taken away");
+    assert_eq!(started.look(1_000), "", "someone is paired");
+}
+
+#[test]
+fn a_note_on_the_boot_partition_lets_one_phone_in_once() {
+    let mut started = Started::new(Some("sesame-open-7\n"));
+    assert!(!started.folder.path().join("edgeward-pair").exists());
+    assert_eq!(started.pair("sesame-open-8"), None);
+    assert_eq!(started.pair("sesame-open-7").as_deref(), Some("owner"));
+    assert_eq!(started.pair("sesame-open-7"), None);
+    started.prepare();
+    assert_eq!(started.pair("sesame-open-7"), None, "the next start finds none");
+}
+
+#[test]
+fn an_empty_note_shows_a_code_although_someone_is_paired() {
+    let mut started = Started::new(Some("sesame-open-7"));
+    started.pair("sesame-open-7").unwrap();
+    started.serve();
+    assert_eq!(started.look(2), "");
+    fs::write(started.folder.path().join("edgeward-pair"), "").unwrap();
+    started.prepare();
+    assert_ne!(started.look(3), "");
+}
+
+#[test]
+fn the_box_may_tell_everyone_its_name_unless_someone_says_no() {
+    let mut started = Started::new(None);
+    let ways = |graph: &Graph| -> Vec<(EdgeId, &'static str)> {
+        let to_all = graph.edges().filter(|edge| edge.path.dst == PrincipalId::EVERYONE);
+        to_all.map(|edge| (edge.id, edge.state.as_str())).collect()
+    };
+    assert_eq!(ways(&started.graph), [], "where phones do not come there is nothing to tell");
+    started.serve();
+    started.serve();
+    let [(way, "allowed")] = ways(&started.graph)[..] else { panic!("{:?}", ways(&started.graph)) };
+    let owner = Author::person("owner");
+    started.graph.decide(way, decision::Answer::Deny, Lifetime::Always, &owner, None, at(1)).unwrap();
+    started.serve();
+    assert_eq!(ways(&started.graph), [(way, "denied")]);
+}
