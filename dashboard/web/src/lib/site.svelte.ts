@@ -48,6 +48,8 @@ const PATIENCE = 10_000;
 const CLOCK_TICK = 5_000;
 /** A ban changes its principal, which changes for other reasons as well. */
 const BANS_PAUSE = 1_000;
+/** The record is read a moment after a decision: first every page shows what it is about, and a burst is read once. */
+const RECORD_PAUSE = 300;
 
 const RISK_RANK = { high: 0, medium: 1, low: 2 } as const;
 
@@ -89,6 +91,7 @@ export class Site {
   #fetching = 0;
   #meanwhile: (() => void)[] = [];
   #stop: (() => void) | undefined;
+  #record: ReturnType<typeof setTimeout> | undefined;
   #build: string | undefined;
   #bansDue = false;
 
@@ -184,7 +187,7 @@ export class Site {
       this.#setProgress(edge.id, undefined);
       const { decision_id: decision } = result.value;
       this.done = { edge: result.value.edge ?? edge, answer, lifetime, decision, others: [] };
-      void this.#reloadDecisions();
+      this.#reloadDecisionsSoon();
       return true;
     }
     const { failure } = result;
@@ -331,7 +334,7 @@ export class Site {
         this.#takeEdge(event.data, waited && isPending);
         // An undo may have made it wait again; only the list of what waits tells that from a decision that is over.
         if (isPending && !waited) void this.#reloadWaiting();
-        if (event.event !== 'edge.changed') void this.#reloadDecisions();
+        if (event.event !== 'edge.changed') this.#reloadDecisionsSoon();
         break;
       }
       case 'edge.removed':
@@ -506,6 +509,13 @@ export class Site {
     const result = await request;
     if (result.ok) this.status = result.value;
     else this.#fail(result.failure);
+  }
+
+  #reloadDecisionsSoon(): void {
+    this.#record ??= setTimeout(() => {
+      this.#record = undefined;
+      if (this.phase === 'paired') void this.#reloadDecisions();
+    }, RECORD_PAUSE);
   }
 
   async #reloadDecisions(): Promise<void> {

@@ -68,6 +68,14 @@ describe('the site', () => {
     expect(site.inbox).toEqual([]);
   });
 
+  it('reads the record once after a burst of decisions', async () => {
+    site.phase = 'paired';
+    for (const id of [1, 2, 3]) site.handle({ event: 'edge.decided', data: edge({ id, state: 'denied' }) });
+    expect(asked).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked.map(({ path }) => path)).toEqual(['/decisions']);
+  });
+
   it('takes the same event twice', () => {
     asks();
     asks();
