@@ -17,7 +17,7 @@ pub mod server {
 }
 
 /// Version of the pinned state. A kernel object and pinned maps fit together only if it is equal.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Longest object (topic, filter, client id, host name) in bytes that is judged and reported; a longer one is
 /// [`Reason::ObjectCap`](crate::reason::Reason::ObjectCap).
@@ -807,6 +807,54 @@ pub enum FlowState {
     Closing = 3,
     /// Joined in the middle while nothing was dropped.
     Unsynced = 4,
+    /// Datagrams that follow from what was said on the edge, at a port that is another one each time.
+    Related = 5,
+}
+
+wire_type! {
+    /// Key of `EXPECTED`: one of the few places of a device. Written by the kernel.
+    pub struct ExpectedKey {
+        pub device: PrincipalId,
+        /// [`Expected::place`].
+        pub place: u32,
+    }
+}
+
+wire_type! {
+    /// `EXPECTED`: [`ExpectedKey`] → datagrams that follow from what the device has said.
+    pub struct Expected {
+        /// Boot-time nanoseconds at which it was said.
+        pub at: u64,
+        /// Who has said it.
+        pub addr: Addr,
+        /// To whom; of a question to everyone: unspecified.
+        pub peer: Addr,
+        /// On which edge; of a question to everyone, that which whoever answers must have, without its source.
+        pub edge: EdgeKey,
+        /// Where `addr` awaits the datagrams, host order.
+        pub port: u16,
+        /// Where `peer` sends them from; 0: wherever the first one comes from.
+        pub peer_port: u16,
+        /// Port of `addr` in the connection that named the ports, or 0.
+        pub control: u16,
+        /// [`Expects`] as a number.
+        pub kind: u8,
+        pub _pad: [u8; 5],
+    }
+}
+
+/// What an [`Expected`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Expects {
+    /// Answers of whoever takes part in the group that was asked.
+    Answers = 1,
+    /// A file, from a port that the server chooses (TFTP).
+    Transfer = 2,
+    /// A medium to a port that the client has named (RTSP) and the server has not agreed to yet.
+    Setup = 3,
+    /// A medium between two ports that both have named.
+    Media = 4,
 }
 
 wire_type! {
@@ -1025,7 +1073,7 @@ sizes! {
     Binding = 24, Addresses = 320, NetworkKey = 20, EdgeKey = 12, Rule = 16, Edge = 40, Limit = 8, Meter = 32, StepKey = 16, Step = 8, State = 8, FlowKey = 40,
     Flow = 112, Pass = 24, AliasKey = 16, Alias = 16, ObservedKey = 40, Observed = 288, Bell = 56,
     BudgetKey = 12, Budget = 16, NameKey = 16, AskedName = 16, Usage = 40, QuestionKey = 16, KnownName = 16,
-    ResolvedKey = 20, Resolved = 80,
+    ResolvedKey = 20, Resolved = 80, ExpectedKey = 8, Expected = 64,
 }
 
 /// Defines [`capacity`] from one table.
@@ -1081,7 +1129,9 @@ capacities! {
     /// Inspected connections, by [`Flow::id`].
     STREAMS = "STREAMS": u64 => crate::wire::stream::Streams, 2048;
     /// Topic aliases.
-    ALIASES = "ALIASES": AliasKey => Alias, 4096;
+    ALIASES = "ALIASES": AliasKey => Alias, 3584;
+    /// Datagrams that follow from others.
+    EXPECTED = "EXPECTED": ExpectedKey => Expected, 256;
     /// What the model does not hold.
     OBSERVED = "OBSERVED": ObservedKey => Observed, 4096;
     /// Token buckets of the essentials.
@@ -1134,8 +1184,10 @@ pub mod stage {
     pub const METER: u32 = 11;
     /// The first frame of something new, for people.
     pub const SHOW: u32 = 12;
+    /// What follows from others, and what others follow from.
+    pub const RELATED: u32 = 13;
     /// Stages per hook.
-    pub const STAGES: u32 = 13;
+    pub const STAGES: u32 = 14;
 
     /// Program and slot of each stage.
     pub const PROGRAMS: &[(&str, u32)] = &[
@@ -1152,6 +1204,7 @@ pub mod stage {
         ("edgeward_ingress_coap", COAP),
         ("edgeward_ingress_datagram", DATAGRAM),
         ("edgeward_ingress_names", NAMES),
+        ("edgeward_ingress_related", RELATED),
         ("edgeward_egress_who", STAGES + WHO),
         ("edgeward_egress_flow", STAGES + FLOW),
         ("edgeward_egress_meter", STAGES + METER),
@@ -1165,6 +1218,7 @@ pub mod stage {
         ("edgeward_egress_coap", STAGES + COAP),
         ("edgeward_egress_datagram", STAGES + DATAGRAM),
         ("edgeward_egress_names", STAGES + NAMES),
+        ("edgeward_egress_related", STAGES + RELATED),
     ];
 }
 

@@ -23,8 +23,10 @@ pub mod mqtt;
 pub mod object;
 pub mod quic;
 pub mod request;
+pub mod rtsp;
 pub mod ssdp;
 pub mod stream;
+pub mod tftp;
 pub mod tls;
 pub mod utf8;
 

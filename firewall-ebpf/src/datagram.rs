@@ -9,16 +9,17 @@ use firewall_common::wire::datagram::Datagram;
 use firewall_common::wire::{Bytes, Event, Sender, coap};
 
 use crate::bytes::Skb;
-use crate::flow;
 use crate::hook::{Answer, Next, Permit, Stop};
 use crate::scratch::Scratch;
 use crate::stream::machine::{self, Machine, round};
 use crate::stream::{judge, request};
+use crate::{flow, related};
 
 /// Says what the datagram at hand speaks, which must be what its edge speaks. CoAP is for the next program.
 #[inline(always)]
 pub fn judge(skb: &Skb, scratch: &mut Scratch) -> Result<Next, Stop> {
-    scratch.client = (scratch.dir == scratch.flow.initiator) as u8;
+    // Whoever answers a question to everyone speaks as a server does, although nobody has opened a flow.
+    scratch.client = (scratch.dir == scratch.flow.initiator && !related::is_answer(scratch)) as u8;
     match speak(skb, scratch) {
         Err(reason) if scratch.audit == 0 => Err(refused(scratch, reason)),
         Ok(true) => Ok(Next::Said(stage::COAP)),

@@ -144,6 +144,59 @@ pub fn judge(scratch: &mut Scratch) -> Result<Next, Stop> {
     result.map(|()| PASS)
 }
 
+/// Whether the datagram at hand belongs to a connection.
+#[inline(never)]
+pub fn is_known(scratch: &mut Scratch) -> bool {
+    find_key(scratch);
+    is_live(FLOWS.get_ptr(&scratch.flow_key), proto::UDP, scratch.now)
+        || is_live(HALF_OPEN.get_ptr(&scratch.flow_key), proto::UDP, scratch.now)
+}
+
+/// Whether the connection of TCP with this key goes on.
+#[inline(never)]
+pub fn goes_on(key: &FlowKey, now: u64) -> bool {
+    is_live(FLOWS.get_ptr(key), proto::TCP, now)
+}
+
+#[inline(always)]
+fn is_live(entry: Option<*const Flow>, proto: u8, now: u64) -> bool {
+    match entry {
+        // SAFETY: the slot stays mapped while the program runs; of one that is given to another connection meanwhile,
+        // nothing is used but how old it is.
+        Some(entry) => unsafe { (*entry).state != FlowState::Closing as u8 && !expired(&*entry, proto, now) },
+        None => false,
+    }
+}
+
+/// Judges the datagram at hand, which belongs to no connection and makes none, by this edge.
+#[inline(never)]
+pub fn alone(scratch: &mut Scratch, key: EdgeKey) -> Result<Next, Stop> {
+    let edge = ask(scratch, key, Use::Take)?;
+    scratch.flow = fresh(scratch, key, first_protocol(&key, edge.unwrap_or(0)));
+    Ok(PASS)
+}
+
+/// Opens a flow of datagrams that follows from what was said on this edge, whose source has this direction.
+#[inline(never)]
+pub fn join(scratch: &mut Scratch, key: EdgeKey, initiator: u8) -> Result<Next, Stop> {
+    ask(scratch, key, Use::Taken)?;
+    essential::take(scratch, Essential::Opening, OPENING)?;
+    if let Some(entry) = FLOWS.get_ptr(&scratch.flow_key) {
+        // SAFETY: copied at once; the slot stays mapped while the program runs. It has expired, or it would have been
+        // found.
+        unsafe { words::copy(&mut scratch.flow, entry) };
+        forget(&scratch.flow_key, &scratch.flow);
+    }
+    scratch.flow = fresh(scratch, key, OPAQUE);
+    scratch.flow.initiator = initiator;
+    scratch.flow.state = FlowState::Related as u8;
+    store(scratch)?;
+    match FLOWS.get_ptr_mut(&scratch.flow_key) {
+        Some(entry) => established(scratch, entry),
+        None => Err(Reason::Busy.into()),
+    }
+}
+
 /// Lets an essential through whose replies must find their way back.
 #[inline(never)]
 pub fn essential(scratch: &mut Scratch) -> Result<Next, Stop> {
@@ -181,15 +234,21 @@ pub fn end(scratch: &mut Scratch, reason: Reason) -> Stop {
 #[inline(always)]
 fn find_key(scratch: &mut Scratch) {
     let frame = &scratch.frame;
-    let from_low = is_lower(&frame.src, frame.src_port, &frame.dst, frame.dst_port);
+    let from = (&frame.src, frame.src_port);
+    let from_low = write_key(&mut scratch.flow_key, from, (&frame.dst, frame.dst_port), frame.proto);
     scratch.dir = !from_low as u8;
+}
+
+/// Writes the key of the connection between two ends; whether the first one comes first in it.
+#[inline(always)]
+pub fn write_key(key: &mut FlowKey, from: (&Addr, u16), to: (&Addr, u16), proto: u8) -> bool {
+    let from_low = is_lower(from.0, from.1, to.0, to.1);
     // Field by field: what lies between them stays zero, as it was made.
-    let key = &mut scratch.flow_key;
     let (low, high) = if from_low { (&mut key.low, &mut key.high) } else { (&mut key.high, &mut key.low) };
-    (*low, *high) = (frame.src, frame.dst);
-    (key.low_port, key.high_port) =
-        if from_low { (frame.src_port, frame.dst_port) } else { (frame.dst_port, frame.src_port) };
-    key.proto = frame.proto;
+    (*low, *high) = (*from.0, *to.0);
+    (key.low_port, key.high_port) = if from_low { (from.1, to.1) } else { (to.1, from.1) };
+    key.proto = proto;
+    from_low
 }
 
 #[inline(always)]

@@ -17,7 +17,7 @@ use crate::essential::{self, Answer as Essential};
 use crate::scratch::{self, Scratch};
 use crate::stream::machine::Round;
 use crate::who::{self, Holder};
-use crate::{answer, config, datagram, flow, observe, pass, stream, words};
+use crate::{answer, config, datagram, flow, observe, pass, related, stream, words};
 
 /// Written by the daemon when it loads the programs.
 #[map]
@@ -93,7 +93,7 @@ pub fn classify(ctx: &TcContext, hook: u32) -> Option<i32> {
         let result = from_uplink(scratch);
         return Some(conclude(ctx, scratch, hook, result));
     }
-    if scratch.unreadable == 0 {
+    if scratch.unreadable == 0 && !related::may_name_others(scratch) {
         if let Some(next) = flow::again(scratch) {
             return Some(conclude(ctx, scratch, hook, Ok(next)));
         }
@@ -121,6 +121,9 @@ pub fn who(ctx: &TcContext, hook: u32) -> Option<i32> {
 #[inline(always)]
 pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     let scratch = scratch::of(hook)?;
+    if related::is_expected(scratch) {
+        return Some(enter_stage::<{ stage::RELATED }>(ctx, hook));
+    }
     let result = flow::judge(scratch);
     if scratch.limit.meter != 0 && result.is_ok() {
         scratch.inspected = matches!(result, Ok(Next::Segment)) as u8;
@@ -129,10 +132,32 @@ pub fn flow(ctx: &TcContext, hook: u32) -> Option<i32> {
     if matches!(result, Ok(Next::Pass(_))) && essential::is_answer(scratch) {
         return Some(enter_stage::<{ stage::NAMES }>(ctx, hook));
     }
+    if matches!(result, Ok(Next::Pass(_))) && related::may_bring_others(scratch) {
+        return Some(enter_stage::<{ stage::RELATED }>(ctx, hook));
+    }
     if matches!(result, Ok(Next::Pass(_))) && flow::says_something(scratch) {
         return Some(enter_stage::<{ stage::DATAGRAM }>(ctx, hook));
     }
     Some(conclude(ctx, scratch, hook, result))
+}
+
+/// What the frame at hand follows from, or what follows from it, which its edge lets pass.
+#[inline(always)]
+pub fn related(ctx: &TcContext, hook: u32) -> Option<i32> {
+    let scratch = scratch::of(hook)?;
+    if scratch.follows == 0 {
+        related::note(&Skb(ctx), scratch);
+        return Some(read(ctx, scratch, hook));
+    }
+    let result = related::judge(scratch);
+    if result.is_err() {
+        return Some(conclude(ctx, scratch, hook, result));
+    }
+    if scratch.limit.meter != 0 {
+        scratch.inspected = 0;
+        return Some(enter_stage::<{ stage::METER }>(ctx, hook));
+    }
+    Some(read(ctx, scratch, hook))
 }
 
 /// What the edge of the frame at hand carries, which is in the model.
@@ -145,10 +170,25 @@ pub fn meter(ctx: &TcContext, hook: u32) -> Option<i32> {
     if scratch.inspected != 0 {
         return Some(enter_stage::<{ stage::SEGMENT }>(ctx, hook));
     }
-    if flow::says_something(scratch) {
-        return Some(enter_stage::<{ stage::DATAGRAM }>(ctx, hook));
+    Some(allowed(ctx, scratch, hook))
+}
+
+/// What is left to do with a frame that its edge lets pass.
+#[inline(always)]
+fn allowed(ctx: &TcContext, scratch: &Scratch, hook: u32) -> i32 {
+    if scratch.follows == 0 && related::may_bring_others(scratch) {
+        return enter_stage::<{ stage::RELATED }>(ctx, hook);
     }
-    Some(pass(ctx, scratch, hook, Permit::Judged))
+    read(ctx, scratch, hook)
+}
+
+/// What is left once it is known what follows from it.
+#[inline(always)]
+fn read(ctx: &TcContext, scratch: &Scratch, hook: u32) -> i32 {
+    if flow::says_something(scratch) {
+        return enter_stage::<{ stage::DATAGRAM }>(ctx, hook);
+    }
+    pass(ctx, scratch, hook, Permit::Judged)
 }
 
 /// The order of an inspected stream.

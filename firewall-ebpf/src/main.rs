@@ -4,7 +4,7 @@
 //! hook ─▶ parse ─▶ who? ─▶ essential? ─▶ flow ─▶ edge ─▶ meter ─▶ stream ─▶ conclude: pass with the mark, drop, answer
 //! ```
 //!
-//! The steps who, flow, meter, stream and answer are programs of their own, reached by tail calls, so that the verifier
+//! The steps who, flow, related, meter, stream and answer are programs of their own, reached by tail calls, so that the verifier
 //! walks each of them once.
 //!
 //! [`hook`] is the flow from top to bottom; each other module owns one question and the maps that answer it. What cannot
@@ -41,6 +41,7 @@ mod edge;
 mod flow;
 mod meter;
 mod pass;
+mod related;
 mod stream;
 
 // What becomes of it.
@@ -71,6 +72,12 @@ pub fn edgeward_ingress_who(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn edgeward_ingress_flow(ctx: TcContext) -> i32 {
     hook::flow(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What follows from frames from devices, and what they follow from.
+#[classifier]
+pub fn edgeward_ingress_related(ctx: TcContext) -> i32 {
+    hook::related(&ctx, counter::HOOK_LAN_INGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// How much the edges of frames from devices carry.
@@ -155,6 +162,12 @@ pub fn edgeward_egress_who(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn edgeward_egress_flow(ctx: TcContext) -> i32 {
     hook::flow(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
+}
+
+/// What follows from frames to devices, and what they follow from.
+#[classifier]
+pub fn edgeward_egress_related(ctx: TcContext) -> i32 {
+    hook::related(&ctx, counter::HOOK_LAN_EGRESS).unwrap_or(TC_ACT_SHOT)
 }
 
 /// How much the edges of frames to devices carry.

@@ -6,15 +6,17 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
 use firewall_common::abi::{
-    Bell, Config, Flow, FlowKey, KnownName, Limit, Observed, ObservedKey, PrincipalId, Resolved, RuleId,
-    counter,
+    Bell, Config, Expected, Flow, FlowKey, KnownName, Limit, Observed, ObservedKey, PrincipalId, Resolved,
+    RuleId, counter,
 };
 use firewall_common::wire::coap::Coap;
 use firewall_common::wire::dns::Dns;
 use firewall_common::wire::dns::reply::Reply;
 use firewall_common::wire::frame::Frame;
 use firewall_common::wire::object::Levels;
+use firewall_common::wire::rtsp::Rtsp;
 use firewall_common::wire::stream::{PATCHES, Said, Streams};
+use firewall_common::wire::tftp::Request;
 
 use crate::essential::names::Domains;
 use crate::stream::machine::Window;
@@ -61,6 +63,15 @@ pub struct Scratch {
     pub flow: Flow,
     pub flow_key: FlowKey,
     pub observed_key: ObservedKey,
+    /// What the frame at hand follows from, or what follows from it.
+    pub expected: Expected,
+    /// The connection that has named the ports of a medium.
+    pub control: FlowKey,
+    /// What that connection says, and whether the datagram at hand asks for a file.
+    pub rtsp: Rtsp,
+    pub tftp: Request,
+    /// How the frame at hand follows from another one: see [`related`](crate::related).
+    pub follows: u8,
     /// Bytes of the question at hand.
     pub question: [u8; WINDOW],
     /// Bytes of the stream at hand.

@@ -10,9 +10,9 @@ use aya::{
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie},
 };
 use firewall_common::abi::{
-    self, AddrKey, AskedName, Binding, Config, Edge, EdgeKey, Flow, FlowKey, LinkKey, MAPS, MacHome, MacKey,
-    Meter, NameKey, NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId, Resolved, ResolvedKey,
-    Rule, RuleId, State, Step, StepKey, Stranger, Usage, counter,
+    self, AddrKey, AskedName, Binding, Config, Edge, EdgeKey, Expected, ExpectedKey, Flow, FlowKey, LinkKey,
+    MAPS, MacHome, MacKey, Meter, NameKey, NetworkKey, Observed, ObservedKey, Port, Principal, PrincipalId,
+    Resolved, ResolvedKey, Rule, RuleId, State, Step, StepKey, Stranger, Usage, counter,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -281,6 +281,7 @@ pub struct Maps {
     pub states: Table<u32, State>,
     pub half_open: Table<FlowKey, Flow>,
     pub flows: Table<FlowKey, Flow>,
+    pub expected: Table<ExpectedKey, Expected>,
     pub observed: Table<ObservedKey, Observed>,
     pub names: Table<NameKey, AskedName>,
     pub resolved: Table<ResolvedKey, Resolved>,
@@ -312,6 +313,7 @@ impl Maps {
             states: Table::take(ebpf, "STATES", generation)?,
             half_open: Table::take(ebpf, "HALF_OPEN", generation)?,
             flows: Table::take(ebpf, "FLOWS", generation)?,
+            expected: Table::take(ebpf, "EXPECTED", generation)?,
             observed: Table::take(ebpf, "OBSERVED", generation)?,
             names: Table::take(ebpf, "NAMES", generation)?,
             resolved: Table::take(ebpf, "RESOLVED", generation)?,

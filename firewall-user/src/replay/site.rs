@@ -105,7 +105,7 @@ pub struct Site {
 }
 
 /// One end that a frame goes to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ends {
     src: PrincipalId,
     dst: PrincipalId,
@@ -315,6 +315,7 @@ impl Site {
             self.resolved(frame, bytes);
         }
         if self.flows.goes_on(frame, now) {
+            self.flows.note(frame, bytes, now);
             let ends = frame.proto == proto::TCP && frame.flags & (tcp::FIN | tcp::RST) != 0;
             if let Some(flow) = self.flows.of_frame(frame).filter(|_| ends) {
                 self.sign(flow, Sign::Active(flow.number));
@@ -346,10 +347,26 @@ impl Site {
             }
             // An answer to a question to everyone is the habit of who takes part in the group.
             flows::Opens::Answer(group) => {
+                let own = Operation::connect(frame.proto, frame.dst_port);
+                if self.is_own(ends, &own) {
+                    return self.open(frame, ends, own);
+                }
                 let ends = Ends { dst: PrincipalId::EVERYONE, ..ends };
                 self.open(frame, ends, Operation::connect(frame.proto, group));
             }
+            flows::Opens::Related(flow) => self.flows.insert(frame, Flow { last: now, ..flow }),
         }
+        self.flows.note(frame, bytes, now);
+    }
+
+    /// Whether somebody has decided about this edge, or it was learned.
+    fn is_own(&self, ends: Ends, operation: &Operation) -> bool {
+        let Ends { src, dst, .. } = ends;
+        let path = Path { plane: Plane::Packet, src, dst, operation: operation.clone() };
+        matches!(
+            self.graph.outcome(&path, self.now()),
+            Outcome::Pass | Outcome::Stop(Reason::EdgeDenied | Reason::Banned)
+        )
     }
 
     /// Judges who opens a connection, and remembers it.

@@ -28,6 +28,7 @@ mod edges;
 mod flows;
 mod limits;
 mod payloads;
+mod related;
 mod repeats;
 mod requests;
 mod streams;

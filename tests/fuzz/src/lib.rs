@@ -25,6 +25,7 @@ mod http;
 mod import;
 mod modbus;
 mod mqtt;
+mod related;
 mod ssdp;
 mod tls;
 
@@ -53,7 +54,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "mqtt", check: mqtt::check },
     Target { name: "ntp", check: datagram::check_ntp },
     Target { name: "quic", check: datagram::check_quic },
+    Target { name: "rtsp", check: related::check_rtsp },
     Target { name: "ssdp", check: ssdp::check },
+    Target { name: "tftp", check: related::check_tftp },
     Target { name: "tls", check: tls::check },
 ];
 

@@ -8,6 +8,7 @@ const HERE: [u8; 4] = [192, 168, 1, 20];
 const THERE: [u8; 4] = [192, 168, 1, 30];
 const BOX: [u8; 4] = [192, 168, 1, 1];
 const SYN: u8 = tcp::SYN;
+const SEARCH: &[u8] = b"M-SEARCH * HTTP/1.1\r\n\r\n";
 
 /// A capture that is being made.
 #[derive(Default)]
@@ -34,8 +35,13 @@ impl Tape {
     }
 
     fn tcp(&mut self, macs: [[u8; 6]; 2], ends: [[u8; 4]; 2], ports: [u16; 2], flags: u8) {
+        self.says(macs, ends, ports, flags, b"");
+    }
+
+    fn says(&mut self, macs: [[u8; 6]; 2], ends: [[u8; 4]; 2], ports: [u16; 2], flags: u8, said: &[u8]) {
         let mut payload = ports.map(u16::to_be_bytes).concat();
         payload.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+        payload.extend(said);
         self.ip(macs, ends, proto::TCP, &payload);
     }
 
@@ -173,7 +179,12 @@ fn what_a_link_needs_asks_nothing() {
 #[test]
 fn answers_to_a_search_are_one_habit() {
     let search = |tape: &mut Tape, port: u16| {
-        tape.udp([PHONE, [1, 0, 0x5e, 0x7f, 0xff, 0xfa]], [THERE, [239, 255, 255, 250]], [port, 1900], b"x");
+        tape.udp(
+            [PHONE, [1, 0, 0x5e, 0x7f, 0xff, 0xfa]],
+            [THERE, [239, 255, 255, 250]],
+            [port, 1900],
+            SEARCH,
+        );
         tape.udp([DEVICE, PHONE], [HERE, THERE], [1_024, port], b"x");
     };
     let learned = tape(|tape| {
@@ -186,6 +197,42 @@ fn answers_to_a_search_are_one_habit() {
     let learned = tape(|tape| search(tape, 2_001));
     let judged = tape(|tape| tape.udp([DEVICE, PHONE], [HERE, THERE], [1_024, 2_003], b"x"));
     assert_eq!(questions(learned, judged), ["38:0b:40:00:00:02 udp/2003"]);
+}
+
+#[test]
+fn a_file_is_part_of_the_edge_that_asks_for_it() {
+    let transfer = |tape: &mut Tape, from: u16, data: u16| {
+        tape.udp([DEVICE, PHONE], [HERE, THERE], [from, 69], b"\0\x01boot.bin\0octet\0");
+        tape.udp([PHONE, DEVICE], [THERE, HERE], [data, from], b"\0\x03\0\x01x");
+        tape.udp([DEVICE, PHONE], [HERE, THERE], [from, data], b"\0\x04\0\x01");
+    };
+    let learned = || tape(|tape| transfer(tape, 4_001, 40_001));
+    assert!(questions(learned(), tape(|tape| transfer(tape, 4_002, 40_002))).is_empty());
+    // Nobody has asked.
+    let judged = tape(|tape| tape.udp([PHONE, DEVICE], [THERE, HERE], [40_003, 4_003], b"\0\x03\0\x01x"));
+    assert_eq!(questions(learned(), judged), ["74:da:38:00:00:01 udp/4003"]);
+}
+
+#[test]
+fn a_medium_is_part_of_the_edge_that_names_its_ports() {
+    let play = |tape: &mut Tape, port: u16, own: u16| {
+        let (there, back) = ([DEVICE, PHONE], [PHONE, DEVICE]);
+        tape.tcp(there, [HERE, THERE], [50_000 + port, 554], SYN);
+        let asks = format!("SETUP rtsp://c/ RTSP/1.0\r\nTransport: RTP/AVP;client_port={port}\r\n\r\n");
+        tape.says(there, [HERE, THERE], [50_000 + port, 554], tcp::ACK, asks.as_bytes());
+        let agrees =
+            format!("RTSP/1.0 200 OK\r\nTransport: RTP/AVP;client_port={port};server_port={own}\r\n\r\n");
+        tape.says(back, [THERE, HERE], [554, 50_000 + port], tcp::ACK, agrees.as_bytes());
+        tape.udp(back, [THERE, HERE], [own, port], b"\x80\x60");
+        tape.udp(there, [HERE, THERE], [port, own], b"\x80\xc9");
+    };
+    let learned = || tape(|tape| play(tape, 6_000, 9_000));
+    assert!(questions(learned(), tape(|tape| play(tape, 6_002, 9_002))).is_empty());
+    let judged = tape(|tape| {
+        play(tape, 6_004, 9_004);
+        tape.udp([PHONE, DEVICE], [THERE, HERE], [9_004, 6_006], b"\x80\x60");
+    });
+    assert_eq!(questions(learned(), judged), ["74:da:38:00:00:01 udp/6006"]);
 }
 
 #[test]
