@@ -182,7 +182,8 @@ impl Http {
         }
     }
 
-    /// Whether the protocol is certain: a method with its space was read, or a version in an answer.
+    /// Whether the protocol is certain: a method with its space was read (of `OPTIONS` also what is not RTSP's), or a
+    /// version in an answer.
     #[inline(always)]
     pub const fn is_recognised(&self) -> bool {
         self.has(flag::RECOGNISED)

@@ -527,3 +527,24 @@ fn a_medium_needs_a_connection_that_passes() {
     assert_eq!(judged.fate, Fate::Dropped(Reason::Midstream));
     assert_eq!(expected(&site, &client), []);
 }
+#[test]
+fn a_connection_is_known_by_what_its_client_says_first() {
+    let Some(mut site) = site() else { return };
+    let (client, camera) = (site.settled(Mode::Enforcing), site.settled(Mode::Enforcing));
+    let key = site.edge(&client, &camera, RTSP, RuleState::Allowed);
+    let mut edge = site.maps.edges.get(&key).unwrap().unwrap();
+    edge.speaks = 0;
+    site.maps.edges.put(&key, &edge).unwrap();
+    let connection = Connection::open(&mut site, client, camera, RTSP);
+    let mut control = Control { client, camera, connection };
+    let options = b"OPTIONS rtsp://camera/ RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+    assert_eq!(control.connection.say(&mut site, options), Fate::Forwarded);
+    let noted = site.observed(client.id);
+    assert!(noted.iter().any(|noted| noted.kind == Kind::Speaks && noted.object == "opaque"), "{noted:?}");
+    let answer = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: SETUP, PLAY\r\n\r\n";
+    assert_eq!(control.connection.answer(&mut site, answer), Fate::Forwarded);
+    assert_eq!(control.set_up(&mut site, 6_000, ""), Fate::Forwarded);
+    assert_eq!(control.agree(&mut site, 6_000, 9_000), Fate::Forwarded);
+    assert_eq!(control.streams(&mut site, 9_000, 6_000), Fate::Forwarded);
+}
+

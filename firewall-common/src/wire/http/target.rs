@@ -31,7 +31,11 @@ impl Http {
         } else {
             return Event::Wrong(Reason::ProtoChanged);
         };
-        self.flags = self.flags & flag::LATER | flag::RECOGNISED;
+        self.flags &= flag::LATER | flag::RECOGNISED;
+        // RTSP has this method too, and its targets begin with its name (RFC 2326, section 6.1).
+        if self.method != method::OPTIONS {
+            self.flags |= flag::RECOGNISED;
+        }
         self.fields = 0;
         self.body = 0;
         self.path = Path::EMPTY;
@@ -47,6 +51,10 @@ impl Http {
     pub(super) fn target(&mut self, object: &mut Object, byte: u8, key: &HashKey) -> Result<(), Reason> {
         match self.phase {
             phase::TARGET => {
+                if byte == b'r' && !self.is_recognised() {
+                    return Err(Reason::ProtoChanged);
+                }
+                self.flags |= flag::RECOGNISED;
                 let star = byte == b'*' && self.method == method::OPTIONS;
                 if byte != b'/' && !star {
                     return Err(Reason::Malformed);

@@ -152,6 +152,18 @@ fn the_host_has_one_spelling() {
 }
 
 #[test]
+fn rtsp_begins_with_a_method_that_both_have() {
+    let first = "OPTIONS rtsp://camera/ RTSP/1.0\r\n";
+    let mut http = Http::NEW;
+    let got = feed(&mut http, &[first.as_bytes()], Sender::Client, true);
+    assert_eq!(got, [Got::Wrong(Reason::ProtoChanged)]);
+    assert!(!http.is_recognised());
+    is_wrong(&(get("/") + first), Reason::Malformed);
+    is_wrong("OPTIONS http://hub/ HTTP/1.1\r\n", Reason::Malformed);
+    is_wrong("GET rtsp://camera/ RTSP/1.0\r\n", Reason::Malformed);
+}
+
+#[test]
 fn what_is_not_http_is_another_protocol() {
     for text in [
         "\x16\x03\x01",
