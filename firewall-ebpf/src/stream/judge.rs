@@ -192,11 +192,13 @@ pub fn object(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
         scratch.said.known = scratch.literal;
         scratch.said.client = accept.0;
     }
-    operation(scratch, kind, TEXT, accept)
+    operation::<TEXT>(scratch, kind, 0, accept)
 }
 
-/// Instead of a hash: that of the text at hand. Few texts are told of, so they are hashed when they are.
-const TEXT: u64 = 0;
+/// The object is the text at hand, and no hash is given. Few texts are told of, so they are hashed when they are.
+const TEXT: bool = true;
+/// The hash of the object is given. A choice for the compiler: the verifier would walk both ways in each program.
+pub const HASHED: bool = false;
 
 /// The hash of the text at hand.
 #[inline(never)]
@@ -227,7 +229,12 @@ unsafe extern "C" fn feed(index: u32, text: *mut c_void) -> i64 {
 
 /// Asks the model for an operation within the stream.
 #[inline(never)]
-pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> Result<(), Reason> {
+pub fn operation<const IS_TEXT: bool>(
+    scratch: &mut Scratch,
+    kind: Kind,
+    object: u64,
+    id: RuleId,
+) -> Result<(), Reason> {
     let (src, dst) = (scratch.flow.edge.src, scratch.flow.edge.dst);
     let rule = rule_at(scratch, id);
     let state = edge::state(rule, Use::Take, scratch.now);
@@ -241,14 +248,14 @@ pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> 
                 scratch.said.known = 0;
             }
             let reason = shown::reason(scratch, kind, Reason::Learned);
-            let object = named(scratch, object);
+            let object = named::<IS_TEXT>(scratch, object);
             observe::operation(scratch, kind, object, Verdict::Forwarded, reason);
             return Ok(());
         }
         Outcome::Stop(Reason::EdgeUnknown) => shown::reason(scratch, kind, Reason::EdgeUnknown),
         Outcome::Stop(reason) => reason,
     };
-    let object = named(scratch, object);
+    let object = named::<IS_TEXT>(scratch, object);
     if scratch.audit != 0 {
         observe::operation(scratch, kind, object, Verdict::Audit, reason);
         return Ok(());
@@ -264,8 +271,8 @@ pub fn operation(scratch: &mut Scratch, kind: Kind, object: u64, id: RuleId) -> 
 
 /// The hash that an object is told of by.
 #[inline(always)]
-fn named(scratch: &Scratch, object: u64) -> u64 {
-    if object == TEXT { whole(scratch) } else { object }
+fn named<const IS_TEXT: bool>(scratch: &Scratch, object: u64) -> u64 {
+    if IS_TEXT { whole(scratch) } else { object }
 }
 
 /// The rule of an object, with the time if it ends by itself.
@@ -331,7 +338,7 @@ pub fn alias(scratch: &mut Scratch, kind: Kind) -> Result<(), Reason> {
         return Err(Reason::AliasUnknown);
     };
     scratch.by_alias = if known.neutralised != 0 { HARMLESS_ALIAS } else { REAL_ALIAS };
-    let result = operation(scratch, kind, known.object, known.rule);
+    let result = operation::<HASHED>(scratch, kind, known.object, known.rule);
     scratch.by_alias = 0;
     result
 }

@@ -38,7 +38,7 @@ pub fn row(scratch: &mut Scratch, kind: Kind, first: u16, last: u16) -> Result<(
 #[inline(always)]
 fn decide(scratch: &mut Scratch, kind: Kind, rule: RuleId) -> Result<(), Reason> {
     let hash = scratch.said.object.hash();
-    judge::operation(scratch, kind, hash, rule)
+    judge::operation::<{ judge::HASHED }>(scratch, kind, hash, rule)
 }
 
 /// The state behind the levels at hand. Its stack is not that of what follows.
