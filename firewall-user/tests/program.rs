@@ -13,6 +13,7 @@ use dashboard::{
     view,
 };
 use edgeward::kernel::is_built_in;
+use firewall_common::abi::SCHEMA;
 use nix::{
     sched::{CloneFlags, unshare},
     sys::signal::{Signal, kill},
@@ -115,12 +116,13 @@ fn a_damaged_state_is_kept_and_what_protects_outlives_the_daemon() {
     assert_eq!(site.status().faults, [] as [&str; 0], "the new state file is in order");
 
     assert!(next.end().success(), "an orderly end");
-    assert!(site.path("bpffs").join("1/links/lan0-lan_ingress").exists(), "the programs stay attached");
+    let pins = site.path("bpffs").join(SCHEMA.to_string());
+    assert!(pins.join("links/lan0-lan_ingress").exists(), "the programs stay attached");
     run("nft", "list table inet edgeward");
 
     let unload = edgeward(&["unload", "--bpffs", site.text("bpffs"), "--runtime-dir", site.text("runtime")]);
     assert!(unload.status.success(), "{}", complaint(&unload));
-    assert!(!site.path("bpffs").join("1").exists());
+    assert!(!pins.exists());
     let left = Command::new("nft").args(["list", "tables"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }
