@@ -547,4 +547,3 @@ fn a_connection_is_known_by_what_its_client_says_first() {
     assert_eq!(control.agree(&mut site, 6_000, 9_000), Fate::Forwarded);
     assert_eq!(control.streams(&mut site, 9_000, 6_000), Fate::Forwarded);
 }
-
