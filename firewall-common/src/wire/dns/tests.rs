@@ -26,7 +26,8 @@ fn read(bytes: &[u8], mut dns: Dns, sender: Sender, skips: bool) -> Result<(Vec<
             Event::More => {}
             Event::Object => {
                 assert_eq!(object.hash(), crate::hash::hash(object.text(), &key));
-                names.push(String::from_utf8(object.text().to_vec()).unwrap());
+                // Labels are bytes (RFC 2181, section 11).
+                names.push(String::from_utf8_lossy(object.text()).into_owned());
             }
             Event::Wrong(reason) => return Err(reason),
             other => panic!("{other:?}"),
