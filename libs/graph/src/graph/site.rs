@@ -64,9 +64,10 @@ impl Graph {
         self.note_place(moved, now);
     }
 
-    /// Notes which router leads to the Internet; another one than ever before is news like another network.
+    /// Notes which router leads to the Internet; another one than ever before is news like another network. While that is
+    /// asked about nothing is noted: who shows one card after the other must not fill the disk.
     pub fn handle_router(&mut self, mac: [u8; 6], now: Now) {
-        if self.site.routers.contains(&mac) {
+        if self.site.moved.is_some() || self.site.routers.contains(&mac) {
             return;
         }
         let moved = !self.site.routers.is_empty();

@@ -151,9 +151,14 @@ fn another_router_is_asked_about_until_somebody_says_what_it_means() {
     assert_eq!(site.graph.site().moved, None, "the first one");
     assert!(matches!(settle(&mut site, false), Err(Refused::Conflict(_))));
     site.graph.handle_router([2, 0, 0, 0, 9, 2], site.now);
-    site.graph.handle_router([2, 0, 0, 0, 9, 3], site.now);
+    site.execute();
+    let stored = site.graph.site().clone();
+    for last in 3..100 {
+        site.graph.handle_router([2, 0, 0, 0, 9, last], site.now);
+    }
     site.execute();
     assert_eq!(site.alarms(), [Alarm::Moved], "asked once");
+    assert_eq!(*site.graph.site(), stored, "and nothing is written for those that came then");
     site.restart(2);
     assert!(site.graph.site().moved.is_some(), "it is still asked");
     settle(&mut site, false).unwrap();
