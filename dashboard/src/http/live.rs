@@ -72,6 +72,9 @@ pub(super) enum StreamEvent {
     /// Something was missed: read everything again.
     #[serde(rename = "resync")]
     Resync(Hello),
+    /// A sign of life.
+    #[serde(rename = "ping")]
+    Ping {},
     /// This browser was logged out.
     #[serde(rename = "client.revoked")]
     ClientRevoked {},
@@ -353,7 +356,8 @@ impl Reader {
                 self.ended = true;
                 event("client.revoked", "{}".to_owned())
             }
-            Ok(Visitor { .. }) | Err(_) => sse::Event::default().comment("ping"),
+            // A browser tells its page nothing of a comment.
+            Ok(Visitor { .. }) | Err(_) => event("ping", "{}".to_owned()).comment("ping"),
         }
     }
 }

@@ -239,6 +239,25 @@ async function lookBack(
   expect((await arcs.count()) === now, `${device.name}: at its right end the slider shows what is now`);
 }
 
+/** More tabs of one browser than it opens connections: all of them load, and each hears of a decision, whoever reads. */
+async function manyTabs(/** @type {import('./browser.mjs').Device} */ device) {
+  const TABS = 9;
+  const { context, page } = await open(browser, device, session);
+  const tabs = [page];
+  while (tabs.length < TABS) tabs.push(await context.newPage());
+  for (const tab of tabs) await tab.goto(`${base}#/decide`);
+  for (const tab of tabs) await tab.locator('article[data-edge]').first().waitFor();
+  const id = await page.locator('article[data-edge]').first().getAttribute('data-edge');
+  const last = tabs[TABS - 1] ?? page;
+  // The first tab reads for the others; when it is gone another one has to.
+  await page.close();
+  await last.locator(`article[data-edge="${id}"] .refuse`).click();
+  for (const tab of tabs.slice(1)) await tab.locator(`article[data-edge="${id}"]`).waitFor({ state: 'detached' });
+  await last.locator('[data-undo]').click();
+  for (const tab of tabs.slice(1)) await tab.locator(`article[data-edge="${id}"]`).waitFor();
+  await context.close();
+}
+
 /** The owner says that a guess is right. */
 async function guessed(/** @type {import('./browser.mjs').Device} */ device) {
   const { context, page } = await open(browser, device, session);
@@ -408,7 +427,7 @@ if (phone !== undefined) {
   await one.context.close();
   await two.context.close();
 
-  for (const scenario of [guessed, reviewed, banned, tryOut, outOfReach, notified, member, professional, withPin]) {
+  for (const scenario of [manyTabs, guessed, reviewed, banned, tryOut, outOfReach, notified, member, professional, withPin]) {
     await scenario(phone).catch((error) => wrong.push(`${scenario.name}: ${error}`));
   }
 }

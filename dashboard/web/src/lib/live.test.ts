@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { connect, type Link, type LiveEvent, type Source } from './live';
+import { connect, SILENCE, type Link, type LiveEvent, type Source } from './live';
 
 const HELLO = { rev: 7, ui_build: 'assets/index-1.js', daemon: { running: true, since: 0 } };
 
@@ -18,8 +18,8 @@ class Wire implements Source {
     this.readyState = 2;
   }
 
-  send(name: string, data: unknown): void {
-    this.#handlers.get(name)?.(new MessageEvent(name, { data: JSON.stringify(data) }));
+  send(name: string, data: unknown, lastEventId = ''): void {
+    this.#handlers.get(name)?.(new MessageEvent(name, { data: JSON.stringify(data), lastEventId }));
   }
 
   fail(readyState: 0 | 2): void {
@@ -97,6 +97,50 @@ describe('the live stream', () => {
     expect(wires).toHaveLength(3);
     newest().send('hello', HELLO);
     expect(events.at(-1)?.event).toBe('resync');
+  });
+
+  it('passes on once what comes twice or too late', () => {
+    newest().send('hello', HELLO, 'a-4');
+    newest().send('edge.removed', { id: 1 }, 'a-5');
+    newest().send('edge.removed', { id: 1 }, 'a-5');
+    newest().send('edge.removed', { id: 2 }, 'a-6');
+    newest().send('edge.removed', { id: 3 }, 'a-4');
+    expect(events.slice(1).map((event) => event.data)).toEqual([{ id: 1 }, { id: 2 }]);
+  });
+
+  it('reads everything where something is missing', () => {
+    newest().send('hello', HELLO, 'a-4');
+    newest().send('edge.removed', { id: 2 }, 'a-6');
+    expect(events.slice(1)).toEqual([
+      { event: 'resync', data: HELLO },
+      { event: 'edge.removed', data: { id: 2 } },
+    ]);
+    newest().send('edge.removed', { id: 1 }, 'a-5');
+    newest().send('edge.removed', { id: 3 }, 'a-7');
+    expect(events.slice(3)).toEqual([{ event: 'edge.removed', data: { id: 3 } }]);
+  });
+
+  it('takes the numbers of a box that began anew', () => {
+    newest().send('hello', HELLO, 'a-900');
+    newest().send('resync', HELLO, 'b-0');
+    newest().send('edge.removed', { id: 1 }, 'b-1');
+    expect(events.map(({ event }) => event)).toEqual(['resync', 'resync', 'edge.removed']);
+  });
+
+  it('has lost a box that says nothing any more, since it last said something', () => {
+    newest().send('hello', HELLO);
+    vi.advanceTimersByTime(SILENCE - 3_000);
+    newest().send('ping', {});
+    const since = Date.now();
+    vi.advanceTimersByTime(SILENCE - 3_000);
+    expect(links.at(-1)).toEqual({ state: 'live' });
+    vi.advanceTimersByTime(5_000);
+    expect(links.at(-1)).toEqual({ state: 'lost', since });
+    expect(wires[0]?.readyState).toBe(2);
+    expect(wires).toHaveLength(2);
+    newest().send('hello', HELLO);
+    expect(events.at(-1)?.event).toBe('resync');
+    expect(links.at(-1)).toEqual({ state: 'live' });
   });
 
   it('stays closed once it is stopped', () => {

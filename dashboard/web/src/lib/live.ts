@@ -1,7 +1,7 @@
 // The live stream: one EventSource with a backoff of our own, because a browser gives up for good after an answer that
-// is no stream (the daemon restarts, the session ended).
+// is no stream (the daemon restarts, the session ended), and never where the box falls silent (it was unplugged).
 
-import type { Event as DaemonEvent, StreamEvent } from './types';
+import type { Event as DaemonEvent, Hello, StreamEvent } from './types';
 
 export type LiveEvent = StreamEvent | DaemonEvent;
 
@@ -19,6 +19,7 @@ const NAMES: readonly LiveEvent['event'][] = [
   'hello',
   'daemon',
   'resync',
+  'ping',
   'client.revoked',
   'edge.pending',
   'edge.changed',
@@ -35,6 +36,9 @@ const NAMES: readonly LiveEvent['event'][] = [
 
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 15_000;
+/** The box says something at least every 15 seconds. */
+export const SILENCE = 20_000;
+const LOOK = 2_000;
 
 /** What of EventSource is used; a test brings its own. */
 export interface Source {
@@ -44,7 +48,18 @@ export interface Source {
   close(): void;
 }
 
-const CLOSED = 2;
+const [OPEN, CLOSED] = [1, 2];
+
+/** A place in the stream: the box numbers what it tells, anew with each epoch. */
+interface Place {
+  epoch: string;
+  number: number;
+}
+
+function placeOf(id: string): Place | undefined {
+  const [epoch, number] = id.split('-');
+  return epoch === undefined || number === undefined ? undefined : { epoch, number: Number(number) };
+}
 
 /** Opens the stream and keeps it open until the returned function is called. */
 export function connect(
@@ -55,36 +70,67 @@ export function connect(
   let timer: ReturnType<typeof setTimeout> | undefined;
   let pause = FIRST_PAUSE;
   let lostAt: number | undefined;
+  let heard = Date.now();
   // A source of ours begins without a place to go on from; one that the browser opened again has one.
   let isNew = true;
+  let hello: Hello | undefined;
+  let place: Place | undefined;
 
-  const lost = () => {
-    lostAt ??= Date.now();
+  /** Whether an event is one that was not told yet; where some are missing, everything is read again. */
+  const isNext = (id: string) => {
+    const next = placeOf(id);
+    if (next === undefined) return true;
+    const isSame = place?.epoch === next.epoch;
+    if (isSame && place !== undefined && next.number <= place.number) return false;
+    if ((!isSame || next.number !== (place?.number ?? 0) + 1) && hello !== undefined) {
+      listener.event({ event: 'resync', data: hello });
+    }
+    place = next;
+    return true;
+  };
+
+  const take = (event: LiveEvent, id: string) => {
+    switch (event.event) {
+      case 'hello':
+        pause = FIRST_PAUSE;
+        lostAt = undefined;
+        listener.link({ state: 'live' });
+        [hello, place] = [event.data, placeOf(id)];
+        listener.event(isNew ? { event: 'resync', data: event.data } : event);
+        isNew = false;
+        break;
+      case 'resync':
+        [hello, place] = [event.data, placeOf(id)];
+        listener.event(event);
+        break;
+      case 'ping':
+        break;
+      case 'client.revoked':
+        listener.event(event);
+        break;
+      default:
+        if (isNext(id)) listener.event(event);
+    }
+  };
+
+  const lost = (since: number) => {
+    lostAt ??= since;
     listener.link({ state: 'lost', since: lostAt });
   };
 
   const start = () => {
     source = open('/api/v1/events');
     isNew = true;
+    heard = Date.now();
     for (const name of NAMES) {
       source.addEventListener(name, (message) => {
+        heard = Date.now();
         // The server writes name and data from one enum, from which these types are made.
-        const event = { event: name, data: JSON.parse(message.data) } as LiveEvent;
-        if (event.event === 'hello') {
-          pause = FIRST_PAUSE;
-          lostAt = undefined;
-          listener.link({ state: 'live' });
-        }
-        if (event.event === 'hello' && isNew) {
-          isNew = false;
-          listener.event({ event: 'resync', data: event.data });
-        } else {
-          listener.event(event);
-        }
+        take({ event: name, data: JSON.parse(message.data) } as LiveEvent, message.lastEventId);
       });
     }
     source.onerror = () => {
-      lost();
+      lost(Date.now());
       // While it is not closed the browser connects again by itself and says where it was.
       if (source?.readyState !== CLOSED) return;
       source.close();
@@ -94,9 +140,17 @@ export function connect(
     };
   };
 
+  const looking = setInterval(() => {
+    if (source?.readyState !== OPEN || Date.now() - heard < SILENCE) return;
+    lost(heard);
+    source.close();
+    start();
+  }, LOOK);
+
   start();
   return () => {
     clearTimeout(timer);
+    clearInterval(looking);
     source?.close();
   };
 }

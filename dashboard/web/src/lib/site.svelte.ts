@@ -3,7 +3,8 @@
 import { api, isLoggedOut, type Failure } from './api';
 import { assertNever } from './assert';
 import * as later from './later';
-import { connect, type Link, type LiveEvent } from './live';
+import type { Link, LiveEvent } from './live';
+import { follow } from './shared';
 import * as snapshot from './snapshot';
 import type {
   Answer,
@@ -320,6 +321,8 @@ export class Site {
       case 'daemon':
         this.daemon = event.data;
         break;
+      case 'ping':
+        break;
       case 'client.revoked':
         this.#leave(true);
         break;
@@ -352,7 +355,7 @@ export class Site {
         this.#dropPrincipal(event.data.id);
         break;
       case 'status':
-        this.status = event.data;
+        this.#takeStatus(event.data);
         break;
       case 'alarm':
       case 'observation':
@@ -364,7 +367,7 @@ export class Site {
 
   #follow(): void {
     this.#stop?.();
-    this.#stop = connect({
+    this.#stop = follow({
       event: (event) => this.handle(event),
       link: (link) => (this.link = link),
       refused: () => void this.#findOut(),
@@ -556,6 +559,11 @@ export class Site {
     if (edge !== undefined && this.waiting.has(id)) this.elsewhere = new Map(this.elsewhere).set(id, edge);
     this.edges = without(this.edges, id);
     this.#setWaiting(id, false);
+  }
+
+  #takeStatus(status: Status): void {
+    this.#keep(() => this.#takeStatus(status));
+    if (this.status === undefined || this.status.rev <= status.rev) this.status = status;
   }
 
   #takePrincipal(principal: Principal): void {

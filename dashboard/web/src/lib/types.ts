@@ -776,6 +776,10 @@ export type StreamEvent = {
   data: Hello;
   event: "resync";
 } | {
+  /** A sign of life. */
+  data: Record<string, never>;
+  event: "ping";
+} | {
   /** This browser was logged out. */
   data: Record<string, never>;
   event: "client.revoked";
