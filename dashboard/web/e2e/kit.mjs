@@ -1,0 +1,69 @@
+// What scenarios share: the browser, the box, who is paired, and what was found.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { axe, measure, open } from './browser.mjs';
+
+/** @typedef {import('./browser.mjs').Browser} Browser */
+/** @typedef {import('./browser.mjs').Device} Device */
+/** @typedef {import('./browser.mjs').Page} Page */
+/** @typedef {import('./browser.mjs').Session} Session */
+
+export class Kit {
+  /** @type {string[]} */
+  wrong = [];
+  looked = 0;
+  /** The owner's, once a browser is paired.
+   * @type {Session | undefined} */
+  session;
+
+  /**
+   * @param {Browser} browser
+   * @param {string} url what `edgeward pair` shows
+   * @param {string} folder of the screenshots
+   */
+  constructor(browser, url, folder) {
+    this.browser = browser;
+    this.url = url;
+    this.base = new URL('/', url).href;
+    this.folder = folder;
+    mkdirSync(folder, { recursive: true });
+  }
+
+  /** Takes a picture of a state and looks for what is wrong with it.
+   * @param {Page} page
+   * @param {string} state */
+  async look(page, state) {
+    this.looked += 1;
+    await page.screenshot({ path: join(this.folder, `${state}.png`) });
+    for (const finding of [...(await axe(page)), ...(await measure(page))]) this.wrong.push(`${state}: ${finding}`);
+  }
+
+  /** @param {boolean} condition
+   * @param {string} expectation */
+  expect(condition, expectation) {
+    if (!condition) this.wrong.push(`not so: ${expectation}`);
+  }
+
+  /** A page of the owner, on a device.
+   * @param {Device} device */
+  open(device) {
+    return open(this.browser, device, this.session);
+  }
+
+  /** A page of somebody who is not paired.
+   * @param {Device} device */
+  openAsStranger(device) {
+    return open(this.browser, device, undefined);
+  }
+
+  /** Runs scenarios one after another; what breaks one is a finding, and the next has its turn.
+   * @param {Device} device
+   * @param {((kit: Kit, device: Device) => Promise<void>)[]} scenarios */
+  async run(device, scenarios) {
+    for (const scenario of scenarios) {
+      await scenario(this, device).catch((error) => this.wrong.push(`${scenario.name}: ${error}`));
+    }
+  }
+}
