@@ -17,6 +17,8 @@ export type Route =
 export type Selection =
   | { kind: 'edge'; id: number }
   | { kind: 'pair'; from: number; to: number }
+  /** Of several devices that are drawn as one. */
+  | { kind: 'edges'; ids: readonly number[] }
   | { kind: 'principal'; id: number };
 
 const LANG_KEY = 'edgeward.lang';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { consequence, read, whoIs, type Principals } from './reading';
 import type { Cause, Edge, End, Fact, Principal } from './types';
-import { LANGS, lifetimeText, preferredLang, when, whyUnusual, wordsFor } from './words';
+import { LANGS, lifetimeText, preferredLang, ruleText, when, whyUnusual, wordsFor } from './words';
 import { hourHere, runs } from './words/make';
 
 const en = wordsFor('en');
@@ -291,6 +291,18 @@ describe('history', () => {
     expect(lifetimeText(en, 'while the moon shines')).toBe('while the moon shines');
     expect(lifetimeText(en, 'for 3600 s, neutralised')).toBe('for 1 hour, made harmless instead of cut off');
     expect(lifetimeText(de, 'always, not retained, QoS at most 1')).toBe('immer, nicht aufbewahrt, QoS höchstens 1');
+  });
+
+  it('says who decided about a connection, and for how long', () => {
+    const now = new Date(2026, 5, 17, 14, 20).getTime();
+    const rule = (change: Partial<Edge>) => ruleText(en, { state: 'allowed', by: 'Anna', lifetime: 'always', ...change } as Edge, now);
+    expect(rule({ state: 'pending' })).toBe('–');
+    expect(rule({ state: 'learned', by: null })).toBe('habit');
+    expect(rule({})).toBe('Anna');
+    expect(rule({ lifetime: 'for', until: now / 1000 + 600 })).toBe('Anna, until today 14:30');
+    expect(rule({ lifetime: 'uses', uses: 3 })).toBe('Anna, 3 times');
+    expect(rule({ state: 'denied', lifetime: 'until_restart' })).toBe('Anna, until the box restarts');
+    expect(rule({ by: null })).toBe('–');
   });
 });
 

@@ -2,7 +2,7 @@
 // language has to say is in `words/make.ts`, the languages are beside it.
 
 import { harmless } from './harmless';
-import { kindOf, type Reading } from './reading';
+import { kindOf, LONGEST_NAME, type Reading } from './reading';
 import type { Edge } from './types';
 import { de } from './words/de';
 import { en } from './words/en';
@@ -71,6 +71,23 @@ export function when(words: Words, unix: number | null | undefined, now: number)
   if (days === 0) return words.today(time);
   if (days === 1) return words.yesterday(time);
   return `${date.toLocaleDateString(words.lang, { day: 'numeric', month: 'short' })} ${time}`;
+}
+
+/** Who decided about an edge, and for how long. */
+export function ruleText(words: Words, edge: Edge, now: number): string {
+  if (edge.state === 'pending') return '–';
+  if (edge.state === 'learned') return words.map.habit;
+  const by = harmless(edge.by ?? '', LONGEST_NAME);
+  const { until, uses, lifetime } = edge;
+  const long =
+    until !== null && until !== undefined
+      ? words.map.until(when(words, until, now))
+      : lifetime === 'uses' && uses !== null && uses !== undefined
+        ? words.lifetime({ uses })
+        : lifetime === 'once' || lifetime === 'until_restart'
+          ? words.lifetime(lifetime)
+          : '';
+  return [by, long].filter((part) => part !== '').join(', ') || '–';
 }
 
 /** Only the time of day. */

@@ -465,9 +465,22 @@ export const de: Words = {
     newThisWeek: 'Neu in 7 Tagen',
     needsYou: 'Wartet auf Sie',
     connections: 'Verbindungen',
-    columns: { state: 'Zustand', from: 'Von', to: 'An', does: 'Tut', times: 'Mal', last: 'Zuletzt' },
+    columns: { state: 'Zustand', from: 'Von', to: 'An', does: 'Tut', times: 'Mal', last: 'Zuletzt', rule: 'Regel' },
+    habit: 'Gewohnheit',
+    until: (at) => `bis ${at}`,
     internet: 'Internet',
-    noRoom: 'Noch kein Raum',
+    place: ({ is, name }) => {
+      if (is === 'internet') return 'Internet';
+      return is === 'elsewhere' ? 'Noch kein Raum' : is === 'maker' ? quoted(name) : name;
+    },
+    several: (place, count) => {
+      const [one, many] = place.is === 'internet' ? ['Server', 'Server'] : ['Gerät', 'Geräte'];
+      return `${de.map.place(place)}: ${count} ${count === 1 ? one : many}`;
+    },
+    count: (connections) => (connections === 1 ? '1 Verbindung' : `${connections} Verbindungen`),
+    showMore: (rows) => `Mehr zeigen (${rows.toLocaleString('de')})`,
+    temporary: 'Für eine Zeit erlaubt',
+    learning: 'Lernt noch',
     legend: 'Was die Linien bedeuten',
     search: 'Geräte und Verbindungen suchen',
     searchShort: 'Suchen',

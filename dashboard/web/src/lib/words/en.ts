@@ -466,9 +466,22 @@ export const en: Words = {
     newThisWeek: 'New in 7 days',
     needsYou: 'Needs you',
     connections: 'Connections',
-    columns: { state: 'State', from: 'From', to: 'To', does: 'Does', times: 'Times', last: 'Last' },
+    columns: { state: 'State', from: 'From', to: 'To', does: 'Does', times: 'Times', last: 'Last', rule: 'Rule' },
+    habit: 'habit',
+    until: (at) => `until ${at}`,
     internet: 'Internet',
-    noRoom: 'No room yet',
+    place: ({ is, name }) => {
+      if (is === 'internet') return 'Internet';
+      return is === 'elsewhere' ? 'No room yet' : is === 'maker' ? quoted(name) : name;
+    },
+    several: (place, count) => {
+      const [one, many] = place.is === 'internet' ? ['server', 'servers'] : ['device', 'devices'];
+      return `${en.map.place(place)}: ${count} ${count === 1 ? one : many}`;
+    },
+    count: (connections) => (connections === 1 ? '1 connection' : `${connections} connections`),
+    showMore: (rows) => `Show more (${rows.toLocaleString('en')})`,
+    temporary: 'Allowed for a time',
+    learning: 'Still learning',
     legend: 'What the lines mean',
     search: 'Search devices and connections',
     searchShort: 'Search',

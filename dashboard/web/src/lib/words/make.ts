@@ -3,6 +3,7 @@
 import type { Failure } from '../api';
 import { harmless } from '../harmless';
 import { isAddress, SPEAKS, type Action, type Consequence, type Reading, type Who } from '../reading';
+import type { Place } from '../ring';
 import type {
   Answer,
   Cause,
@@ -155,9 +156,18 @@ export interface Words {
     newThisWeek: string;
     needsYou: string;
     connections: string;
-    columns: { state: string; from: string; to: string; does: string; times: string; last: string };
+    columns: { state: string; from: string; to: string; does: string; times: string; last: string; rule: string };
+    habit: string;
+    until(at: string): string;
     internet: string;
-    noRoom: string;
+    /** Of devices that are drawn as one. */
+    place(place: Place): string;
+    several(place: Place, count: number): string;
+    /** Of connections. */
+    count(connections: number): string;
+    showMore(rows: number): string;
+    temporary: string;
+    learning: string;
     legend: string;
     search: string;
     searchShort: string;
