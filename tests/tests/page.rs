@@ -1,9 +1,9 @@
 //! The page: in a real browser, against the demonstration with both questions open; and who may reach it at all.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Lines, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -37,33 +37,56 @@ struct Demonstration {
     child: std::process::Child,
     /// The page's address with its code.
     url: String,
+    output: Option<Lines<BufReader<ChildStdout>>>,
 }
 
 impl Demonstration {
-    /// Starts it and waits until both questions are asked.
+    /// Starts it and waits until it serves the page; nothing surprising has happened there yet.
     fn start(site: &str) -> Result<Self> {
         let mut child = Command::new(binary("edgeward-lab")?)
-            .args(["--site", site, "demo", "--port", "0"])
-            .stdin(Stdio::null())
+            .args(["--site", site, "demo", "--port", "0", "--by-line"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the demonstration")?;
         let output = child.stdout.take().context("a piped output is there")?;
-        let mut demonstration = Self { child, url: String::new() };
-        let mut lines = BufReader::new(output).lines();
-        while let Some(line) = lines.next() {
-            let line = line?;
-            if let Some(url) = line.strip_prefix("The page: ") {
+        let mut demonstration = Self { child, url: String::new(), output: None };
+        let mut output = BufReader::new(output).lines();
+        while let Some(line) = output.next() {
+            if let Some(url) = line?.strip_prefix("The page: ") {
                 url.clone_into(&mut demonstration.url);
-            }
-            if line.contains("stays up") {
-                ensure!(!demonstration.url.is_empty(), "no address of the page was printed");
-                // Read on: what it says about decisions later must have somewhere to go.
-                std::thread::spawn(move || lines.for_each(drop));
+                demonstration.output = Some(output);
                 return Ok(demonstration);
             }
         }
-        anyhow::bail!("the demonstration ended before both questions were asked")
+        anyhow::bail!("the demonstration ended before it served the page")
+    }
+
+    /// Carries out what the browser's script asks for ("please WHAT", a line each), and tells it what the demonstration
+    /// says. Returns what else the script has said.
+    fn serve(&mut self, script: &mut Child) -> Result<String> {
+        let (asked, mut told) =
+            script.stdout.take().zip(script.stdin.take()).context("the script is piped")?;
+        let mut surprise = self.child.stdin.as_ref().context("the demonstration is piped")?;
+        let output = self.output.take().context("it is served once")?;
+        // It ends with the demonstration's output, or with a script that does not listen any more.
+        std::thread::spawn(move || {
+            for line in output.map_while(Result::ok) {
+                if writeln!(told, "{line}").is_err() {
+                    break;
+                }
+            }
+        });
+        let mut said = String::new();
+        for line in BufReader::new(asked).lines() {
+            let line = line?;
+            match line.strip_prefix("please ") {
+                Some("surprise") => writeln!(surprise)?,
+                Some(what) => anyhow::bail!("nobody here can {what}"),
+                None => said.extend([&line, "\n"]),
+            }
+        }
+        Ok(said)
     }
 }
 
@@ -97,25 +120,24 @@ async fn furnish(client: &mut Client) -> Result<()> {
 
 #[tokio::test]
 async fn the_page_works_in_a_real_browser() -> Result<()> {
-    if !can_run(&[Need::Root, Need::Daemon, Need::Browser, Need::Time]) {
+    if !can_run(&[Need::Root, Need::Daemon, Need::Browser]) {
         return Ok(());
     }
-    let demonstration = Demonstration::start("page")?;
+    let mut demonstration = Demonstration::start("page")?;
     furnish(&mut Client::connect(&lab::firewall::runtime_of("page-demo")?).await?).await?;
     let shots = std::env::temp_dir().join("edgeward-page-shots");
-    let output = Command::new("node")
+    let mut script = Command::new("node")
         .args(["e2e/run.mjs", &demonstration.url])
         .arg(&shots)
+        .arg("--with-demonstration")
         .current_dir(web_folder()?)
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .context("cannot start node")?;
-    ensure!(
-        output.status.success(),
-        "{}\n{}\nscreenshots: {}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-        shots.display()
-    );
+    let said = demonstration.serve(&mut script);
+    let status = script.wait()?;
+    ensure!(status.success(), "{}\nscreenshots: {}", said?, shots.display());
     Ok(())
 }
 

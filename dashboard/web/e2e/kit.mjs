@@ -2,6 +2,8 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
 
 import { axe, measure, open } from './browser.mjs';
 
@@ -9,6 +11,54 @@ import { axe, measure, open } from './browser.mjs';
 /** @typedef {import('./browser.mjs').Device} Device */
 /** @typedef {import('./browser.mjs').Page} Page */
 /** @typedef {import('./browser.mjs').Session} Session */
+
+/** How long something outside of the browser may take, in milliseconds. */
+const PATIENCE = 60_000;
+
+/** Who can make something happen at the site, and tells what happens there: a line of text each. */
+export class Demonstration {
+  /** @type {string[]} */
+  #said = [];
+  #read = 0;
+  /** @type {() => void} */
+  #changed = () => {};
+
+  constructor() {
+    createInterface({ input: process.stdin }).on('line', (line) => {
+      this.#said.push(line);
+      this.#changed();
+    });
+  }
+
+  /** Asks for something to happen.
+   * @param {'surprise'} what */
+  please(what) {
+    console.log(`please ${what}`);
+  }
+
+  /** Waits until it says something that was not waited for before.
+   * @param {string} words */
+  async says(words) {
+    const deadline = Date.now() + PATIENCE;
+    for (;;) {
+      const at = this.#said.findIndex((line, index) => index >= this.#read && line.includes(words));
+      if (at >= 0) {
+        this.#read = at + 1;
+        return;
+      }
+      const left = deadline - Date.now();
+      if (left <= 0) throw new Error(`the demonstration does not say “${words}”, but ${this.#said.slice(this.#read).join(' / ')}`);
+      await new Promise((resolve) => {
+        this.#changed = () => resolve(undefined);
+        setTimeout(resolve, left);
+      });
+    }
+  }
+
+  end() {
+    process.stdin.destroy();
+  }
+}
 
 export class Kit {
   /** @type {string[]} */
@@ -63,7 +113,7 @@ export class Kit {
    * @param {((kit: Kit, device: Device) => Promise<void>)[]} scenarios */
   async run(device, scenarios) {
     for (const scenario of scenarios) {
-      await scenario(this, device).catch((error) => this.wrong.push(`${scenario.name}: ${error}`));
+      await scenario(this, device).catch((error) => this.wrong.push(`${device.name}: ${scenario.name}: ${error.stack ?? error}`));
     }
   }
 }

@@ -1,17 +1,21 @@
-// `npm run e2e -- URL [FOLDER]`: the page in a real browser against a real box. URL is what `edgeward pair` shows; FOLDER
-// takes a screenshot of each state. Ends with 1 if anything is wrong.
+// `npm run e2e -- URL [FOLDER] [--with-demonstration]`: the page in a real browser against a real box. URL is what `edgeward
+// pair` shows; FOLDER takes a screenshot of each state. With the demonstration at hand (tests/page.rs), which says on the
+// standard input what happens at the site and does there what this asks for on the standard output, the two scenarios are
+// played first; else their questions have to wait already. Ends with 1 if anything is wrong.
 
 import process from 'node:process';
 
 import { DEVICES, launch } from './browser.mjs';
-import { Kit } from './kit.mjs';
+import { Demonstration, Kit } from './kit.mjs';
 import { outOfReach } from './scenarios/away.mjs';
 import { banned, guessed, reviewed } from './scenarios/devices.mjs';
 import { member, notified, professional } from './scenarios/people.mjs';
 import { manyTabs, tryOut, twoAtOnce, withPin } from './scenarios/questions.mjs';
+import { story } from './scenarios/story.mjs';
 import { everyView, moveIn } from './scenarios/views.mjs';
 
-const [url, folder = 'e2e/shots'] = process.argv.slice(2);
+const isPlayed = process.argv.includes('--with-demonstration');
+const [url, folder = 'e2e/shots'] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const [phone] = DEVICES;
 if (url === undefined || phone === undefined) {
   console.error('usage: npm run e2e -- URL [FOLDER]');
@@ -20,13 +24,15 @@ if (url === undefined || phone === undefined) {
 const browser = await launch();
 const kit = new Kit(browser, url, folder);
 
-for (const device of DEVICES) {
-  const { context, page, complaints } = await kit.open(device);
-  if (kit.session === undefined) await moveIn(kit, device, page);
-  await everyView(kit, device, page);
-  for (const complaint of complaints) kit.wrong.push(`${device.name}: the browser says: ${complaint}`);
-  await context.close();
+const first = await kit.open(phone);
+await moveIn(kit, phone, first.page);
+await first.context.close();
+if (isPlayed) {
+  const demonstration = new Demonstration();
+  await kit.run(phone, [(kit, device) => story(kit, device, demonstration)]);
+  demonstration.end();
 }
+for (const device of DEVICES) await kit.run(device, [everyView]);
 await kit.run(phone, [
   twoAtOnce,
   manyTabs,

@@ -20,7 +20,8 @@ export async function moveIn(/** @type {Kit} */ kit, /** @type {Device} */ devic
 }
 
 /** Goes through the views. */
-export async function everyView(/** @type {Kit} */ kit, /** @type {Device} */ device, /** @type {Page} */ page) {
+export async function everyView(/** @type {Kit} */ kit, /** @type {Device} */ device) {
+  const { context, page, complaints } = await kit.open(device);
   const go = async (/** @type {string} */ view) => {
     await page.goto(`${kit.base}#/${view}`);
     await page.locator('main h2').first().waitFor();
@@ -96,4 +97,7 @@ export async function everyView(/** @type {Kit} */ kit, /** @type {Device} */ de
   await page.setViewportSize({ width: 320, height: 640 });
   await go('decide');
   await kit.look(page, `${device.name}-narrow`);
+
+  for (const complaint of complaints) kit.wrong.push(`${device.name}: the browser says: ${complaint}`);
+  await context.close();
 }

@@ -11,7 +11,7 @@ use lab::{
     scenario::{Round, Scenario, Stage},
     site::Device,
 };
-use tokio::time;
+use tokio::{sync::mpsc, time};
 
 use crate::page::Page;
 
@@ -20,6 +20,10 @@ pub(crate) struct Args {
     /// End after the scenarios were played once
     #[arg(long)]
     once: bool,
+    /// Decide nothing here, and play the next scenario with each line of the standard input; after the last one the battery
+    /// is read once more
+    #[arg(long, conflicts_with = "once", hide = true)]
+    by_line: bool,
     /// Port of the page on 127.0.0.1 (0: any)
     #[arg(long, default_value_t = 8480)]
     port: u16,
@@ -39,9 +43,11 @@ pub(crate) async fn main(args: &Args, site: &str, topology: Topology) -> Result<
     page.print_address(&mut stage.client).await?;
 
     // Somebody at a terminal decides on the page; otherwise the answer is given here, to show that it works.
-    let nobody_is_there = args.once || !std::io::stdin().is_terminal();
+    let nobody_is_there = args.once || !(args.by_line || std::io::stdin().is_terminal());
+    let mut lines = args.by_line.then(lines_of_stdin);
     let mut waiting = Vec::new();
     for scenario in Scenario::ALL {
+        next(&mut lines).await;
         stage.prepare(scenario).await?;
         println!("\n{}", surprise(scenario));
         if nobody_is_there {
@@ -62,7 +68,34 @@ pub(crate) async fn main(args: &Args, site: &str, topology: Topology) -> Result<
         return Ok(());
     }
     println!("\nThe site stays up until Ctrl-C.");
-    watch(&mut waiting).await
+    loop {
+        tokio::select! {
+            ended = watch(&mut waiting) => return ended,
+            () = next(&mut lines), if lines.is_some() => {}
+        }
+        waiting.push((Scenario::NewBattery, stage.offer(Scenario::NewBattery)?));
+    }
+}
+
+/// The lines of the standard input, as they come.
+fn lines_of_stdin() -> mpsc::Receiver<()> {
+    let (teller, lines) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for _line in std::io::stdin().lines().map_while(Result::ok) {
+            if teller.blocking_send(()).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+/// Waits for a line, for ever after the last one; where none are read, for nothing.
+async fn next(lines: &mut Option<mpsc::Receiver<()>>) {
+    let Some(lines) = lines else { return };
+    if lines.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What someone who lives there says of the devices: what they are called, what they are, and where.
