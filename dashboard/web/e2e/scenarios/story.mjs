@@ -59,8 +59,7 @@ export async function story(kit, device, demonstration) {
   demonstration.please('surprise');
   await phone.goto(`${kit.base}#/trouble`);
   await phone.locator('a.card', { hasText: 'Home hub' }).click();
-  const stopped = phone.locator('li.card', { has: phone.locator('button.button') }).first();
-  await stopped.waitFor();
+  const stopped = phone.locator('li.card', { hasText: '“battery”' }).first();
   await stopped.locator('button').click();
   const keep = phone.locator('li.card .buttons');
   await keep.waitFor();
