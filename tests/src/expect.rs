@@ -15,6 +15,8 @@ pub enum Need {
     Daemon,
     /// Chromium, Node.js to steer it, and what gives it a certificate.
     Browser,
+    /// Programs that take another time of day for now.
+    WrongClock,
     /// Minutes of time; such tests run with `--all` only.
     Time,
 }
@@ -29,7 +31,9 @@ impl Need {
             Self::Browser => ["chromium", "node", "certutil"]
                 .iter()
                 .find(|program| !is_installed(program))
-                .map(|program| format!("{program} is not installed; `cargo xtask test --all` does it")),
+                .map(|program| format!("{program} is not installed; `cargo xtask test` does it")),
+            Self::WrongClock => (!is_installed("faketime"))
+                .then(|| "faketime is not installed; `cargo xtask test` does it".to_owned()),
             Self::Time if !everything_is_expected() => {
                 Some("it takes minutes; `cargo xtask test --all` runs it".to_owned())
             }

@@ -1,6 +1,6 @@
 //! The firewall of a site: the shipped program with a configuration written for the site, and its socket.
 
-use std::{fmt, fs, path::PathBuf, process::Command, time::Duration};
+use std::{fmt, fs, io::Write as _, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use dashboard::{
@@ -9,7 +9,7 @@ use dashboard::{
 };
 
 use crate::{
-    process::{self, Process},
+    process::{self, Clock, Process},
     service,
     site::{self, Device, Site},
 };
@@ -109,7 +109,7 @@ impl Firewall {
             command.extend([option.to_owned(), path.display().to_string()]);
         }
         let namespace = site.firewall_namespace();
-        let process = spawn(&namespace.command(&command[0]), &command[1..], &folder)?;
+        let process = spawn(namespace.command(&command[0]), &command[1..], &folder)?;
         let firewall = Self { command, folder, runtime, namespace, process };
         firewall.wait_until_ready()?;
         Ok(firewall)
@@ -127,8 +127,22 @@ impl Firewall {
 
     /// Starts the daemon again with the same configuration and state.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = spawn(&self.namespace.command(&self.command[0]), &self.command[1..], &self.folder)?;
+        self.process = spawn(self.namespace.command(&self.command[0]), &self.command[1..], &self.folder)?;
         self.wait_until_ready()
+    }
+
+    /// The same, at another time of day.
+    pub fn restart_at(&mut self, clock: &Clock) -> Result<()> {
+        let mut program = self.namespace.command(&self.command[0]);
+        clock.set(&mut program)?;
+        self.process = spawn(program, &self.command[1..], &self.folder)?;
+        self.wait_until_ready()
+    }
+
+    /// Adds to the configuration, for the next start.
+    pub fn configure(&self, text: &str) -> Result<()> {
+        let mut config = fs::OpenOptions::new().append(true).open(self.folder.join("edgeward.toml"))?;
+        config.write_all(text.as_bytes()).context("cannot write the firewall's configuration")
     }
 
     /// The folder of the daemon's socket.
@@ -190,10 +204,8 @@ pub async fn wait_for_model(
     }
 }
 
-fn spawn(program: &Command, arguments: &[String], folder: &std::path::Path) -> Result<Process> {
-    let mut command = Command::new(program.get_program());
-    command.args(program.get_args()).args(arguments).env("RUST_LOG", "info");
-    Process::start(&mut command, "edgeward", folder)
+fn spawn(mut program: Command, arguments: &[String], folder: &std::path::Path) -> Result<Process> {
+    Process::start(program.args(arguments).env("RUST_LOG", "info"), "edgeward", folder)
 }
 
 /// Durations in seconds, because a demonstration cannot watch for a week.

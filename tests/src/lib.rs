@@ -22,6 +22,7 @@ pub mod site;
 // What lives at the site.
 pub mod event;
 pub mod firewall;
+pub mod household;
 pub mod mqtt;
 
 // What attacks it, and what goes wrong there.

@@ -131,6 +131,36 @@ pub fn recorded(folder: &Path) -> Result<Vec<(String, Process)>> {
     Ok(processes)
 }
 
+/// What a program takes for the time of day. Its other clocks are the machine's.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// Days ahead of this machine.
+    Ahead(u32),
+    /// As a box without a battery starts.
+    NeverSet,
+}
+
+impl Clock {
+    /// Starts a command with this clock, by libfaketime.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that library is not installed.
+    pub fn set(&self, command: &mut Command) -> Result<()> {
+        let libraries = fs::read_dir("/usr/lib")?.filter_map(Result::ok);
+        let library = libraries
+            .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
+            .find(|path| path.exists())
+            .context("libfaketime is not installed")?;
+        let time = match self {
+            Self::Ahead(days) => format!("+{days}d"),
+            Self::NeverSet => "@1970-01-02 00:00:00".to_owned(),
+        };
+        command.env("LD_PRELOAD", library).env("FAKETIME", time).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Ok(())
+    }
+}
+
 /// Waits for a condition, with a deadline.
 pub fn wait_until(within: Duration, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + within;

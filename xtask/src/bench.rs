@@ -93,7 +93,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let privilege = Privilege::acquire(args.yes)?;
     setup::ensure(privilege)?;
     if args.page {
-        setup::ensure_for_all_tests(privilege)?;
+        setup::ensure_for_tests(privilege)?;
         print(page::measure(args.debug)?, page::table);
         return Ok(());
     }

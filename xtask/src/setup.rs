@@ -75,9 +75,10 @@ fn ensure_packages(privilege: Privilege) -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(privilege, &missing) }
 }
 
-/// What only `cargo xtask test --all` needs: its tests include a user with sudo, and a browser that is given a certificate.
-pub(crate) fn ensure_for_all_tests(privilege: Privilege) -> Result<()> {
-    let needed = [("sudo", "sudo"), ("chromium", "chromium"), ("certutil", "libnss3-tools")];
+/// What only tests need: a user with sudo, a browser that is given a certificate, and a clock that is wrong.
+pub(crate) fn ensure_for_tests(privilege: Privilege) -> Result<()> {
+    let needed =
+        [("sudo", "sudo"), ("chromium", "chromium"), ("certutil", "libnss3-tools"), ("faketime", "faketime")];
     let missing: Vec<&str> = needed
         .into_iter()
         .filter(|(program, _)| shell::find(program).is_none())

@@ -44,9 +44,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let all = args.all || privilege::is_ci();
     let privilege = Privilege::acquire(args.yes)?;
     setup::ensure(privilege)?;
-    if all {
-        setup::ensure_for_all_tests(privilege)?;
-    }
+    setup::ensure_for_tests(privilege)?;
     if std::env::var_os(CORPUS).is_some() {
         setup::ensure_for_corpus(privilege)?;
     }
