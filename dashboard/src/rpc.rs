@@ -376,6 +376,7 @@ pub struct Broker {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
     pub count: usize,
+    /// The newest, where it is stopped meanwhile, so that it can be kept blocked.
     pub newest: Option<u32>,
     /// The newest in plain English.
     pub sentence: Option<String>,

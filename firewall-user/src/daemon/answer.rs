@@ -248,7 +248,7 @@ pub(super) fn handle(
         Request::Broker => people.broker(),
         Request::Waiting => is(people::waiting(graph)),
         Request::KeepBlocked { edge } => {
-            if !people::is_open(graph, edge) {
+            if !people::is_stopped(graph, edge) {
                 return Err(no_edge(edge));
             }
             let author = &Author::person("Home Assistant");

@@ -19,7 +19,7 @@ use firewall_common::abi::PrincipalId;
 use graph::{
     Graph, Now,
     decision::{self, Author, Lifetime, Terms},
-    edge::{EdgeId, State},
+    edge::{Edge, EdgeId, State},
     graph::Spec,
     operation::Plane,
     principal::harmless,
@@ -283,11 +283,11 @@ impl People {
     }
 
     pub(super) fn wish(&mut self, edge: u32, by: &str, graph: &Graph, now: Now) -> Result<Outcome, Refusal> {
-        if !is_open(graph, edge) {
+        if !waits(graph, edge) {
             return Err(refusal("not_found", "nothing waits for a decision there"));
         }
         let wish = Wish { edge, by: by.to_owned(), at: now.unix };
-        self.wishes.retain(|known| known.edge != edge && is_open(graph, known.edge));
+        self.wishes.retain(|known| known.edge != edge && waits(graph, known.edge));
         if self.wishes.len() == WISHES {
             self.wishes.remove(0);
         }
@@ -297,7 +297,7 @@ impl People {
 
     /// What owners are asked to decide and still waits.
     pub(super) fn wishes(&mut self, graph: &Graph) -> &[Wish] {
-        self.wishes.retain(|wish| is_open(graph, wish.edge));
+        self.wishes.retain(|wish| waits(graph, wish.edge));
         &self.wishes
     }
 
@@ -359,17 +359,23 @@ fn allow_broker(broker: &Broker, author: &Author, graph: &mut Graph, now: Now) -
 
 /// What waits, and the newest of it in words.
 pub(super) fn waiting(graph: &Graph) -> Waiting {
-    let open: Vec<_> = graph.edges().filter(|edge| edge.state == State::Pending).collect();
-    let newest = open.iter().max_by_key(|edge| (edge.since, edge.id));
+    let open: Vec<_> = graph.edges().filter(|edge| edge.waits()).collect();
+    let asked =
+        |edge: &Edge| edge.flag.as_ref().filter(|_| edge.is_flagged()).map_or(edge.since, |flag| flag.since);
+    let newest = open.iter().max_by_key(|edge| (asked(edge), edge.id));
     Waiting {
         count: open.len(),
-        newest: newest.map(|edge| edge.id.0),
+        newest: newest.filter(|edge| edge.state == State::Pending).map(|edge| edge.id.0),
         sentence: newest.map(|edge| graph.sentence(edge)),
     }
 }
 
-/// Whether an edge waits for a decision.
-pub(super) fn is_open(graph: &Graph, edge: u32) -> bool {
+fn waits(graph: &Graph, edge: u32) -> bool {
+    graph.edge(EdgeId(edge)).is_some_and(Edge::waits)
+}
+
+/// Whether an edge waits for a decision and is stopped meanwhile.
+pub(super) fn is_stopped(graph: &Graph, edge: u32) -> bool {
     graph.edge(EdgeId(edge)).is_some_and(|edge| edge.state == State::Pending)
 }
 

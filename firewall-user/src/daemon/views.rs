@@ -91,10 +91,9 @@ impl Views<'_> {
             .collect()
     }
 
-    /// What waits for a person; what has lapsed waits for its next try.
+    /// What waits for a person.
     pub(super) fn pending(self) -> Vec<view::Edge> {
-        let waits = |edge: &&Edge| edge.state == State::Pending || edge.is_flagged();
-        self.graph.edges().filter(waits).map(|edge| self.edge(edge)).collect()
+        self.graph.edges().filter(|edge| edge.waits()).map(|edge| self.edge(edge)).collect()
     }
 
     pub(super) fn bans(self) -> Vec<view::Ban> {

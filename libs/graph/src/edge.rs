@@ -281,6 +281,11 @@ impl Edge {
         self.flag.is_some() && matches!(self.state, State::Learned | State::Allowed(_))
     }
 
+    /// Whether a person is asked about it; what has lapsed waits for its next try.
+    pub fn waits(&self) -> bool {
+        self.state == State::Pending || self.is_flagged()
+    }
+
     /// The property that a person is asked about.
     pub fn asked(&self) -> Option<Property> {
         let flagged = || self.flag.as_ref().filter(|_| self.is_flagged()).map(|flag| flag.property);

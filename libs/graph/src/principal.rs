@@ -212,13 +212,21 @@ impl Hint {
     }
 }
 
-/// Strips control, bidirectional, invisible and tag characters, folds white space and cuts.
+/// Marks that may stand on one character; more would paint over the lines above and below.
+const MARKS: usize = 2;
+
+/// Strips control, bidirectional, invisible and tag characters and piles of marks, folds white space and cuts.
 pub fn harmless(text: &str, cap: usize) -> String {
     let mut clean = String::new();
     let mut count = 0;
+    let mut marks = 0;
     for character in text.chars() {
         let character = if character.is_whitespace() { ' ' } else { character };
         if deceives(character) || (character == ' ' && (clean.is_empty() || clean.ends_with(' '))) {
+            continue;
+        }
+        marks = if is_mark(character) { marks + 1 } else { 0 };
+        if marks > MARKS {
             continue;
         }
         if count == cap {
@@ -229,6 +237,11 @@ pub fn harmless(text: &str, cap: usize) -> String {
     }
     clean.truncate(clean.trim_end().len());
     clean
+}
+
+/// Whether it stands on the character before it: what extends a grapheme is escaped by the standard library.
+fn is_mark(character: char) -> bool {
+    !character.is_ascii() && character.escape_debug().len() > 1
 }
 
 /// Control (Cc), format (Cf: bidi marks, zero width, tags, soft hyphen), line separators, variation selectors, private
@@ -374,6 +387,16 @@ mod tests {
         assert_eq!(hint(" \u{200f}\u{0}"), None);
         assert_eq!(Hint::from_wire(b"a\xff\xfeb").map(|hint| hint.0), Some("ab".into()));
         assert_eq!(hint("Küche  2"), Some("Küche 2".into()));
+    }
+
+    #[test]
+    fn marks_do_not_pile_up() {
+        let pile = format!("H{}ub", "\u{301}\u{489}\u{e48}".repeat(13));
+        assert_eq!(harmless(&pile, NAME_CAP), "H\u{301}\u{489}ub");
+        for name in ["e\u{301}\u{323}", "ที่", "हिन्दी", "\"'\\\"'\\", "🔒🔒🔒🔒", "日本語の名前", "Ελληνικά"]
+        {
+            assert_eq!(harmless(name, NAME_CAP), name);
+        }
     }
 
     #[test]

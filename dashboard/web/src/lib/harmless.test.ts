@@ -2,7 +2,7 @@ import { flushSync, mount, unmount } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { site } from './app.svelte';
-import { harmless } from './harmless';
+import { cut, harmless } from './harmless';
 import { whoIs } from './reading';
 import type { Edge, Principal } from './types';
 import Card from '../ui/Card.svelte';
@@ -26,6 +26,19 @@ describe('a text of a device', () => {
     expect(harmless('x'.repeat(10_240), 40)).toBe(`${'x'.repeat(39)}…`);
     expect([...harmless('🔒'.repeat(500), 40)]).toHaveLength(40);
     expect(harmless('\u200B\u202E', 40)).toBe('');
+  });
+
+  it('has no piles of marks', () => {
+    expect(harmless(`H${'\u0301\u0489\u0e48'.repeat(20)}ub`, 40)).toBe('H\u0301\u0489ub');
+    for (const name of ['Küche', 'e\u0301\u0323', 'ที่', 'हिन्दी']) expect(harmless(name, 40)).toBe(name);
+  });
+
+  it('is cut between characters as people see them', () => {
+    expect(cut('🔒🚪🔒🚪', 3)).toBe('🔒🚪…');
+    expect(cut('e\u0301e\u0301e\u0301', 2)).toBe('e\u0301…');
+    expect(cut('🇩🇪🇫🇷🇩🇪', 2)).toBe('🇩🇪…');
+    expect(cut('🔒🚪', 2)).toBe('🔒🚪');
+    expect(harmless(`${'x'.repeat(38)}🔒🚪🔒`, 40)).toBe(`${'x'.repeat(38)}🔒…`);
   });
 
   it('is no name if nothing of it is visible', () => {

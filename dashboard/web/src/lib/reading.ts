@@ -2,7 +2,7 @@
 // the content cannot be seen, the action says so.
 
 import { harmless } from './harmless';
-import type { Edge, End, Principal } from './types';
+import type { Edge, EdgeState, End, Principal } from './types';
 
 /** One end, as far as it is known who that is. */
 export type Who =
@@ -13,7 +13,8 @@ export type Who =
   | { is: 'named'; name: string; kind: string }
   /** It calls itself so. */
   | { is: 'unnamed'; name: string; kind: string }
-  | { is: 'unknown'; kind: string };
+  /** Who made its network card and since when it is seen tell several of them apart. */
+  | { is: 'unknown'; kind: string; maker?: string; since?: number };
 
 export type Action =
   | 'control'
@@ -68,8 +69,20 @@ export function whoIs(end: Pick<End, 'id' | 'name' | 'confirmed' | 'kind'>, prin
   const name = harmless(end.name, LONGEST_NAME);
   if (principals.get(end.id)?.mode === 'outside') return { is: 'server', name };
   if (end.confirmed) return { is: 'named', name, kind: end.kind };
-  if (name === '' || isAddress(name) || NUMBER_ONLY.test(name)) return { is: 'unknown', kind: end.kind };
+  if (name === '' || isAddress(name) || NUMBER_ONLY.test(name)) return unknown(end, principals.get(end.id));
   return { is: 'unnamed', name, kind: end.kind };
+}
+
+function unknown({ kind }: Pick<End, 'kind'>, principal: Principal | undefined): Who {
+  const maker = harmless(principal?.maker ?? '', LONGEST_NAME);
+  const since = principal?.first_seen;
+  return { is: 'unknown', kind, ...(maker === '' ? {} : { maker }), ...(since ? { since } : {}) };
+}
+
+/** The state that an edge is shown in: what is asked about waits, also where it passes. Nothing for what has lapsed. */
+export function shownState({ id, state }: Pick<Edge, 'id' | 'state'>, waiting: ReadonlySet<number>): EdgeState | undefined {
+  if (waiting.has(id)) return 'pending';
+  return state === 'pending' ? undefined : state;
 }
 
 export const kindOf = (who: Who): string => ('kind' in who ? who.kind : who.is);

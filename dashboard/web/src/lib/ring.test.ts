@@ -47,6 +47,12 @@ describe('the ring', () => {
     expect(lines).toEqual([['20', '23', true], ['21', '20', false]]);
   });
 
+  it('draws something unusual that passes as waiting', () => {
+    const [one, two] = [edge(2, 21, 20), edge(3, 22, 20)];
+    const { arcs } = layOut(map(devices), [one, two], new Set([2]), SIZE);
+    expect(arcs.map(({ key, tone }) => [key, tone])).toEqual([['22-20', 'allowed'], ['21-20', 'waiting']]);
+  });
+
   it('leaves out what is over and asks nobody', () => {
     expect(layOut(map(devices), [edge(2, 21, 20, { state: 'pending' })], NOTHING, SIZE).arcs).toEqual([]);
   });

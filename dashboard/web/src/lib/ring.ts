@@ -2,7 +2,7 @@
 // room (or maker) is one node until somebody opens it. The same site gives the same picture, and a new edge moves nothing.
 // Lengths are pixels of the screen, so that text is never scaled below what can be read.
 
-import { whoIs, type Principals, type Who } from './reading';
+import { shownState, whoIs, type Principals, type Who } from './reading';
 import type { Edge, EdgeState, Principal } from './types';
 
 /** What devices have in common that are drawn as one. */
@@ -128,7 +128,10 @@ export function layOut(
   { width, height }: Pane,
   open: ReadonlySet<string> = new Set(),
 ): Ring {
-  const shown = [...edges].filter((edge) => edge.state !== 'pending' || waiting.has(edge.id));
+  const shown = [...edges].flatMap((edge) => {
+    const state = shownState(edge, waiting);
+    return state === undefined ? [] : [state === edge.state ? edge : { ...edge, state }];
+  });
   const used = new Set(shown.flatMap((edge) => [edge.from.id, edge.to.id]));
   const all = [...principals.values()].filter((one) => isDevice(one) || used.has(one.id));
   const hub = centre(all, shown);

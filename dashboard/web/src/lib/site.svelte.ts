@@ -389,8 +389,9 @@ export class Site {
         }
         if (!(status.ok && edges.ok && pending.ok && principals.ok)) return;
         this.status = status.value;
+        const before = this.isKept ? new Map<number, Edge>() : this.edges;
         this.edges = byId([...edges.value, ...pending.value]);
-        this.waiting = new Set(pending.value.map((edge) => edge.id));
+        this.#takeWaiting(pending.value, before);
         this.principals = byId(principals.value);
         this.loaded = true;
         this.isKept = false;
@@ -532,9 +533,20 @@ export class Site {
       (pending) => {
         if (!pending.ok) return;
         this.edges = new Map([...this.edges, ...byId(pending.value)]);
-        this.waiting = new Set(pending.value.map((edge) => edge.id));
+        this.#takeWaiting(pending.value, this.edges);
       },
     );
+  }
+
+  /** Takes in what waits; a card that was shown and is not in the list any more stays until it is dismissed. */
+  #takeWaiting(pending: readonly Edge[], before: ReadonlyMap<number, Edge>): void {
+    const waiting = byId(pending);
+    const isSettled = (id: number) => !waiting.has(id) && this.progress.get(id)?.kind !== 'applying';
+    const settled = [...this.waiting].filter((id) => before.has(id) && isSettled(id));
+    const edges = settled.flatMap((id) => this.edges.get(id) ?? before.get(id) ?? []);
+    const elsewhere = [...this.elsewhere.values(), ...edges].filter(({ id }) => !waiting.has(id));
+    this.elsewhere = byId(elsewhere);
+    this.waiting = new Set(waiting.keys());
   }
 
   /** Takes an edge in, unless a newer state of it is known already. */

@@ -96,6 +96,17 @@ describe('the site', () => {
     await vi.waitFor(() => expect(site.inbox).toHaveLength(1));
   });
 
+  it('leaves a card of which the list says that it waits no more, until it waits again', async () => {
+    asks();
+    asks({ id: 9 });
+    answers['/pending'] = () => json([edge({ id: 10, rev: 7 })]);
+    site.handle({ event: 'edge.changed', data: edge({ id: 10, rev: 6 }) });
+    await vi.waitFor(() => expect(site.inbox.map(({ id }) => id)).toEqual([10]));
+    expect([...site.elsewhere.keys()]).toEqual([8, 9]);
+    asks({ rev: 8 });
+    expect([...site.elsewhere.keys()]).toEqual([9]);
+  });
+
   describe('while the lists are under way', () => {
     const hello = { rev: 1, ui_build: '', daemon: { running: true, since: 0 } };
     let arrive: (edges: Edge[]) => void;
@@ -145,11 +156,12 @@ describe('the site', () => {
       expect(site.elsewhere.size).toBe(0);
     });
 
-    it('believes the lists where they are newer', async () => {
+    it('believes the lists where they are newer, and leaves the card until it is dismissed', async () => {
       asks();
-      arrive([edge({ rev: 6, state: 'denied' })]);
+      arrive([edge({ rev: 6, state: 'denied', by: 'Anna' })]);
       await vi.waitFor(() => expect(site.loaded).toBe(true));
       expect(site.inbox).toEqual([]);
+      expect(site.elsewhere.get(8)).toMatchObject({ state: 'denied', by: 'Anna' });
     });
   });
 

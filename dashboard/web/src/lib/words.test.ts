@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { consequence, read, whoIs, type Principals } from './reading';
 import type { Cause, Edge, End, Fact, Principal } from './types';
-import { LANGS, lifetimeText, preferredLang, ruleText, when, whyUnusual, wordsFor } from './words';
+import { LANGS, exactly, lifetimeText, preferredLang, ruleText, when, whyUnusual, wordsFor } from './words';
 import { hourHere, runs } from './words/make';
 
 const en = wordsFor('en');
@@ -82,8 +82,25 @@ describe('the sentence', () => {
   it('quotes names that devices give themselves', () => {
     const self = end(40, 'Front door lock', 'unknown', false);
     const server = end(30, '203.0.113.5', 'unknown', false);
-    expect(say({ verb: 'connect', object: 'tcp/443', to: server, beneficiaries: [] })).toContain('the server 203.0.113.5');
+    expect(say({ verb: 'connect', object: 'tcp/443', to: server, beneficiaries: [] })).toMatch(/talk to a server we have no name for$/);
     expect(say({ from: self, beneficiaries: [] })).toBe('“Front door lock” wants to send a message to your home hub');
+  });
+
+  it('tells devices that nobody has named from each other', () => {
+    const DAY = 86_400;
+    const seen = (maker: string | undefined, first_seen: number) =>
+      whoIs(end(40, '02:00:00:00:00:16', 'unknown', false), new Map([[40, { maker, first_seen } as Principal]]));
+    const now = Math.floor(Date.now() / 1000);
+    const weekday = new Date((now - 3 * DAY) * 1000).toLocaleDateString('en', { weekday: 'long' });
+    expect(en.who(seen('Espressif', now - 3 * DAY))).toBe(`a device we don't know (made by Espressif, seen since ${weekday})`);
+    expect(en.who(seen(undefined, now))).toBe("a device we don't know (seen since today)");
+    expect(de.who(seen('\u202EEspressif', now - DAY))).toBe('ein Gerät, das wir nicht kennen (von Espressif, gesehen seit gestern)');
+    expect(en.who(seen(undefined, 86_400 * 365))).toMatch(/\(seen since .*1971\)$/);
+  });
+
+  it('names the address only where the operation is told exactly', () => {
+    expect(exactly({ verb: 'connect', object: 'tcp/443', to: { name: '203.0.113.5' } })).toBe('connect tcp/443 → 203.0.113.5');
+    expect(exactly({ verb: 'connect', object: 'tcp/443', to: { name: 'Lock' } })).toBe('connect tcp/443');
   });
 
   it('has no address as a title', () => {

@@ -2,7 +2,7 @@
 // language has to say is in `words/make.ts`, the languages are beside it.
 
 import { harmless } from './harmless';
-import { kindOf, LONGEST_NAME, type Reading } from './reading';
+import { isAddress, kindOf, LONGEST_NAME, type Reading } from './reading';
 import type { Edge } from './types';
 import { de } from './words/de';
 import { en } from './words/en';
@@ -56,8 +56,11 @@ export function whyUnusual(words: Words, edge: Edge, reading: Reading): string {
 /** Longer topics and paths are cut; the table and the command line have all of it. */
 const LONGEST_OBJECT = 160;
 
-/** The operation in the protocol's own text. */
-export const exactly = (edge: Pick<Edge, 'verb' | 'object'>): string => harmless(`${edge.verb} ${edge.object}`, LONGEST_OBJECT);
+/** The operation in the protocol's own text, and the address that it reaches for where there is no name. */
+export function exactly({ verb, object, to }: Pick<Edge, 'verb' | 'object'> & { to?: Pick<Edge['to'], 'name'> }): string {
+  const operation = harmless(`${verb} ${object}`, LONGEST_OBJECT);
+  return to !== undefined && isAddress(to.name) ? `${operation} → ${to.name}` : operation;
+}
 
 /** A time of day today, otherwise with its day. */
 export function when(words: Words, unix: number | null | undefined, now: number): string {

@@ -1,6 +1,7 @@
-use std::fs;
+use std::{fs, time::Duration};
 
-use graph::Settings;
+use firewall_common::{abi::Moved, precedence::Mode};
+use graph::{Settings, principal::Place, usual::Metered};
 
 use super::*;
 
@@ -114,4 +115,46 @@ fn the_box_may_tell_everyone_its_name_unless_someone_says_no() {
     started.graph.decide(way, decision::Answer::Deny, Lifetime::Always, &owner, None, at(1)).unwrap();
     started.serve();
     assert_eq!(ways(&started.graph), [(way, "denied")]);
+}
+
+#[test]
+fn something_unusual_that_goes_on_waits_too_but_cannot_be_kept_blocked() {
+    let mut started = Started::new(None);
+    let (graph, people) = (&mut started.graph, &mut started.people);
+    for last in 1..=2 {
+        let place = Place { port: "lan0".to_owned(), ifindex: 3, vlan: 0, mac: [2, 0, 0, 0, 0, last] };
+        graph.handle_stranger(place, at(0));
+    }
+    let sensor = graph.find("02:00:00:00:00:01").unwrap();
+    graph.set_mode(sensor, Mode::Enforcing, &Author::person("Anna"), at(0)).unwrap();
+    let spec = Spec {
+        from: "02:00:00:00:00:01".to_owned(),
+        to: "02:00:00:00:00:02".to_owned(),
+        plane: Plane::Packet.as_str().to_owned(),
+        verb: "connect".to_owned(),
+        object: "tcp/80".to_owned(),
+        terms: Terms::NONE,
+    };
+    let author = Author::person("Anna");
+    graph.decide_spec(&spec, decision::Answer::Allow, Lifetime::Always, &author, at(0)).unwrap();
+    let edge = graph.edges().next().unwrap().id;
+    let mut carry = |graph: &mut Graph, bytes, over, seconds| {
+        let moved = [Moved { messages: 1, bytes }, Moved::default()];
+        let metered = Metered { moved, over, ..Metered::default() };
+        graph.handle_metered(edge, &metered, Duration::from_secs(10), at(seconds));
+    };
+    for window in 0..100 {
+        carry(graph, 1_000, 0, window * 20_000);
+    }
+    assert_eq!(waiting(graph), Waiting::default());
+    assert_eq!(
+        people.wish(edge.0, "Eve", graph, at(0)).map_err(|refusal| refusal.code).err().unwrap(),
+        "not_found"
+    );
+    carry(graph, 900_000, 40, 2_100_000);
+    let Waiting { count, newest, sentence } = waiting(graph);
+    assert_eq!((count, newest, sentence.is_some()), (1, None, true));
+    assert!(!is_stopped(graph, edge.0));
+    assert!(people.wish(edge.0, "Eve", graph, at(1)).is_ok());
+    assert_eq!(people.wishes(graph).len(), 1);
 }

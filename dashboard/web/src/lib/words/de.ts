@@ -19,6 +19,7 @@ import {
   siteModeText,
   sizeText,
   spans,
+  unknownWho,
   type Words,
 } from './make';
 
@@ -36,13 +37,13 @@ const deWho = (who: Who): string => {
     case 'everyone':
       return 'alle Geräte';
     case 'server':
-      return serverName(who.name, 'ein Server im Internet', 'der Server');
+      return serverName(who.name, 'ein Server im Internet', 'ein Server ohne bekannten Namen');
     case 'named':
       return who.name;
     case 'unnamed':
       return `„${who.name}“`;
     case 'unknown':
-      return 'ein Gerät, das wir nicht kennen';
+      return unknownWho(de, 'ein Gerät, das wir nicht kennen', who);
     default:
       return assertNever(who);
   }
@@ -349,6 +350,12 @@ export const de: Words = {
     starting: 'Verbinde…',
     reached: (at) => `Zuletzt erreicht ${at}`,
     noDevices: 'Noch keine Geräte',
+    none: 'Noch ist kein Gerät geschützt',
+    cutOff: (devices) => `${devices} abgetrennt`,
+    learners: (devices) => (devices === 1 ? '1 lernt' : `${devices} lernen`),
+    mode: { enforce: 'Blockiert', monitor: 'Beobachtet nur' },
+    live: 'Live',
+    lost: 'Verbindet neu…',
   },
   card: {
     keepBlocked: 'Blockiert lassen',
@@ -873,6 +880,7 @@ export const de: Words = {
     }
   },
   unknownDevice: 'Ein Gerät, das wir nicht kennen',
+  traits: (maker, since) => [maker && `von ${maker}`, since && `gesehen seit ${since}`].filter(Boolean).join(', '),
   today: (time) => `heute ${time}`,
   yesterday: (time) => `gestern ${time}`,
   duration: deDuration,

@@ -19,6 +19,7 @@ import {
   siteModeText,
   sizeText,
   spans,
+  unknownWho,
   type Words,
 } from './make';
 
@@ -36,13 +37,13 @@ const enWho = (who: Who): string => {
     case 'everyone':
       return 'every device';
     case 'server':
-      return serverName(who.name, 'a server on the Internet', 'the server');
+      return serverName(who.name, 'a server on the Internet', 'a server we have no name for');
     case 'named':
       return who.name;
     case 'unnamed':
       return `“${who.name}”`;
     case 'unknown':
-      return "a device we don't know";
+      return unknownWho(en, "a device we don't know", who);
     default:
       return assertNever(who);
   }
@@ -355,6 +356,12 @@ export const en: Words = {
     starting: 'Connecting…',
     reached: (at) => `Last reached ${at}`,
     noDevices: 'No devices yet',
+    none: 'No device is protected yet',
+    cutOff: (devices) => `${devices} cut off`,
+    learners: (devices) => `Learning ${devices}`,
+    mode: { enforce: 'Enforcing', monitor: 'Only watching' },
+    live: 'Live',
+    lost: 'Reconnecting…',
   },
   card: {
     keepBlocked: 'Keep blocked',
@@ -873,6 +880,7 @@ export const en: Words = {
     }
   },
   unknownDevice: "A device we don't know",
+  traits: (maker, since) => [maker && `made by ${maker}`, since && `seen since ${since}`].filter(Boolean).join(', '),
   today: (time) => `today ${time}`,
   yesterday: (time) => `yesterday ${time}`,
   duration: enDuration,

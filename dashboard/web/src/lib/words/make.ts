@@ -19,6 +19,7 @@ import type {
   PrincipalMode,
   Risk,
   Role,
+  SiteMode,
 } from '../types';
 
 export type Lang = 'en' | 'de';
@@ -73,6 +74,13 @@ export interface Words {
     starting: string;
     reached(at: string): string;
     noDevices: string;
+    /** No device is protected, and none is on its way there. */
+    none: string;
+    cutOff(devices: number): string;
+    learners(devices: number): string;
+    mode: Record<SiteMode, string>;
+    live: string;
+    lost: string;
   };
   card: {
     keepBlocked: string;
@@ -442,6 +450,8 @@ export interface Words {
   menu: { people: string; open: string; logOut: string; keys: string; language: string; keysHelp: string };
   problem(failure: Failure): string;
   unknownDevice: string;
+  /** What is known of a device that nobody has named: its maker, and the day since when it is there. */
+  traits(maker: string | undefined, since: string | undefined): string;
   today(time: string): string;
   yesterday(time: string): string;
   duration(seconds: number): string;
@@ -456,11 +466,28 @@ export function sizeText(lang: Lang, kilobytes: number, less: string): string {
   return `${size.toLocaleString(lang, { maximumFractionDigits: size < 10 && step > 0 ? 1 : 0 })} ${units[step]}`;
 }
 
+const WEEK = 7;
+
+/** The day of a time: of the last week by its name, and with it once that is over. */
+export function dayOf(lang: Lang, unix: number, now = Date.now()): string {
+  const [date, today] = [new Date(unix * 1000), new Date(now)];
+  const days = Math.round((today.setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / 86_400_000);
+  if (days <= 1) return new Intl.RelativeTimeFormat(lang, { numeric: 'auto' }).format(-Math.max(days, 0), 'day');
+  const year = date.getFullYear() === today.getFullYear() ? {} : ({ year: 'numeric' } as const);
+  return date.toLocaleDateString(lang, days < WEEK ? { weekday: 'long' } : { day: 'numeric', month: 'short', ...year });
+}
+
+/** A device that nobody has named, with what tells it from others. */
+export function unknownWho(words: Words, device: string, { maker, since }: { maker?: string; since?: number }): string {
+  if (maker === undefined && since === undefined) return device;
+  return `${device} (${words.traits(maker, since === undefined ? undefined : dayOf(words.lang, since))})`;
+}
+
 export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** A bare address gets a word before it. */
-export const serverName = (name: string | undefined, none: string, word: string): string =>
-  name === undefined ? none : isAddress(name) ? `${word} ${name}` : name;
+/** An address is no name; it stands where the operation is told exactly. */
+export const serverName = (name: string | undefined, none: string, nameless: string): string =>
+  name === undefined ? none : isAddress(name) ? nameless : name;
 
 /** Host and path of a request, as an owner may know them from the address line of a browser; nothing for registers. */
 export function pathOf(object: string): string | undefined {

@@ -73,14 +73,14 @@ fn a_flood_is_asked_about_and_flows_on() {
     carry(&mut site, edge, 90_000, 40);
     assert_eq!(flagged(&site, edge), Some(Property::RateExceeded));
     let before = site.graph.edge(edge).unwrap();
-    assert_eq!(before.state, State::Learned);
+    assert_eq!((&before.state, before.waits()), (&State::Learned, true));
     assert!(site.events.contains(&Event::EdgePending(edge)));
     let questions =
         |site: &Site| site.events.iter().filter(|event| **event == Event::EdgePending(edge)).count();
     carry(&mut site, edge, 90_000, 40);
     assert_eq!((questions(&site), site.graph.edge(edge).unwrap().flag.as_ref().unwrap().times), (1, 80));
     site.say(edge, Answer::Allow, Lifetime::Always);
-    assert_eq!(flagged(&site, edge), None);
+    assert_eq!((flagged(&site, edge), site.graph.edge(edge).unwrap().waits()), (None, false));
     assert_eq!(limit(&site, edge), Some(4 * RATE_FLOOR), "an answer makes it usual");
 }
 

@@ -1,0 +1,160 @@
+import { flushSync, mount, unmount, type Component } from 'svelte';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { site, ui } from './app.svelte';
+import type { Edge, Principal, PrincipalMode, Status } from './types';
+import Decide from '../ui/Decide.svelte';
+import Header from '../ui/Header.svelte';
+import Keys from '../ui/Keys.svelte';
+
+const end = (id: number) => ({ id, name: `Device ${id}`, kind: 'light', confirmed: true });
+
+const edge = (id: number, change: Partial<Edge> = {}): Edge =>
+  ({
+    id,
+    from: end(100 + id),
+    to: end(200 + id),
+    verb: 'connect',
+    object: 'tcp/80',
+    state: 'pending',
+    risk: 'medium',
+    beneficiaries: [],
+    tries: 1,
+    first_seen: 0,
+    since: 0,
+    rev: 1,
+    ...change,
+  }) as unknown as Edge;
+
+const device = (id: number, mode: PrincipalMode): Principal =>
+  ({ ...end(id), mode, first_seen: 0, addresses: [], rev: 1 }) as unknown as Principal;
+
+const people = (...modes: PrincipalMode[]) => new Map(modes.map((mode, index) => [20 + index, device(20 + index, mode)]));
+
+let shown: Record<string, unknown>[] = [];
+
+function show(...views: Component[]) {
+  shown = views.map((view) => mount(view, { target: document.body, props: {} }));
+  flushSync();
+}
+
+beforeEach(() => {
+  vi.stubGlobal('fetch', () => Promise.reject(new TypeError('network')));
+  site.phase = 'paired';
+  site.me = { id: '1', name: 'Anna', role: 'owner', pin: false };
+  site.status = { mode: 'enforce', health: 'ok', faults: [], version: '0' } as unknown as Status;
+  site.link = { state: 'live' };
+});
+
+afterEach(async () => {
+  for (const one of shown) await unmount(one);
+  shown = [];
+  site.edges = new Map();
+  site.waiting = new Set();
+  site.elsewhere = new Map();
+  site.principals = new Map();
+  site.progress = new Map();
+  site.done = undefined;
+  ui.wide = false;
+  ui.select(undefined);
+  document.body.replaceChildren();
+  vi.unstubAllGlobals();
+});
+
+const ask = (...edges: Edge[]) => edges.forEach((data) => site.handle({ event: 'edge.pending', data }));
+const text = (selector: string) => document.querySelector(selector)?.textContent?.replace(/\s+/g, ' ').trim();
+
+describe('the head of the page', () => {
+  const says = (mode: string, ...modes: PrincipalMode[]) => {
+    site.status = { ...site.status, mode } as Status;
+    site.principals = people(...modes);
+    show(Header);
+    return text('header [role=status]');
+  };
+
+  it.each<[string, string, PrincipalMode[]]>([
+    ['Protecting 1 device', 'enforce', ['enforcing', 'learning', 'new', 'guest']],
+    ['Protecting 2 devices · 1 cut off', 'enforce', ['enforcing', 'enforcing', 'quarantine']],
+    ['Learning. Not protecting yet (1 of 3 ready)', 'enforce', ['learning', 'ready', 'learning', 'guest', 'new']],
+    ['Learning. Not protecting yet (0 of 1 ready)', 'monitor', ['learning']],
+    ['No device is protected yet · 1 cut off', 'enforce', ['guest', 'new', 'quarantine']],
+    ['Watching only. Nothing is blocked', 'monitor', ['enforcing']],
+  ])('says %j only where it is so', (said, mode, modes) => {
+    expect(says(mode, ...modes)).toBe(said);
+  });
+
+  it('has the mode with its switch, who learns and the link on a wide screen', () => {
+    ui.wide = true;
+    says('enforce', 'enforcing', 'learning');
+    expect(text('[data-site-mode] summary')).toContain('Enforcing');
+    expect(text('.facts > a')).toBe('Learning 1');
+    expect(text('[data-live]')).toBe('Live');
+    const asked: string[] = [];
+    vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
+      asked.push(`${url} ${String(init.body)}`);
+      return Promise.reject(new TypeError('network'));
+    });
+    document.querySelector<HTMLElement>('[data-site-mode] button')?.click();
+    expect(asked).toEqual(['/api/v1/mode {"mode":"monitor"}']);
+    site.link = { state: 'lost', since: 0 };
+    flushSync();
+    expect(text('[data-live]')).toBe('Reconnecting…');
+  });
+});
+
+describe('the keys', () => {
+  const press = (key: string) => {
+    (document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+    flushSync();
+  };
+
+  beforeEach(() => (ui.wide = true));
+
+  it('walk from card to card and decide nothing by that', () => {
+    ask(edge(1), edge(2));
+    site.principals = people('new');
+    show(Decide, Keys);
+    const decide = vi.spyOn(site, 'decide');
+    press('j');
+    const first = document.activeElement;
+    expect(first?.matches('article[data-question]')).toBe(true);
+    press('Enter');
+    expect(decide).not.toHaveBeenCalled();
+    for (let step = 0; step < 3; step += 1) press('j');
+    expect(document.activeElement).not.toBe(first);
+    press('k');
+    press('k');
+    press('k');
+    expect(document.activeElement).toBe(first);
+    decide.mockRestore();
+  });
+
+  it('open a question, keep it blocked and ask for how long to allow it', () => {
+    ask(edge(1));
+    show(Decide, Keys);
+    press('j');
+    press('Enter');
+    expect(document.querySelector('article [aria-expanded=true]')).not.toBeNull();
+    const decide = vi.spyOn(site, 'decide').mockResolvedValue(true);
+    press('b');
+    expect(decide).toHaveBeenCalledWith(edge(1), 'deny', 'always');
+    press('a');
+    expect(document.querySelector('dialog')).not.toBeNull();
+    expect(decide).toHaveBeenCalledTimes(1);
+    decide.mockRestore();
+  });
+
+  it('reach a new device, whose doors they do not open', () => {
+    site.principals = people('new');
+    show(Decide, Keys);
+    const setMode = vi.spyOn(site, 'setMode').mockResolvedValue(true);
+    press('j');
+    expect(ui.selection).toEqual({ kind: 'principal', id: 20 });
+    press('a');
+    expect(setMode).not.toHaveBeenCalled();
+    expect(document.activeElement?.hasAttribute('data-choice')).toBe(true);
+    press('b');
+    expect(setMode).toHaveBeenCalledWith(20, 'quarantine');
+    setMode.mockRestore();
+  });
+});
