@@ -138,7 +138,7 @@ fn something_unusual_that_goes_on_waits_too_but_cannot_be_kept_blocked() {
     let author = Author::person("Anna");
     graph.decide_spec(&spec, decision::Answer::Allow, Lifetime::Always, &author, at(0)).unwrap();
     let edge = graph.edges().next().unwrap().id;
-    let mut carry = |graph: &mut Graph, bytes, over, seconds| {
+    let carry = |graph: &mut Graph, bytes, over, seconds| {
         let moved = [Moved { messages: 1, bytes }, Moved::default()];
         let metered = Metered { moved, over, ..Metered::default() };
         graph.handle_metered(edge, &metered, Duration::from_secs(10), at(seconds));
