@@ -1,6 +1,7 @@
 // All requests to the server. Every answer is a value or a `Failure`; nothing here throws.
 
 import type {
+  AllApplied,
   Applied,
   Authority,
   Ban,
@@ -13,6 +14,7 @@ import type {
   Hour,
   NewCode,
   NewDecision,
+  NewDecisions,
   NewPassword,
   NewPin,
   Ntfy,
@@ -35,6 +37,8 @@ import type {
 export type Failure =
   /** The server was not reached: away from home, no network, or the page's process is down. */
   | { kind: 'unreachable' }
+  /** No answer in time: it may have been done or not. */
+  | { kind: 'timeout' }
   | { kind: 'problem'; problem: Problem };
 
 export type Result<T> = { ok: true; value: T } | { ok: false; failure: Failure };
@@ -42,7 +46,8 @@ export type Result<T> = { ok: true; value: T } | { ok: false; failure: Failure }
 /** Longer than the server waits for the daemon. */
 const TIMEOUT = 15_000;
 
-async function request<T>(method: string, path: string, body?: unknown): Promise<Result<T>> {
+/** @param key With the same key, a repeat is carried out once. */
+async function request<T>(method: string, path: string, body?: unknown, key?: string): Promise<Result<T>> {
   let response: Response;
   try {
     response = await fetch(`/api/v1${path}`, {
@@ -51,14 +56,18 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
       signal: AbortSignal.timeout(TIMEOUT),
       ...(body === undefined
         ? {}
-        : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+        : {
+            headers: { 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+            body: JSON.stringify(body),
+          }),
     });
     if (response.status === 204) return { ok: true, value: undefined as T };
     const value: unknown = await response.json();
     if (response.ok) return { ok: true, value: value as T };
     return { ok: false, failure: { kind: 'problem', problem: asProblem(value, response.status) } };
-  } catch {
-    return { ok: false, failure: { kind: 'unreachable' } };
+  } catch (error) {
+    const isLate = error instanceof DOMException && error.name === 'TimeoutError';
+    return { ok: false, failure: { kind: isLate ? 'timeout' : 'unreachable' } };
   }
 }
 
@@ -69,6 +78,17 @@ function asProblem(value: unknown, status: number): Problem {
   }
   return { type: '', title: '', status, code: 'internal', params: {} };
 }
+
+/** Whether it may have been done all the same. */
+export const isUnsure = (failure: Failure): boolean =>
+  failure.kind === 'timeout' ||
+  (failure.kind === 'problem' && (failure.problem.code === 'timeout' || failure.problem.code === 'in_progress'));
+
+/** Whether it was not refused, so that the same may succeed later. */
+export const isLost = (failure: Failure): boolean =>
+  failure.kind === 'unreachable' ||
+  isUnsure(failure) ||
+  (failure.kind === 'problem' && failure.problem.code === 'unavailable');
 
 export const isLoggedOut = (failure: Failure): boolean =>
   failure.kind === 'problem' && failure.problem.code === 'unauthenticated';
@@ -99,8 +119,11 @@ export const api = {
   pending: () => request<Edge[]>('GET', '/pending'),
   edges: () => request<Edge[]>('GET', '/edges'),
   evidence: (id: number) => request<Explanation>('GET', `/edges/${id}/evidence`),
-  decide: (id: number, decision: NewDecision) =>
-    request<Applied>('POST', `/edges/${id}/decision`, decision),
+  edge: (id: number) => request<Edge>('GET', `/edges/${id}`),
+  decide: (id: number, decision: NewDecision, key: string) =>
+    request<Applied>('POST', `/edges/${id}/decision`, decision, key),
+  decideAll: (decisions: NewDecisions, key: string) =>
+    request<AllApplied>('POST', '/edges/decisions', decisions, key),
   decisions: () => request<Decision[]>('GET', '/decisions'),
   undo: (id: number) => request<Applied>('POST', `/decisions/${id}/undo`),
   principals: () => request<Principal[]>('GET', '/principals'),

@@ -102,6 +102,72 @@ describe('the head of the page', () => {
   });
 });
 
+describe('a decision that was not saved', () => {
+  const failed = (change: Partial<Edge>, mode: string, answer: 'allow' | 'deny', isUnsure = false) => {
+    ask(edge(1, change));
+    site.status = { ...site.status, mode } as Status;
+    const failure = { kind: isUnsure ? ('timeout' as const) : ('unreachable' as const) };
+    site.progress = new Map([[1, { kind: 'failed', failure, isUnsure, tap: { answer, lifetime: 'always', rev: 1, key: 'k' } }]]);
+    show(Decide);
+    return text('article .notice');
+  };
+
+  it.each<[string, Partial<Edge>, string, 'allow' | 'deny', boolean]>([
+    ['Not saved. It is still blocked. The box cannot be reached. Nothing was changed.', {}, 'enforce', 'allow', false],
+    ['Not saved. The box cannot be reached. Nothing was changed.', {}, 'monitor', 'allow', false],
+    [
+      'Not saved. The box cannot be reached. Nothing was changed. It is sent again as soon as the box answers.',
+      { state: 'learned', flag: { property: 'rate.exceeded', since: 0, last: 0, times: 1, usual: '', seen: '' } },
+      'enforce',
+      'deny',
+      false,
+    ],
+    ["We don't know whether it was saved. The box has not answered in time.", {}, 'enforce', 'allow', true],
+  ])('is told as %j', (told, change, mode, answer, isUnsure) => {
+    expect(failed(change, mode, answer, isUnsure)).toBe(told);
+    const again = vi.spyOn(site, 'tryAgain').mockResolvedValue();
+    document.querySelector<HTMLElement>('[data-again]')?.click();
+    expect(again).toHaveBeenCalledWith(site.edges.get(1));
+    again.mockRestore();
+  });
+
+  it('is not sent again with the PIN that it needs', () => {
+    site.me = { id: '1', name: 'Anna', role: 'owner', pin: true };
+    failed({ risk: 'high' }, 'enforce', 'allow');
+    expect(document.querySelector('[data-again]')).toBeNull();
+  });
+
+  it('is told by a group, with what was saved', async () => {
+    const outside = Array.from({ length: 4 }, (_, index) => edge(index + 1, { from: end(22) }));
+    ask(...outside);
+    show(Decide);
+    const refused = [3, 4].map((id) => ({ id, problem: { type: '', title: '', status: 429, code: 'too_many', params: {} } }));
+    const applied = [1, 2].map((id) => ({ decision_id: id, state: 'applied', edge: edge(id, { state: 'denied', rev: 2 }) }));
+    ask(edge(5, { from: end(22) }));
+    flushSync();
+    document.querySelectorAll<HTMLInputElement>('article input').forEach((one, index) => index === 4 && one.click());
+    flushSync();
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(JSON.stringify({ applied, refused }))));
+    document.querySelector<HTMLElement>('article .refuse')?.click();
+    await vi.waitFor(() => {
+      flushSync();
+      expect(text('article .notice')).toBe('2 saved. 2 not saved. Too much at once. Please wait a moment.');
+    });
+  });
+
+  it('is that of somebody else, which can be changed', () => {
+    ask(edge(1));
+    const since = Math.floor(new Date(2026, 5, 5, 14, 5).getTime() / 1000);
+    site.handle({ event: 'edge.decided', data: edge(1, { state: 'denied', by: 'Anna', since, rev: 2 }) });
+    show(Decide);
+    expect(text('.settled .muted')).toBe('Anna already blocked this at 14:05');
+    document.querySelector<HTMLElement>('[data-change]')?.click();
+    flushSync();
+    expect(document.querySelector('.settled [data-change]')?.getAttribute('aria-expanded')).toBe('true');
+    expect(document.querySelector('.settled dl')).not.toBeNull();
+  });
+});
+
 describe('the keys', () => {
   const press = (key: string) => {
     (document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));

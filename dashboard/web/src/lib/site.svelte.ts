@@ -1,6 +1,6 @@
 // The state of the page: what the box says, and what this phone is about to change. Views are functions of it.
 
-import { api, isLoggedOut, type Failure } from './api';
+import { api, isLoggedOut, isLost, isUnsure, type Failure } from './api';
 import { assertNever } from './assert';
 import * as later from './later';
 import type { Link, LiveEvent } from './live';
@@ -8,6 +8,7 @@ import { follow } from './shared';
 import * as snapshot from './snapshot';
 import type {
   Answer,
+  Applied,
   Ban,
   DaemonState,
   Decision,
@@ -26,11 +27,20 @@ import type {
 /** What is shown at all. */
 export type Phase = 'starting' | 'unpaired' | 'paired';
 
+/** What somebody chose, so that it can be sent again as the same decision. */
+export interface Tap {
+  answer: Answer;
+  lifetime: Lifetime;
+  /** Of the edge that was shown. */
+  rev: number;
+  key: string;
+}
+
 /** How a decision of this phone about an edge stands. */
 export type Progress =
   | { kind: 'applying' }
-  /** Not saved; the edge is as it was. */
-  | { kind: 'failed'; failure: Failure }
+  /** Not saved, as far as is known; then the edge is as it was. */
+  | { kind: 'failed'; failure: Failure; tap: Tap; isUnsure: boolean }
   /** Someone else was faster, or the edge has changed. */
   | { kind: 'conflict'; edge: Edge | undefined };
 
@@ -47,6 +57,8 @@ export interface Done {
 /** Disconnections that are over sooner are not worth a word. */
 const PATIENCE = 10_000;
 const CLOCK_TICK = 5_000;
+/** Edges about which one request decides. */
+const MOST_AT_ONCE = 100;
 /** A ban changes its principal, which changes for other reasons as well. */
 const BANS_PAUSE = 1_000;
 /** The record is read a moment after a decision: first every page shows what it is about, and a burst is read once. */
@@ -132,6 +144,11 @@ export class Site {
     return this.canChange || (this.canProtect && edge.risk !== 'high');
   }
 
+  /** Whether what is not allowed to the source of an edge is dropped at the moment. */
+  blocksFor(edge: Edge): boolean {
+    return this.blocks && !this.principals.get(edge.from.id)?.paused_until;
+  }
+
   /** Finds out whether this browser is paired, and if so follows the box. */
   async start(): Promise<void> {
     const me = await api.me();
@@ -143,7 +160,7 @@ export class Site {
       this.#leave(this.isKept);
     } else {
       this.#noteOutage(me.failure);
-      if (me.failure.kind === 'unreachable') this.#showSnapshot();
+      if (me.failure.kind !== 'problem') this.#showSnapshot();
       setTimeout(() => void this.start(), 2_000);
     }
   }
@@ -179,41 +196,114 @@ export class Site {
 
   /** Decides; the edge changes only when the box says that the kernel has it. */
   async decide(edge: Edge, answer: Answer, lifetime: Lifetime, pin?: string): Promise<boolean> {
+    const tap = this.#tap(edge, answer, lifetime);
     this.done = undefined;
     this.#setProgress(edge.id, { kind: 'applying' });
-    const result = await api.decide(edge.id, { answer, lifetime, rev: edge.rev, ...(pin === undefined ? {} : { pin }) });
+    const decision = { answer, lifetime, rev: edge.rev, ...(pin === undefined ? {} : { pin }) };
+    const result = await api.decide(edge.id, decision, tap.key);
     if (result.ok) {
-      this.#takeEdge(result.value.edge ?? edge, false, true);
-      this.#setWaiting(edge.id, false);
-      this.#setProgress(edge.id, undefined);
-      const { decision_id: decision } = result.value;
-      this.done = { edge: result.value.edge ?? edge, answer, lifetime, decision, others: [] };
-      this.#reloadDecisionsSoon();
+      this.done = this.#takeDecision(edge, tap, result.value);
       return true;
     }
-    const { failure } = result;
+    this.#takeFailure(edge, tap, result.failure);
+    if (isUnsure(result.failure)) await this.#readBack([edge]);
+    return false;
+  }
+
+  /** Decides about several edges; what fails stays where it is, and says why. How many were decided. */
+  async decideAll(edges: readonly Edge[], answer: Answer, lifetime: Lifetime): Promise<number> {
+    const made: Done[] = [];
+    this.done = undefined;
+    for (let start = 0; start < edges.length; start += MOST_AT_ONCE) {
+      made.push(...(await this.#decideSome(edges.slice(start, start + MOST_AT_ONCE), answer, lifetime)));
+    }
+    const last = made.pop();
+    if (last === undefined) return 0;
+    this.done = { ...last, others: made };
+    return made.length + 1;
+  }
+
+  async #decideSome(edges: readonly Edge[], answer: Answer, lifetime: Lifetime): Promise<Done[]> {
+    const taps = new Map(edges.map((edge) => [edge, this.#tap(edge, answer, lifetime)]));
+    for (const { id } of edges) this.#setProgress(id, { kind: 'applying' });
+    const result = await api.decideAll({ edges: edges.map(({ id, rev }) => ({ id, rev })), answer, lifetime }, newKey());
+    if (!result.ok) {
+      for (const [edge, tap] of taps) this.#takeFailure(edge, tap, result.failure);
+      if (isUnsure(result.failure)) await this.#readBack(edges);
+      return [];
+    }
+    const refused = new Map(result.value.refused.map(({ id, problem }) => [id, problem]));
+    const applied = [...result.value.applied];
+    const made: Done[] = [];
+    for (const [edge, tap] of taps) {
+      const problem = refused.get(edge.id);
+      if (problem !== undefined) this.#takeFailure(edge, tap, { kind: 'problem', problem });
+      else {
+        const done = applied.shift();
+        if (done !== undefined) made.push(this.#takeDecision(edge, tap, done));
+      }
+    }
+    return made;
+  }
+
+  /** Sends again what did not arrive. */
+  async tryAgain(edge: Edge): Promise<void> {
+    const progress = this.progress.get(edge.id);
+    if (progress?.kind === 'failed') await this.decide(edge, progress.tap.answer, progress.tap.lifetime);
+  }
+
+  /** What did not arrive and makes the site safer is sent again when the box answers; an Allow never is. */
+  #repeatDenials(): void {
+    for (const [id, progress] of this.progress) {
+      if (progress.kind !== 'failed' || progress.tap.answer !== 'deny' || !isLost(progress.failure)) continue;
+      const edge = this.edges.get(id);
+      if (edge === undefined || edge.state === 'denied') this.#setProgress(id, undefined);
+      else if (this.canProtect) void this.tryAgain(edge);
+    }
+  }
+
+  /** The same tap again, if that is what this is and the edge has not changed. */
+  #tap(edge: Edge, answer: Answer, lifetime: Lifetime): Tap {
+    const progress = this.progress.get(edge.id);
+    const last = progress?.kind === 'failed' ? progress.tap : undefined;
+    const asked = JSON.stringify([answer, lifetime, edge.rev]);
+    if (last !== undefined && JSON.stringify([last.answer, last.lifetime, last.rev]) === asked) return last;
+    return { answer, lifetime, rev: edge.rev, key: newKey() };
+  }
+
+  #takeDecision(edge: Edge, { answer, lifetime }: Tap, { edge: now, decision_id: decision }: Applied): Done {
+    this.#takeEdge(now ?? edge, false, true);
+    this.#setWaiting(edge.id, false);
+    this.#setProgress(edge.id, undefined);
+    this.#reloadDecisionsSoon();
+    return { edge: now ?? edge, answer, lifetime, decision, others: [] };
+  }
+
+  #takeFailure(edge: Edge, tap: Tap, failure: Failure): void {
     if (isLoggedOut(failure)) {
       this.#leave(true);
     } else if (failure.kind === 'problem' && failure.problem.code === 'conflict') {
       const now = failure.problem.params.edge ?? undefined;
       this.#setProgress(edge.id, { kind: 'conflict', edge: now });
-      if (now) this.#takeEdge(now, false);
+      if (now) this.#takeEdge(now, this.waiting.has(now.id) && isAsked(now));
     } else {
-      this.#setProgress(edge.id, { kind: 'failed', failure });
+      this.#setProgress(edge.id, { kind: 'failed', failure, tap, isUnsure: isUnsure(failure) });
       // The PIN may be new.
       if (failure.kind === 'problem' && failure.problem.code === 'pin_needed') void this.reloadMe();
     }
-    return false;
   }
 
-  /** Decides about several edges, one after the other; what fails stays where it is. */
-  async decideAll(edges: readonly Edge[], answer: Answer, lifetime: Lifetime): Promise<void> {
-    const made: Done[] = [];
-    for (const edge of edges) {
-      if ((await this.decide(edge, answer, lifetime)) && this.done !== undefined) made.push(this.done);
+  /** Finds out what became of decisions that were not answered in time. */
+  async #readBack(edges: readonly Edge[]): Promise<void> {
+    for (const { id } of edges) {
+      const now = await api.edge(id);
+      const progress = this.progress.get(id);
+      if (!now.ok || progress?.kind !== 'failed') return;
+      const isSaved = now.value.state === (progress.tap.answer === 'allow' ? 'allowed' : 'denied');
+      this.#takeEdge(now.value, !isSaved && this.waiting.has(id) && isAsked(now.value), isSaved);
+      this.#setProgress(id, isSaved ? undefined : { ...progress, isUnsure: false });
     }
-    const last = made.pop();
-    if (last !== undefined) this.done = { ...last, others: made };
+    this.#reloadDecisionsSoon();
   }
 
   /** Takes back what was just done, all of it. */
@@ -313,15 +403,18 @@ export class Site {
     switch (event.event) {
       case 'hello':
         this.#hear(event.data);
+        this.#repeatDenials();
         break;
       case 'resync':
         this.#hear(event.data);
-        void this.#load();
+        void this.#load().then(() => this.#repeatDenials());
         break;
       case 'daemon':
         this.daemon = event.data;
+        this.#repeatDenials();
         break;
       case 'ping':
+        this.#repeatDenials();
         break;
       case 'client.revoked':
         this.#leave(true);
@@ -332,7 +425,7 @@ export class Site {
       case 'edge.changed':
       case 'edge.decided':
       case 'edge.expired': {
-        const isPending = event.data.state === 'pending' || Boolean(event.data.flag);
+        const isPending = isAsked(event.data);
         const waited = this.waiting.has(event.data.id);
         this.#takeEdge(event.data, waited && isPending);
         // An undo may have made it wait again; only the list of what waits tells that from a decision that is over.
@@ -457,6 +550,7 @@ export class Site {
   #noteOutage(failure: Failure): void {
     switch (failure.kind) {
       case 'unreachable':
+      case 'timeout':
         if (this.link.state === 'live') this.link = { state: 'lost', since: Date.now() };
         break;
       case 'problem':
@@ -619,6 +713,12 @@ export class Site {
     later.write(localStorage, kept, Date.now());
   }
 }
+
+/** Whether an edge may wait; one whose decision is over looks like that too. */
+const isAsked = (edge: Edge): boolean => edge.state === 'pending' || Boolean(edge.flag);
+
+const newKey = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 function byId<T extends { id: number }>(items: readonly T[]): Map<number, T> {
   return new Map(items.map((item) => [item.id, item]));

@@ -24,7 +24,7 @@ const edge = (change: Partial<Edge> = {}): Edge =>
 
 /** Answers of the server by path, in the hands of the test. */
 let answers: Record<string, () => Response | Promise<Response>>;
-let asked: { path: string; body: unknown }[];
+let asked: { path: string; body: unknown; key: string | undefined }[];
 
 const json = (value: unknown, status = 200) => new Response(JSON.stringify(value), { status });
 const problem = (code: string, status: number, params = {}) =>
@@ -40,7 +40,8 @@ describe('the site', () => {
     answers = { '/decisions': () => json([]), '/pending': () => json([]) };
     vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
       const path = url.replace('/api/v1', '');
-      asked.push({ path, body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined });
+      const key = new Headers(init.headers).get('idempotency-key') ?? undefined;
+      asked.push({ path, body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined, key });
       return (answers[path] ?? (() => problem('not_found', 404)))();
     });
     site = new Site();
@@ -174,7 +175,7 @@ describe('the site', () => {
     expect(site.inbox).toHaveLength(1);
     answer(json({ decision_id: 3, state: 'applied', edge: edge({ state: 'denied', rev: 6 }) }));
     await decided;
-    expect(asked[0]).toEqual({ path: '/edges/8/decision', body: { answer: 'deny', lifetime: 'always', rev: 5 } });
+    expect(asked[0]).toMatchObject({ path: '/edges/8/decision', body: { answer: 'deny', lifetime: 'always', rev: 5 } });
     expect(site.inbox).toEqual([]);
     expect(site.progress.size).toBe(0);
     expect(site.elsewhere.size).toBe(0);
@@ -185,8 +186,86 @@ describe('the site', () => {
     asks();
     answers['/edges/8/decision'] = () => Promise.reject(new TypeError('network'));
     await site.decide(edge(), 'allow', 'once');
-    expect(site.progress.get(8)).toEqual({ kind: 'failed', failure: { kind: 'unreachable' } });
+    expect(site.progress.get(8)).toMatchObject({ kind: 'failed', failure: { kind: 'unreachable' }, isUnsure: false });
     expect(site.inbox).toHaveLength(1);
+  });
+
+  describe('what did not arrive', () => {
+    const hello = { rev: 1, ui_build: '', daemon: { running: true, since: 0 } };
+    const decisions = () => asked.filter(({ path }) => path === '/edges/8/decision');
+    const denied = edge({ state: 'denied', rev: 6 });
+    const lose = (answer: 'allow' | 'deny', error: Error = new TypeError('network')) => {
+      answers['/edges/8/decision'] = () => Promise.reject(error);
+      return site.decide(edge(), answer, 'always');
+    };
+
+    beforeEach(() => {
+      site.me = { id: '1', name: 'Anna', role: 'owner', pin: false };
+      asks();
+    });
+
+    it('is the same decision when it is sent again, and another one when the edge has changed', async () => {
+      await lose('allow');
+      await site.tryAgain(edge());
+      await site.tryAgain(edge({ rev: 6 }));
+      const [first, second, third] = decisions().map(({ key }) => key);
+      expect(first).toMatch(/^[0-9a-f]{32}$/);
+      expect(second).toBe(first);
+      expect(third).not.toBe(first);
+      await lose('deny');
+      expect(decisions().at(-1)?.key).not.toBe(third);
+    });
+
+    it('is sent again by itself if it blocks', async () => {
+      await lose('deny');
+      answers['/edges/8/decision'] = () => json({ decision_id: 3, state: 'applied', edge: denied });
+      site.handle({ event: 'hello', data: hello });
+      await vi.waitFor(() => expect(site.inbox).toEqual([]));
+      expect(new Set(decisions().map(({ key }) => key)).size).toBe(1);
+      site.handle({ event: 'ping', data: {} });
+      expect(decisions()).toHaveLength(2);
+    });
+
+    it('is never sent again by itself if it allows', async () => {
+      await lose('allow');
+      site.handle({ event: 'hello', data: hello });
+      site.handle({ event: 'ping', data: {} });
+      site.handle({ event: 'daemon', data: hello.daemon });
+      expect(decisions()).toHaveLength(1);
+    });
+
+    it('is not sent again when somebody else has blocked it, or while the daemon is away', async () => {
+      await lose('deny');
+      site.handle({ event: 'daemon', data: { running: false, since: 0 } });
+      expect(decisions()).toHaveLength(1);
+      site.handle({ event: 'edge.decided', data: denied });
+      site.handle({ event: 'daemon', data: hello.daemon });
+      expect(decisions()).toHaveLength(1);
+      expect(site.progress.size).toBe(0);
+    });
+
+    it('is read back after a timeout', async () => {
+      const late = () => new DOMException('late', 'TimeoutError');
+      await lose('allow', late());
+      expect(site.progress.get(8)).toMatchObject({ failure: { kind: 'timeout' }, isUnsure: true });
+      answers['/edges/8'] = () => json(edge({ rev: 6 }));
+      await lose('allow', late());
+      expect(site.progress.get(8)).toMatchObject({ failure: { kind: 'timeout' }, isUnsure: false });
+      expect(site.inbox).toHaveLength(1);
+      answers['/edges/8'] = () => json(edge({ rev: 7, state: 'allowed' }));
+      await lose('allow', late());
+      expect(site.progress.size).toBe(0);
+      expect(site.inbox).toEqual([]);
+      expect(site.elsewhere.size).toBe(0);
+    });
+  });
+
+  it('goes on asking where only the edge has changed', async () => {
+    asks();
+    answers['/edges/8/decision'] = () => problem('conflict', 409, { edge: edge({ rev: 6 }) });
+    await site.decide(edge(), 'deny', 'always');
+    expect(site.inbox.map(({ rev }) => rev)).toEqual([6]);
+    expect(site.progress.get(8)?.kind).toBe('conflict');
   });
 
   it('shows who was faster', async () => {
@@ -232,16 +311,20 @@ describe('the site', () => {
     expect(site.canDecide).toBe(false);
   });
 
-  it('decides about a group edge by edge, leaves what failed, and takes all back at once', async () => {
+  it('decides about a group at once, leaves what failed, and takes all back at once', async () => {
     const [first, second, third] = [8, 9, 10].map((id) => edge({ id }));
     for (const one of [first, second, third]) if (one) asks(one);
+    const applied = (id: number) => ({ decision_id: id + 100, state: 'applied', edge: edge({ id, state: 'denied', rev: 6 }) });
+    const gone = { type: '', title: '', status: 404, code: 'not_found', params: {} };
+    answers['/edges/decisions'] = () => json({ applied: [applied(8), applied(10)], refused: [{ id: 9, problem: gone }] });
     for (const id of [8, 10]) {
-      answers[`/edges/${id}/decision`] = () =>
-        json({ decision_id: id + 100, state: 'applied', edge: edge({ id, state: 'denied', rev: 6 }) });
       answers[`/decisions/${id + 100}/undo`] = () => json({ decision_id: id + 200, state: 'applied', edge: null });
     }
-    answers['/edges/9/decision'] = () => problem('not_found', 404);
-    await site.decideAll([first, second, third].flatMap((one) => one ?? []), 'deny', 'always');
+    const decided = await site.decideAll([first, second, third].flatMap((one) => one ?? []), 'deny', 'always');
+    expect(decided).toBe(2);
+    expect(asked.map(({ path }) => path)).toEqual(['/edges/decisions']);
+    expect(asked[0]?.body).toMatchObject({ edges: [8, 9, 10].map((id) => ({ id, rev: 5 })), answer: 'deny' });
+    expect(site.progress.get(9)).toMatchObject({ kind: 'failed', failure: { problem: { code: 'not_found' } } });
     expect(site.inbox.map(({ id }) => id)).toEqual([9]);
     expect(site.done?.others).toHaveLength(1);
     await site.undoDone();

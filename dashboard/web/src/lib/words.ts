@@ -62,6 +62,12 @@ export function exactly({ verb, object, to }: Pick<Edge, 'verb' | 'object'> & { 
   return to !== undefined && isAddress(to.name) ? `${operation} → ${to.name}` : operation;
 }
 
+/** Who has decided about an edge, and when; something else where nobody has. */
+export function settledText(words: Words, { state, by, since }: Edge, otherwise: string): string {
+  if (state !== 'allowed' && state !== 'denied') return otherwise;
+  return words.card.settled(by ?? undefined, state === 'allowed' ? 'allow' : 'deny', clock(words, since));
+}
+
 /** A time of day today, otherwise with its day. */
 export function when(words: Words, unix: number | null | undefined, now: number): string {
   if (unix === null || unix === undefined) return '–';

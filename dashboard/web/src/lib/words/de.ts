@@ -310,6 +310,7 @@ export const de: Words = {
     which: 'Was es erreichen möchte',
     keepBlocked: (count) => `${count} blockiert lassen`,
     allow: (count) => `${count} erlauben…`,
+    partly: (done, failed, why) => `${done === 0 ? '' : `${done} gespeichert. `}${failed} nicht gespeichert. ${why}`,
     scope: (source, count) => `Nur ${source}, und nur ${count === 1 ? 'dieses eine Ziel' : `diese ${count} Ziele`}.`,
   },
   mode: {
@@ -366,12 +367,13 @@ export const de: Words = {
     why: 'Warum wurde das gestoppt?',
     hide: 'Ausblenden',
     applying: 'Wird angewendet…',
-    failed: 'Nicht gespeichert. Es ist weiterhin blockiert.',
+    failed: (blocked) => (blocked ? 'Nicht gespeichert. Es ist weiterhin blockiert.' : 'Nicht gespeichert.'),
+    unsure: 'Wir wissen nicht, ob es gespeichert wurde.',
+    sentAgain: 'Es wird noch einmal gesendet, sobald die Box antwortet.',
     retry: 'Noch einmal versuchen',
     changed: 'Das hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.',
     gone: 'Nicht mehr nötig',
     settled: (by, answer, at) => {
-      if (answer === undefined) return 'Nicht mehr nötig';
       const did = answer === 'allow' ? 'erlaubt' : 'blockiert';
       return by === undefined ? `Bereits um ${at} ${did}` : `${by} hat das bereits um ${at} ${did}`;
     },
@@ -854,6 +856,7 @@ export const de: Words = {
   },
   problem: (failure) => {
     if (failure.kind === 'unreachable') return 'Die Box ist nicht erreichbar. Nichts wurde geändert.';
+    if (failure.kind === 'timeout') return 'Die Box hat nicht rechtzeitig geantwortet.';
     switch (failure.problem.code) {
       case 'unavailable':
         return 'Edgeward läuft nicht. Was blockiert ist, bleibt blockiert.';

@@ -316,6 +316,7 @@ export const en: Words = {
     which: 'What it wants to reach',
     keepBlocked: (count) => (count === 1 ? 'Keep 1 blocked' : `Keep ${count} blocked`),
     allow: (count) => `Allow ${count}…`,
+    partly: (done, failed, why) => `${done === 0 ? '' : `${done} saved. `}${failed} not saved. ${why}`,
     scope: (source, count) => `Only ${source}, and only ${count === 1 ? 'this one' : `these ${count}`}.`,
   },
   mode: {
@@ -372,12 +373,13 @@ export const en: Words = {
     why: 'Why was this stopped?',
     hide: 'Hide',
     applying: 'Applying…',
-    failed: 'Not saved. It is still blocked.',
+    failed: (blocked) => (blocked ? 'Not saved. It is still blocked.' : 'Not saved.'),
+    unsure: "We don't know whether it was saved.",
+    sentAgain: 'It is sent again as soon as the box answers.',
     retry: 'Try again',
     changed: 'This has changed meanwhile. Please look again.',
     gone: 'No longer needed',
     settled: (by, answer, at) => {
-      if (answer === undefined) return 'No longer needed';
       const did = answer === 'allow' ? 'allowed' : 'blocked';
       return by === undefined ? `Already ${did} at ${at}` : `${by} already ${did} this at ${at}`;
     },
@@ -854,6 +856,7 @@ export const en: Words = {
   },
   problem: (failure) => {
     if (failure.kind === 'unreachable') return 'The box cannot be reached. Nothing was changed.';
+    if (failure.kind === 'timeout') return 'The box has not answered in time.';
     switch (failure.problem.code) {
       case 'unavailable':
         return 'Edgeward is not running. What is blocked stays blocked.';

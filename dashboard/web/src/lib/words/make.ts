@@ -59,6 +59,8 @@ export interface Words {
     which: string;
     keepBlocked(count: number): string;
     allow(count: number): string;
+    /** What became of a decision about several of which some were not saved. */
+    partly(done: number, failed: number, why: string): string;
     scope(source: string, count: number): string;
   };
   mode: Record<PrincipalMode, string>;
@@ -91,11 +93,13 @@ export interface Words {
     why: string;
     hide: string;
     applying: string;
-    failed: string;
+    failed(blocked: boolean): string;
+    unsure: string;
+    sentAgain: string;
     retry: string;
     changed: string;
     gone: string;
-    settled(by: string | undefined, answer: Answer | undefined, at: string): string;
+    settled(by: string | undefined, answer: Answer, at: string): string;
     remove: string;
     show: string;
     laterGroup(count: number): string;
