@@ -325,9 +325,11 @@ pub enum Request {
     },
     /// What the household has set up.
     Settings,
-    /// Calls the site something else; an empty name removes it.
+    /// Calls the site something else, an empty name removes it; goes to a step of the first run. `null` leaves as it is.
     SettingsSet {
-        name: String,
+        name: Option<String>,
+        #[serde(default)]
+        first_run: Option<view::FirstRun>,
     },
     /// Where questions are told, if anywhere.
     Ntfy,

@@ -609,6 +609,31 @@ pub struct Settings {
     pub name: Option<String>,
     /// Whether questions are told to phones that do not have the page open.
     pub notified: bool,
+    /// The step of the first run that comes next.
+    #[serde(default)]
+    pub first_run: FirstRun,
+}
+
+/// The first run, step by step; what was skipped is over as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstRun {
+    /// What the site is called.
+    #[default]
+    Name,
+    /// The certificate of the box on this phone.
+    Trust,
+    /// Who else is let in.
+    Others,
+    /// What the devices are.
+    Devices,
+    /// How long they learn.
+    Learning,
+    /// The PIN of the household.
+    Pin,
+    /// Where questions are told.
+    Tell,
+    Done,
 }
 
 /// Where questions are told: a topic of an ntfy server, to which phones subscribe.

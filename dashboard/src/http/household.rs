@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{Arrived, Shared, input::Body, ntfy, problem::Problem, session::Asker};
 use crate::{
     rpc::{Broker, Request},
-    view::{HomeAssistant, Ntfy, Settings},
+    view::{FirstRun, HomeAssistant, Ntfy, Settings},
 };
 
 /// What is sent when someone wants to see whether it arrives.
@@ -35,14 +35,16 @@ pub(super) async fn settings(asker: Asker) -> Result<Json<Settings>, Problem> {
     Ok(Json(asker.ask(Request::Settings).await?))
 }
 
-/// What the site shall be called.
+/// What the household sets up; what is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewSettings {
-    /// Empty removes it.
-    name: String,
+    /// What the site shall be called. Empty removes it.
+    name: Option<String>,
+    /// The step of the first run that comes next.
+    first_run: Option<FirstRun>,
 }
 
-/// Calls the site something else.
+/// Calls the site something else, or goes on with the first run.
 #[utoipa::path(put, path = "/api/v1/settings", request_body = NewSettings, responses(
     (status = 200, body = Settings), (status = 403, description = "Not an owner", body = Problem),
 ))]
@@ -50,7 +52,7 @@ pub(super) async fn set_settings(
     asker: Asker,
     Body(new): Body<NewSettings>,
 ) -> Result<Json<Settings>, Problem> {
-    Ok(Json(asker.ask(Request::SettingsSet { name: new.name }).await?))
+    Ok(Json(asker.ask(Request::SettingsSet { name: new.name, first_run: new.first_run }).await?))
 }
 
 /// Where questions are told; `null` if nowhere.

@@ -240,7 +240,7 @@ pub(super) fn handle(
         Request::TokenMake { name, role } => people.make_token(&name, role, now)?,
         Request::PinSet { pin, old: _ } => done(people.pin.set(pin.as_deref(), random())?),
         Request::Settings => people.settings(),
-        Request::SettingsSet { name } => people.rename(&name),
+        Request::SettingsSet { name, first_run } => people.set_up(name.as_deref(), first_run),
         Request::Ntfy => people.ntfy(),
         Request::NtfySet { server, page } => people.tell(server.as_deref(), page.as_deref())?,
         Request::HomeAssistant => people.home_assistant(),

@@ -244,8 +244,8 @@ impl People {
         Outcome::Is(value(&self.household.settings()))
     }
 
-    pub(super) fn rename(&mut self, name: &str) -> Outcome {
-        let change = self.household.rename(name);
+    pub(super) fn set_up(&mut self, name: Option<&str>, first_run: Option<view::FirstRun>) -> Outcome {
+        let change = self.household.set_up(name, first_run);
         Outcome::Stored(value(&self.household.settings()), vec![change])
     }
 

@@ -17,6 +17,7 @@ import type {
   NewDecisions,
   NewPassword,
   NewPin,
+  NewSettings,
   Ntfy,
   Principal,
   PrincipalMode,
@@ -93,6 +94,9 @@ export const isLost = (failure: Failure): boolean =>
 export const isLoggedOut = (failure: Failure): boolean =>
   failure.kind === 'problem' && failure.problem.code === 'unauthenticated';
 
+/** What the household sets up; what is left out stays as it is. */
+export type SettingsChange = Partial<NewSettings>;
+
 export const api = {
   pair: (code: string, name: string) => request<void>('POST', '/pair', { code, name }),
   signIn: (name: string, password: string) => request<void>('POST', '/session', { name, password }),
@@ -103,7 +107,7 @@ export const api = {
   setPassword: (password: NewPassword) => request<void>('PUT', '/password', password),
   setPin: (pin: NewPin) => request<void>('PUT', '/pin', pin),
   settings: () => request<Settings>('GET', '/settings'),
-  setSettings: (name: string) => request<Settings>('PUT', '/settings', { name }),
+  setSettings: (change: SettingsChange) => request<Settings>('PUT', '/settings', change),
   ntfy: () => request<Ntfy | null>('GET', '/ntfy'),
   setNtfy: (server: string | null) => request<Ntfy | null>('PUT', '/ntfy', { server }),
   homeAssistant: () => request<HomeAssistant | null>('GET', '/home-assistant'),

@@ -52,6 +52,10 @@ const SIGNS = {
   search: 'M10.5 10.5m-6 0a6 6 0 1 0 12 0a6 6 0 1 0-12 0 M15 15l5 5',
   check: 'M5 12.5l4.5 4.5L19 7.5',
   edit: 'M4 20l1-4L16 5l3 3L8 19z',
+  download: 'M12 4v11 M7 10.5l5 5 5-5 M5 20h14',
+  settings: 'M12 12m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0 M12 4v3 M12 17v3 M4 12h3 M17 12h3 M6.3 6.3l2.2 2.2 M15.5 15.5l2.2 2.2 M17.7 6.3l-2.2 2.2 M8.5 15.5l-2.2 2.2',
+  file: 'M7 3h7l4 4v14H7z M14 3v4h4',
+  toggle: 'M8 8h8a4 4 0 0 1 0 8H8a4 4 0 0 1 0-8z M16 12m-1.5 0a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0',
 } as const;
 
 export type Sign = keyof typeof SIGNS;

@@ -1,6 +1,6 @@
 // The state of the page: what the box says, and what this phone is about to change. Views are functions of it.
 
-import { api, isLoggedOut, isLost, isUnsure, type Failure } from './api';
+import { api, isLoggedOut, isLost, isUnsure, type Failure, type SettingsChange } from './api';
 import { assertNever } from './assert';
 import * as later from './later';
 import type { Link, LiveEvent } from './live';
@@ -73,8 +73,6 @@ export class Site {
   me = $state<Visitor>();
   status = $state.raw<Status>();
   settings = $state.raw<Settings>();
-  /** The step of the first run that an owner is at, if it is not over. */
-  firstRun = $state<number>();
   edges = $state.raw<ReadonlyMap<number, Edge>>(new Map());
   principals = $state.raw<ReadonlyMap<number, Principal>>(new Map());
   decisions = $state.raw<readonly Decision[]>();
@@ -120,6 +118,11 @@ export class Site {
       .filter((one) => one.mode !== 'outside' && one.mode !== 'system')
       .sort((a, b) => a.id - b.id),
   );
+  /** The step of the first run that an owner is at, if it is not over. */
+  readonly firstRun = $derived.by(() => {
+    const step = this.me?.role === 'owner' ? this.settings?.first_run : undefined;
+    return step === 'done' ? undefined : step;
+  });
   readonly openQuestions = $derived(this.inbox.length + this.newcomers.length);
   /** Whether what is shown may be old. */
   readonly stale = $derived(this.link.state === 'lost' && this.now - this.link.since > PATIENCE);
@@ -344,9 +347,9 @@ export class Site {
     if (settings.ok) this.settings = settings.value;
   }
 
-  /** Calls the site something else; whether it was saved. */
-  async rename(name: string): Promise<boolean> {
-    const settings = await api.setSettings(name);
+  /** Changes what the household has set up; whether it was saved. */
+  async setUp(change: SettingsChange): Promise<boolean> {
+    const settings = await api.setSettings(change);
     if (settings.ok) this.settings = settings.value;
     else this.#fail(settings.failure);
     return settings.ok;
@@ -490,12 +493,7 @@ export class Site {
         this.isKept = false;
       },
     );
-    await Promise.all([this.#reloadDecisions(), this.#loadWishes(), this.#loadSettings(), this.#reloadBans()]);
-  }
-
-  async #loadSettings(): Promise<void> {
-    await this.reloadSettings();
-    if (this.settings?.name === null && this.me?.role === 'owner') this.firstRun ??= 1;
+    await Promise.all([this.#reloadDecisions(), this.#loadWishes(), this.reloadSettings(), this.#reloadBans()]);
   }
 
   #reloadBansSoon(): void {

@@ -61,6 +61,33 @@ describe('the site', () => {
     expect(site.inbox.map((one) => one.id)).toEqual([2, 3, 1]);
   });
 
+  it('is at the step of the first run that the box remembers, for owners only', async () => {
+    let first_run = 'devices';
+    answers['/settings'] = () => json({ name: 'Home', notified: false, first_run });
+    site.me = { id: '1', name: 'Anna', role: 'owner', pin: false };
+    expect(site.firstRun).toBeUndefined();
+    await site.reloadSettings();
+    expect(site.firstRun).toBe('devices');
+    site.me = { ...site.me, role: 'member' };
+    expect(site.firstRun).toBeUndefined();
+
+    site.me = { ...site.me, role: 'owner' };
+    first_run = 'done';
+    expect(await site.setUp({ first_run: 'done' })).toBe(true);
+    expect(asked.at(-1)).toEqual({ path: '/settings', body: { first_run: 'done' } });
+    expect(site.firstRun).toBeUndefined();
+  });
+
+  it('stays at its step where that was not saved', async () => {
+    site.me = { id: '1', name: 'Anna', role: 'owner', pin: false };
+    answers['/settings'] = () => json({ name: null, notified: false, first_run: 'name' });
+    await site.reloadSettings();
+    answers['/settings'] = () => problem('unavailable', 503);
+    expect(await site.setUp({ name: 'Home', first_run: 'others' })).toBe(false);
+    expect(site.firstRun).toBe('name');
+    expect(site.failure).toBeDefined();
+  });
+
   it('does not go back to an older state', () => {
     asks({ rev: 5 });
     site.handle({ event: 'edge.decided', data: edge({ rev: 6, state: 'denied' }) });

@@ -354,6 +354,9 @@ export type Fact = {
   who: End;
 };
 
+/** The first run, step by step; what was skipped is over as well. */
+export type FirstRun = "name" | "trust" | "others" | "devices" | "learning" | "pin" | "tell" | "done";
+
 /** Something unusual on an edge that passes. */
 export interface Flag {
   last: UnixSeconds;
@@ -565,10 +568,11 @@ export interface NewPin {
   pin?: string | null;
 }
 
-/** What the site shall be called. */
+/** What the household sets up; what is left out stays as it is. */
 export interface NewSettings {
-  /** Empty removes it. */
-  name: string;
+  first_run?: null | FirstRun;
+  /** What the site shall be called. Empty removes it. */
+  name?: string | null;
 }
 
 /** The mode that the site shall have. */
@@ -720,6 +724,8 @@ export interface Segment {
 
 /** What the household has set up. */
 export interface Settings {
+  /** The step of the first run that comes next. */
+  first_run?: FirstRun;
   /** What the site is called. */
   name?: string | null;
   /** Whether questions are told to phones that do not have the page open. */

@@ -8,7 +8,7 @@ import { de } from './words/de';
 import { en } from './words/en';
 import type { Lang, Words } from './words/make';
 
-export { capital, kindText, pathOf, sizeText, type Lang, type Words } from './words/make';
+export { capital, kindText, learningDays, pathOf, sizeText, type Lang, type Words } from './words/make';
 
 export const LANGS: readonly Lang[] = ['en', 'de'];
 

@@ -190,7 +190,7 @@ fn the_pages_process_has_no_rights_of_its_own() {
 fn what_leaves_the_house_is_for_owners_to_say() {
     let mut site = Site::new();
     let for_owners = [
-        Request::SettingsSet { name: "Home".to_owned() },
+        Request::SettingsSet { name: Some("Home".to_owned()), first_run: None },
         Request::Ntfy,
         Request::NtfySet { server: None, page: None },
         Request::HomeAssistant,

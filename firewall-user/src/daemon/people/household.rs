@@ -3,7 +3,7 @@
 use dashboard::{
     http::server_of,
     rpc::{Broker, Refusal},
-    view::{HomeAssistant, Ntfy, Settings},
+    view::{FirstRun, HomeAssistant, Ntfy, Settings},
 };
 use graph::principal::{NAME_CAP, harmless};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub(in crate::daemon) struct Household {
     ntfy: Option<Ntfy>,
     #[serde(default)]
     broker: Option<Broker>,
+    /// The step of the first run that comes next; none was said where it is the first, or from before it was kept.
+    #[serde(default)]
+    first_run: Option<FirstRun>,
 }
 
 impl Household {
@@ -38,15 +41,25 @@ impl Household {
     }
 
     pub(super) fn settings(&self) -> Settings {
-        Settings { name: self.name.clone(), notified: self.ntfy.is_some() || self.broker.is_some() }
+        let begun = if self.name.is_some() { FirstRun::Done } else { FirstRun::Name };
+        Settings {
+            name: self.name.clone(),
+            notified: self.ntfy.is_some() || self.broker.is_some(),
+            first_run: self.first_run.unwrap_or(begun),
+        }
     }
 
     pub(super) fn ntfy(&self) -> Option<&Ntfy> {
         self.ntfy.as_ref()
     }
 
-    pub(super) fn rename(&mut self, name: &str) -> Change {
-        self.name = Some(harmless(name, NAME_CAP)).filter(|name| !name.is_empty());
+    /// What is not said stays.
+    pub(super) fn set_up(&mut self, name: Option<&str>, first_run: Option<FirstRun>) -> Change {
+        let first_run = first_run.unwrap_or(self.settings().first_run);
+        if let Some(name) = name {
+            self.name = Some(harmless(name, NAME_CAP)).filter(|name| !name.is_empty());
+        }
+        self.first_run = Some(first_run);
         self.change()
     }
 
@@ -160,9 +173,40 @@ mod tests {
     #[test]
     fn a_name_is_harmless() {
         let mut household = Household::default();
-        household.rename(" Home \u{202e}of\nAnna ");
+        household.set_up(Some(" Home \u{202e}of\nAnna "), None);
         assert_eq!(household.settings().name.as_deref(), Some("Home of Anna"));
-        household.rename("  ");
+        household.set_up(Some("  "), None);
         assert_eq!(household.settings().name, None);
+    }
+
+    #[test]
+    fn the_first_run_goes_on_where_it_was() {
+        let mut household = Household::default();
+        assert_eq!(household.settings().first_run, FirstRun::Name);
+        household.set_up(Some("Home"), Some(FirstRun::Trust));
+        let change = household.set_up(None, Some(FirstRun::Pin));
+        let Change::PutSetting { value: Some(value), .. } = change else { panic!("{change:?}") };
+        let mut restored = Household::restore(Some(&value));
+        assert_eq!(restored.settings().first_run, FirstRun::Pin);
+        restored.set_up(Some("Our home"), None);
+        assert_eq!(
+            (restored.settings().name.as_deref(), restored.settings().first_run),
+            (Some("Our home"), FirstRun::Pin)
+        );
+    }
+
+    #[test]
+    fn naming_a_site_is_not_the_end_of_its_first_run() {
+        let mut household = Household::default();
+        household.set_up(Some("Home"), None);
+        assert_eq!(household.settings().first_run, FirstRun::Name);
+    }
+
+    #[test]
+    fn a_household_from_before_it_was_kept_is_not_asked_again() {
+        let named = Household::restore(Some(br#"{"name":"Home","ntfy":null,"broker":null}"#));
+        assert_eq!(named.settings().first_run, FirstRun::Done);
+        let nameless = Household::restore(Some(br#"{"name":null,"ntfy":null,"broker":null}"#));
+        assert_eq!(nameless.settings().first_run, FirstRun::Name);
     }
 }

@@ -302,10 +302,39 @@ export interface Words {
     pinIsSet: string;
     pinRemove: string;
     pinRemoved: string;
-    trust: string;
-    trustText: string;
-    trustSteps: readonly string[];
+  };
+  /** How a phone comes to recognise the box. */
+  trust: {
+    title: string;
+    text: string;
+    which: string;
+    phones: Record<'iphone' | 'android', string>;
+    steps: Record<'iphone' | 'android', readonly [string, string, string, string]>;
+    compare: string;
     install: string;
+  };
+  firstRun: {
+    trust: string;
+    trusted: string;
+    skipForNow: string;
+    trustSkipped: string;
+    devices: string;
+    devicesText: string;
+    what: string;
+    isThis(kind: string): string;
+    yes: string;
+    other: string;
+    dontKnow: string;
+    noneLeft: string;
+    learning: string;
+    /** At least so many days, where that is known. */
+    learningText(days: number | undefined): string;
+    ready(ready: number, all: number): string;
+    pinSkipped: string;
+    tell: string;
+    told: Record<'phone' | 'home', string>;
+    neither: string;
+    finish: string;
   };
   settings: {
     welcome: string;
@@ -418,8 +447,12 @@ export interface Words {
   };
   pair: {
     title: string;
+    hello: string;
     words(words: string): string;
     wordsHint: string;
+    match: string;
+    noMatch: string;
+    differs: string;
     otherBox: string;
     loggedOut: string;
     intro: string;
