@@ -76,6 +76,10 @@ fn type_of(schema: &Value, indent: &str) -> String {
             return alternatives_of(schemas.iter().map(|schema| type_of(schema, indent)));
         }
     }
+    if let Some(schemas) = schema["allOf"].as_array() {
+        let types: Vec<String> = schemas.iter().map(|schema| type_of(schema, indent)).collect();
+        return types.join(" & ");
+    }
     if let Some(values) = schema["enum"].as_array() {
         return alternatives_of(values.iter().map(Value::to_string));
     }

@@ -144,8 +144,8 @@ pub struct Status {
     /// `ok`, `paused` or `fault`.
     #[schema(value_type = Health)]
     pub health: String,
-    /// One sentence each, with what to do.
-    pub faults: Vec<String>,
+    /// What is wrong, the longest first.
+    pub faults: Vec<Fault>,
     /// End of a pause of the whole site.
     pub paused_until: Option<UnixSeconds>,
     /// End of the time in which a change to enforce must be confirmed.
@@ -167,6 +167,37 @@ pub struct Status {
     pub clock_synchronised: bool,
     /// Revision of the graph; grows with every change.
     pub rev: u64,
+}
+
+/// Something that is wrong with the firewall itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Fault {
+    #[serde(flatten)]
+    pub what: Wrong,
+    pub since: UnixSeconds,
+}
+
+/// What can be wrong with the firewall itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Wrong {
+    /// What was stored could not be read and is here now; everything is learned anew.
+    StateDamaged { aside: String },
+    /// What holds while no program is attached was removed and cannot be loaded again.
+    GuardMissing { error: String },
+    /// The programs cannot be attached to an interface, where nothing passes.
+    NotAttached { error: String },
+    /// There is no such interface at the moment, and nothing passes there.
+    InterfaceGone { interface: String },
+    /// A table of the kernel has little room left.
+    TableFull { table: String },
+}
+
+impl Wrong {
+    /// Whether what passes is not judged, or nothing passes.
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::GuardMissing { .. } | Self::NotAttached { .. })
+    }
 }
 
 /// Pairs of devices that reach each other without passing a protected interface.

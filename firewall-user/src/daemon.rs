@@ -26,6 +26,7 @@ mod traffic;
 mod tables;
 
 // What is shown.
+mod faults;
 mod status;
 mod views;
 
@@ -54,6 +55,7 @@ use tokio::{
 use self::{
     access::Access,
     answer::{Outcome, Show},
+    faults::Faults,
     instance::Instance,
     inventory::Inventory,
     names::Names,
@@ -116,14 +118,14 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     let (sessions, names) = (store.sessions()?, store.names()?);
     let pin = Pin::restore(store.setting(pin::SETTING)?.as_deref());
     let household = Household::restore(store.setting(household::SETTING)?.as_deref());
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     if let Some(aside) = set_aside {
-        let fault = format!(
-            "the state file was damaged and is now {}; everything is learned anew unless you put a copy in its place",
-            aside.display()
+        let aside = aside.display().to_string();
+        tracing::error!(
+            aside,
+            "The state file was damaged; everything is learned anew unless a copy is put back"
         );
-        tracing::error!("{fault}");
-        faults.push(fault);
+        faults.lasting = vec![view::Wrong::StateDamaged { aside }];
     }
     if graph.site().mode != site_mode(config.site.mode) {
         tracing::info!(
@@ -150,8 +152,6 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
         people: People::new(Pairing::restore(sessions), pin, household, config.state.dir.clone()),
         seen: VecDeque::new(),
         faults,
-        guard_fault: None,
-        attach_fault: None,
         status_changed: false,
         store,
         writer,
@@ -163,6 +163,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     daemon.observer.names.restore(names, &mut daemon.tables, &daemon.graph, clock.now())?;
     ports.attach_all(&mut kernel, clock.now())?;
     kernel.keep_only(&ports.places()).context("Failed to remove what another version left")?;
+    daemon.look_at_itself(&ports)?;
     // Who can connect finds everything in force.
     let (socket, mut asked) = Socket::bind(&config.state.runtime_dir, daemon.events.clone())?;
     let serving = tokio::spawn(socket.serve());
@@ -201,11 +202,15 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
                 }
                 daemon.graph.handle_timeout(clock.now());
                 daemon.carry_out(Urgency::Fact).await?;
+                daemon.look_at_itself(&ports)?;
                 let mut changes = daemon.observer.names.changes(&daemon.tables, clock.now())?;
                 changes.extend(daemon.observer.traffic.changes(clock.now()));
                 daemon.writer.write(changes).await?;
             }
-            Ok(()) = guarding.changed() => daemon.guard_fault.clone_from(&guarding.borrow_and_update()),
+            Ok(()) = guarding.changed() => {
+                daemon.faults.guard.clone_from(&guarding.borrow_and_update());
+                daemon.look_at_itself(&ports)?;
+            }
             ended = &mut writing => return Err(why_ended(ended)),
         }
         daemon.keep_door().await?;
@@ -245,10 +250,7 @@ struct Daemon {
     people: People,
     /// The latest observations, newest last.
     seen: VecDeque<view::Observation>,
-    /// What a person should know until the next start.
-    faults: Vec<String>,
-    guard_fault: Option<String>,
-    attach_fault: Option<String>,
+    faults: Faults,
     status_changed: bool,
     store: Arc<Store>,
     writer: Writer,
@@ -459,15 +461,22 @@ impl Daemon {
         Ok(())
     }
 
+    /// Notes what is wrong with the firewall itself, and what it does not see.
+    fn look_at_itself(&mut self, ports: &Ports) -> Result<(), KernelError> {
+        self.status_changed |= self.faults.look(&self.tables, ports, &self.graph, self.clock.now())?;
+        Ok(())
+    }
+
     fn tell_status(&self, ports: &Ports) -> Result<()> {
+        if self.events.receiver_count() == 0 {
+            return Ok(());
+        }
         let status = self.status(ports)?;
         self.broadcast(view::Event::Status(Box::new(status)))
     }
 
     fn status(&self, ports: &Ports) -> Result<view::Status, KernelError> {
-        let faults: Vec<String> =
-            self.faults.iter().chain(&self.guard_fault).chain(&self.attach_fault).cloned().collect();
-        status::status(&self.tables, ports, &self.graph, &faults, self.clock.now())
+        status::status(&self.tables, ports, &self.graph, self.faults.standing(), self.clock.now())
     }
 
     /// Follows the interfaces. What fails now is tried again with the next scan; until then the guard holds.
@@ -475,15 +484,13 @@ impl Daemon {
         let now = self.clock.now();
         ports.note(&mut self.tables, &mut self.graph, now)?;
         self.carry_out(Urgency::Fact).await?;
-        let fault = ports
-            .attach_all(kernel, now)
-            .err()
-            .map(|error| format!("an interface is not protected yet, and nothing passes there: {error:#}"));
-        if fault != self.attach_fault {
-            if let Some(fault) = &fault {
-                tracing::warn!("{fault}");
+        let error = ports.attach_all(kernel, now).err().map(|error| format!("{error:#}"));
+        if error != self.faults.attach {
+            if let Some(error) = &error {
+                tracing::warn!(error, "An interface is not protected yet, and nothing passes there");
             }
-            self.attach_fault = fault;
+            self.faults.attach = error;
+            self.look_at_itself(ports)?;
         }
         Ok(())
     }

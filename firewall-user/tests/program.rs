@@ -10,7 +10,7 @@ use std::{
 
 use dashboard::{
     rpc::{Client, Request},
-    view,
+    view::{self, Fault, Wrong},
 };
 use edgeward::kernel::is_built_in;
 use firewall_common::abi::SCHEMA;
@@ -99,7 +99,11 @@ fn a_damaged_state_is_kept_and_what_protects_outlives_the_daemon() {
     let mut daemon = site.start();
     let status = site.status();
     assert_eq!(status.health, "fault");
-    assert!(status.faults.iter().any(|fault| fault.contains("damaged")), "{:?}", status.faults);
+    assert!(
+        status.faults.iter().any(|fault| matches!(fault.what, Wrong::StateDamaged { .. })),
+        "{:?}",
+        status.faults
+    );
     let aside = fs::read_dir(site.path("state"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -113,7 +117,7 @@ fn a_damaged_state_is_kept_and_what_protects_outlives_the_daemon() {
     // The next one is there before the kernel has buried the first.
     daemon.0.kill().unwrap();
     let next = site.start();
-    assert_eq!(site.status().faults, [] as [&str; 0], "the new state file is in order");
+    assert_eq!(site.status().faults, [], "the new state file is in order");
 
     assert!(next.end().success(), "an orderly end");
     let pins = site.path("bpffs").join(SCHEMA.to_string());
@@ -125,6 +129,37 @@ fn a_damaged_state_is_kept_and_what_protects_outlives_the_daemon() {
     assert!(!pins.exists());
     let left = Command::new("nft").args(["list", "tables"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
+
+#[test]
+fn an_interface_that_goes_and_comes_is_told_at_once() {
+    if !can_run() {
+        return;
+    }
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    run("ip", "link add lan0 type veth peer name dev0");
+    let site = Site::new();
+    let daemon = site.start();
+    let told = site.watch(async |client| {
+        run("ip", "link del dev0");
+        let gone = next_status(client).await;
+        run("ip", "link add lan0 type veth peer name dev0");
+        [gone, next_status(client).await]
+    });
+    let [Fault { what, since }] = &told[0].faults[..] else { panic!("{:?}", told[0].faults) };
+    assert_eq!(*what, Wrong::InterfaceGone { interface: "lan0".to_owned() });
+    assert!(*since > 0 && told[0].health == "fault");
+    assert_eq!((told[1].health.as_str(), &told[1].faults[..]), ("ok", &[][..]));
+    assert!(daemon.end().success());
+}
+
+async fn next_status(client: &mut Client) -> view::Status {
+    loop {
+        let event = tokio::time::timeout(PATIENCE, client.next_event()).await.expect("it is told").unwrap();
+        if let view::Event::Status(status) = event {
+            return *status;
+        }
+    }
 }
 
 /// The folders of a daemon.
@@ -189,10 +224,22 @@ impl Site {
     }
 
     fn status(&self) -> view::Status {
+        self.ask(async |client| client.call(Request::Status).await.unwrap())
+    }
+
+    /// Watches the daemon.
+    fn watch<T>(&self, act: impl AsyncFnOnce(&mut Client) -> T) -> T {
+        self.ask(async |client| {
+            client.call::<()>(Request::Watch).await.unwrap();
+            act(client).await
+        })
+    }
+
+    fn ask<T>(&self, ask: impl AsyncFnOnce(&mut Client) -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut client = Client::connect(&self.path("runtime")).await.unwrap();
-            client.call(Request::Status).await.unwrap()
+            ask(&mut client).await
         })
     }
 }

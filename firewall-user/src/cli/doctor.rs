@@ -12,6 +12,7 @@ use dashboard::{
 };
 use serde::Serialize;
 
+use super::print;
 use crate::{config::Config, guard, kernel, net::Snapshot};
 
 /// One thing that was looked at.
@@ -102,7 +103,7 @@ async fn daemon(runtime_dir: &Path) -> Vec<Check> {
         Ok(status) if status.faults.is_empty() => {
             checks.push(good("daemon", &format!("runs, mode {}", status.mode)));
         }
-        Ok(status) => checks.extend(status.faults.into_iter().map(|fault| bad("daemon", fault))),
+        Ok(status) => checks.extend(status.faults.iter().map(|fault| bad("daemon", print::fault(fault)))),
         Err(error) => checks.push(bad("daemon", error.to_string())),
     }
     checks.push(if guard::is_loaded() {

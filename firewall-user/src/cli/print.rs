@@ -15,7 +15,7 @@ const LONG: usize = 300;
 pub(super) fn status(status: &view::Status) {
     println!("Edgeward {}: {} ({})", status.version, status.mode, status.health);
     for fault in &status.faults {
-        println!("  ! {fault}");
+        println!("  ! {} (since {} UTC)", self::fault(fault), show_date(fault.since));
     }
     if let Some(until) = status.paused_until {
         println!("  Nothing is dropped until {} UTC.", show_date(until));
@@ -77,6 +77,27 @@ pub(super) fn status(status: &view::Status) {
         let vlan = if segment.vlan == 0 { String::new() } else { format!(", VLAN {}", segment.vlan) };
         let devices: Vec<String> = segment.devices.iter().map(end).collect();
         println!("  {}{vlan}: {}", segment.port, line(&devices.join(", ")));
+    }
+}
+
+/// What is wrong, and what to do.
+pub(super) fn fault(fault: &view::Fault) -> String {
+    match &fault.what {
+        view::Wrong::StateDamaged { aside } => format!(
+            "the state file was damaged and is now {aside}; everything is learned anew unless you put a copy in its place"
+        ),
+        view::Wrong::GuardMissing { error } => {
+            format!("the guard was removed and cannot be loaded again: {error}")
+        }
+        view::Wrong::NotAttached { error } => {
+            format!("an interface is not protected yet, and nothing passes there: {error}")
+        }
+        view::Wrong::InterfaceGone { interface } => {
+            format!("{interface} does not exist at the moment; nothing passes there")
+        }
+        view::Wrong::TableFull { table } => {
+            format!("the table {table} is nearly full; remove what is no longer needed")
+        }
     }
 }
 

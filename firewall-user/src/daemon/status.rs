@@ -13,17 +13,11 @@ use super::{
 };
 use crate::kernel::{Balance, Hook, KernelError};
 
-/// Share of a table in percent above which `status` warns.
-const FULL_PERCENT: u64 = 80;
-
-/// Tables that are full by design and forget what was not used for longest.
-const EVICTING: [&str; 1] = ["HALF_OPEN"];
-
 pub(super) fn status(
     tables: &Tables,
     ports: &Ports,
     graph: &Graph,
-    standing_faults: &[String],
+    faults: &[view::Fault],
     now: Now,
 ) -> Result<view::Status, KernelError> {
     let maps = tables.maps.uses()?;
@@ -39,19 +33,6 @@ pub(super) fn status(
     // The kernel counts what it could not put into the ring; the rest is there for the daemon, also after a restart.
     events.delivered = events.produced.saturating_sub(events.suppressed + events.lost);
 
-    let mut faults = standing_faults.to_vec();
-    for port in ports.standing().filter(|port| !port.exists) {
-        faults.push(format!("{} does not exist at the moment; nothing passes there", port.name));
-    }
-    for map in maps.iter().filter(|map| !EVICTING.contains(&map.name)) {
-        if map.entries * 100 >= map.capacity * FULL_PERCENT {
-            faults.push(format!(
-                "the table {} is {} % full; remove what is no longer needed",
-                map.name,
-                map.entries * 100 / map.capacity
-            ));
-        }
-    }
     let site = graph.site();
     let until = |deadline: Option<graph::time::Deadline>| {
         deadline.map(|deadline| deadline.unix()).filter(|&unix| unix > now.unix)
@@ -82,7 +63,7 @@ pub(super) fn status(
             .collect(),
         mode: site.mode.as_str().to_owned(),
         health: health.to_owned(),
-        faults,
+        faults: faults.to_vec(),
         paused_until,
         confirm_until: until(site.confirm),
         moved_since: site.moved,

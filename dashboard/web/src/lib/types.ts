@@ -357,6 +357,11 @@ export type Fact = {
 /** The first run, step by step; what was skipped is over as well. */
 export type FirstRun = "name" | "trust" | "others" | "devices" | "learning" | "pin" | "tell" | "done";
 
+/** Something that is wrong with the firewall itself. */
+export type Fault = Wrong & {
+  since: UnixSeconds;
+};
+
 /** Something unusual on an edge that passes. */
 export interface Flag {
   last: UnixSeconds;
@@ -749,8 +754,8 @@ export interface Status {
   coverage: string[];
   edges: EdgeCounts;
   events: Events;
-  /** One sentence each, with what to do. */
-  faults: string[];
+  /** What is wrong, the longest first. */
+  faults: Fault[];
   /** `ok`, `paused` or `fault`. */
   health: Health;
   interfaces: Interface[];
@@ -845,6 +850,24 @@ export interface Wish {
   by: string;
   edge: number;
 }
+
+/** What can be wrong with the firewall itself. */
+export type Wrong = {
+  aside: string;
+  code: "state_damaged";
+} | {
+  code: "guard_missing";
+  error: string;
+} | {
+  code: "not_attached";
+  error: string;
+} | {
+  code: "interface_gone";
+  interface: string;
+} | {
+  code: "table_full";
+  table: string;
+};
 
 /** What a device is. */
 export type Kind =

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { consequence, read, whoIs, type Principals } from './reading';
-import type { Cause, Edge, End, Fact, Principal } from './types';
-import { LANGS, exactly, lifetimeText, preferredLang, ruleText, when, whyUnusual, wordsFor } from './words';
+import type { Cause, Edge, End, Fact, Fault, Principal } from './types';
+import { LANGS, exactly, lifetimeText, moment, preferredLang, ruleText, when, whyUnusual, wordsFor } from './words';
 import { hourHere, runs } from './words/make';
 
 const en = wordsFor('en');
@@ -340,6 +340,19 @@ describe('what devices say of themselves', () => {
   it('has a sentence for each clue that the box knows', () => {
     expect(en.guess.clue({ code: 'offers', value: '_ipp._tcp' })).toBe('it offers _ipp._tcp');
     expect(de.guess.clue({ code: 'parameters', value: '' })).toContain('beim Anmelden');
+  });
+});
+
+describe('faults', () => {
+  const now = new Date(2031, 4, 17, 15, 0).getTime();
+  const today = new Date(2031, 4, 17, 14, 5).getTime() / 1000;
+
+  it('say since when and what to do', () => {
+    const fault: Fault = { code: 'not_attached', error: 'ENOENT', since: today };
+    const [english, german] = [en, de].map((words) => words.bars.fault(fault, moment(words, fault.since, now)));
+    expect(english).toMatch(/^Protection is not running since 14:05: .* Restart the box/);
+    expect(german).toMatch(/^Der Schutz läuft seit 14:05 nicht: .* Starten Sie die Box neu/);
+    expect(moment(en, today - 24 * 3600, now)).toBe('yesterday 14:05');
   });
 });
 

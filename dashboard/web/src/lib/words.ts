@@ -99,6 +99,13 @@ export function ruleText(words: Words, edge: Edge, now: number): string {
   return [by, long].filter((part) => part !== '').join(', ') || '–';
 }
 
+/** As it stands behind "since" and "until": today needs no word. */
+export function moment(words: Words, unix: number | null | undefined, now: number): string {
+  const time = clock(words, unix);
+  const full = when(words, unix, now);
+  return full === words.today(time) ? time : full;
+}
+
 /** Only the time of day. */
 export function clock(words: Words, unix: number | null | undefined): string {
   if (unix === null || unix === undefined) return '–';

@@ -2,7 +2,7 @@
 
 import { assertNever } from '../assert';
 import { SIGN_IN, type Action, type Who } from '../reading';
-import type { Cause, End, Fact } from '../types';
+import type { Cause, End, Fact, Fault } from '../types';
 import {
   bytes,
   capital,
@@ -178,6 +178,23 @@ const deFact = (fact: Fact, who: (end: End) => string): string | undefined => {
       return undefined;
     default:
       return assertNever(fact);
+  }
+};
+
+const deFault = (fault: Fault, since: string): string => {
+  switch (fault.code) {
+    case 'not_attached':
+      return `Der Schutz läuft seit ${since} nicht: Die Box konnte eine ihrer Schnittstellen nicht bewachen, und dort kommt nichts durch. Starten Sie die Box neu; „edgeward doctor“ auf ihr sagt mehr.`;
+    case 'guard_missing':
+      return `Der Schutz ist seit ${since} nicht vollständig: Es fehlt, was hält, während Edgeward geladen wird. Starten Sie die Box neu; „edgeward doctor“ auf ihr sagt mehr.`;
+    case 'interface_gone':
+      return `Die Schnittstelle „${quoted(fault.interface)}“ fehlt seit ${since}; dort kommt nichts durch. Ist sie eingesteckt?`;
+    case 'state_damaged':
+      return `Was die Box gespeichert hatte, war um ${since} beschädigt; sie lernt alles neu. Wer eine Kopie davon hat, kann sie zurücklegen.`;
+    case 'table_full':
+      return `Die Box hat seit ${since} kaum noch Platz (${quoted(fault.table)}). Entfernen Sie Geräte und Verbindungen, die nicht mehr gebraucht werden.`;
+    default:
+      return assertNever(fault);
   }
 };
 
@@ -599,7 +616,7 @@ export const de: Words = {
       `Die Box ist nicht erreichbar; Ihr Telefon ist vielleicht nicht im Heimnetz. Die Box schützt weiter, und Neues bleibt blockiert. Was Sie sehen, ist von ${at}.`,
     daemonAway: (at) =>
       `Edgeward läuft seit ${at} nicht mehr. Was blockiert ist, bleibt blockiert; neue Fragen sind nicht möglich. Starten Sie es oder die Box neu.`,
-    fault: 'Der Schutz ist nicht vollständig.',
+    fault: deFault,
     confirm: (until) => `Das Blockieren hat begonnen. Geht noch alles? Ohne Antwort endet es um ${until}.`,
     confirmYes: 'Weiter blockieren',
     moved: (since) =>

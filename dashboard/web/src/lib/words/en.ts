@@ -2,7 +2,7 @@
 
 import { assertNever } from '../assert';
 import { SIGN_IN, type Action, type Who } from '../reading';
-import type { Cause, End, Fact } from '../types';
+import type { Cause, End, Fact, Fault } from '../types';
 import {
   bytes,
   capital,
@@ -184,6 +184,23 @@ const enFact = (fact: Fact, who: (end: End) => string): string | undefined => {
       return undefined;
     default:
       return assertNever(fact);
+  }
+};
+
+const enFault = (fault: Fault, since: string): string => {
+  switch (fault.code) {
+    case 'not_attached':
+      return `Protection is not running since ${since}: the box could not guard one of its interfaces, and nothing passes there. Restart the box; “edgeward doctor” on it says more.`;
+    case 'guard_missing':
+      return `Protection is not complete since ${since}: what holds while Edgeward is being loaded is missing. Restart the box; “edgeward doctor” on it says more.`;
+    case 'interface_gone':
+      return `The interface “${quoted(fault.interface)}” is missing since ${since}; nothing passes there. Is it plugged in?`;
+    case 'state_damaged':
+      return `What the box had stored was damaged at ${since}, and it learns everything anew. Whoever has a copy of it can put it back.`;
+    case 'table_full':
+      return `The box has little room left since ${since} (${quoted(fault.table)}). Remove devices and connections that are not needed any more.`;
+    default:
+      return assertNever(fault);
   }
 };
 
@@ -600,7 +617,7 @@ export const en: Words = {
       `The box is out of reach; your phone may not be in your home network. The box keeps protecting, and new things stay blocked. What you see is from ${at}.`,
     daemonAway: (at) =>
       `Edgeward has not been running since ${at}. What is blocked stays blocked; new questions cannot be asked. Start it again or restart the box.`,
-    fault: 'Protection is not complete.',
+    fault: enFault,
     confirm: (until) => `Blocking has begun. Does everything still work? Without an answer it ends at ${until}.`,
     confirmYes: 'Keep blocking',
     moved: (since) =>

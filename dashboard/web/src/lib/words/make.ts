@@ -13,6 +13,7 @@ import type {
   EdgeState,
   End,
   Fact,
+  Fault,
   Kind,
   Learning,
   Lifetime,
@@ -260,7 +261,7 @@ export interface Words {
     reconnecting(at: string): string;
     away(at: string): string;
     daemonAway(at: string): string;
-    fault: string;
+    fault(fault: Fault, since: string): string;
     confirm(until: string): string;
     confirmYes: string;
     moved: (since: string) => string;
