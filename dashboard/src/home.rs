@@ -1,6 +1,7 @@
 //! What Home Assistant sees, by MQTT discovery (<https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery>).
 //!
-//! How many questions wait, the newest of them in words, and one button: *Keep blocked*. There is none that allows: who
+//! How many questions wait, the newest of them in words, whether the firewall does its work, and one button: *Keep
+//! blocked*. There is none that allows: who
 //! may write to the broker could press it. The button carries the number of the question that it was shown beside, so that
 //! a press that comes late is about nothing else.
 
@@ -18,6 +19,7 @@ pub const STATE_TOPICS: [&str; 2] = ["edgeward/#", "homeassistant/+/edgeward/#"]
 pub const AVAILABLE_TOPIC: &str = "edgeward/available";
 
 const COUNT_TOPIC: &str = "edgeward/waiting";
+const PROBLEM_TOPIC: &str = "edgeward/problem";
 const QUESTION_TOPIC: &str = "edgeward/question";
 /// Home Assistant takes no longer state.
 const STATE_LIMIT: usize = 255;
@@ -30,7 +32,7 @@ pub struct Message {
 }
 
 /// Everything that is told once a connection stands, and again when what waits has changed.
-pub fn messages(waiting: &Waiting) -> Vec<Message> {
+pub fn messages(waiting: &Waiting, is_outage: bool) -> Vec<Message> {
     let message = |topic, payload: &Value| Message { topic, payload: payload.to_string() };
     let text = |topic, payload: String| Message { topic, payload };
     let question = waiting.sentence.as_deref().unwrap_or("Nothing waits");
@@ -59,6 +61,15 @@ pub fn messages(waiting: &Waiting) -> Vec<Message> {
                 }),
             ),
         ),
+        message(
+            "homeassistant/binary_sensor/edgeward/problem/config",
+            &entity(
+                "problem",
+                "Protection",
+                &json!({"state_topic": PROBLEM_TOPIC, "device_class": "problem"}),
+            ),
+        ),
+        text(PROBLEM_TOPIC, if is_outage { "ON" } else { "OFF" }.to_owned()),
         text(COUNT_TOPIC, waiting.count.to_string()),
         text(QUESTION_TOPIC, question.chars().take(STATE_LIMIT).collect()),
         text(AVAILABLE_TOPIC, "online".to_owned()),
@@ -89,7 +100,7 @@ mod tests {
     use super::*;
 
     fn message(waiting: &Waiting, topic: &str) -> String {
-        let found = messages(waiting).into_iter().find(|message| message.topic == topic);
+        let found = messages(waiting, false).into_iter().find(|message| message.topic == topic);
         found.expect("it is told").payload
     }
 
@@ -103,7 +114,9 @@ mod tests {
             serde_json::from_str(&message(&waiting, "homeassistant/button/edgeward/keep_blocked/config"))
                 .unwrap();
         assert_eq!(pressed(COMMAND_TOPIC, button["payload_press"].as_str().unwrap().as_bytes()), Some(24));
-        assert!(!messages(&waiting).iter().any(|message| message.payload.to_lowercase().contains("allow")));
+        assert!(
+            !messages(&waiting, false).iter().any(|message| message.payload.to_lowercase().contains("allow"))
+        );
     }
 
     #[test]
@@ -120,6 +133,15 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_is_a_problem() {
+        let problem = |is_outage| {
+            let messages = messages(&Waiting::default(), is_outage);
+            messages.into_iter().find(|message| message.topic == PROBLEM_TOPIC).map(|message| message.payload)
+        };
+        assert_eq!((problem(true).as_deref(), problem(false).as_deref()), (Some("ON"), Some("OFF")));
+    }
+
+    #[test]
     fn a_state_is_as_long_as_home_assistant_takes_it() {
         let waiting = Waiting { sentence: Some("ä".repeat(1_000)), ..Waiting::default() };
         assert_eq!(message(&waiting, QUESTION_TOPIC).chars().count(), STATE_LIMIT);
@@ -127,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_published_is_what_the_firewall_lets_pass() {
-        for Message { topic, .. } in messages(&Waiting::default()) {
+        for Message { topic, .. } in messages(&Waiting::default(), true) {
             let discovery =
                 topic.starts_with("homeassistant/") && topic.split('/').nth(2) == Some("edgeward");
             assert!(topic.starts_with("edgeward/") || discovery, "{topic}");

@@ -43,7 +43,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -64,7 +64,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     time::timeout,
 };
 
@@ -72,7 +72,10 @@ use self::{
     daemon::Daemon, door::Door, live::Live, once::Once, places::Places, problem::Problem, session::Sessions,
 };
 
-use crate::view::UnixSeconds;
+use crate::{
+    pushes::EndOfDay,
+    view::{BrokerState, Ntfy, UnixSeconds},
+};
 
 pub use self::{
     ntfy::server_of,
@@ -96,8 +99,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Events that may wait for whoever tells phones.
 const EVENTS: usize = 1024;
 
+/// A day, and when in UTC it ends where nobody says otherwise, in seconds.
+const DAY: i64 = 86_400;
+const EVENING: i64 = 19 * 3_600;
+
 /// How the page is served.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Where the daemon's socket is.
     pub runtime_dir: PathBuf,
@@ -106,8 +113,22 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Whether browsers reach the page through somebody else's TLS; the cookie is then always marked `Secure`.
     pub tls: bool,
+    /// When a day of the household ends.
+    pub end_of_day: EndOfDay,
     /// Told each time that the daemon answers: it may be a new one, which knows nothing of this process.
     pub daemon_came: Arc<Notify>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            runtime_dir: PathBuf::new(),
+            hosts: Vec::new(),
+            tls: false,
+            end_of_day: |now| now - (now - EVENING).rem_euclid(DAY) + DAY,
+            daemon_came: Arc::default(),
+        }
+    }
 }
 
 /// Where the page is served, and whether with TLS.
@@ -241,8 +262,12 @@ struct Shared {
     door: Door,
     once: Once,
     live: Live,
-    /// Somebody has set up where Home Assistant finds us.
+    /// Somebody has set up where Home Assistant finds us, or wants to know whether it does.
     home_changed: Notify,
+    /// How the connection to its broker stands.
+    home: watch::Sender<BrokerState>,
+    /// Where phones were told things last, because a daemon that is gone cannot be asked.
+    ntfy: Mutex<Option<Ntfy>>,
 }
 
 impl Shared {
@@ -254,7 +279,24 @@ impl Shared {
             once: Once::default(),
             live: Live::new(),
             home_changed: Notify::new(),
+            home: watch::Sender::default(),
+            ntfy: Mutex::default(),
             options,
+        }
+    }
+
+    fn ntfy(&self) -> Option<Ntfy> {
+        self.ntfy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember_ntfy(&self, ntfy: Option<Ntfy>) {
+        *self.ntfy.lock().unwrap_or_else(PoisonError::into_inner) = ntfy;
+    }
+
+    /// Notes how the connection to Home Assistant's broker stands, and tells pages if that is news.
+    fn note_home(&self, state: BrokerState) {
+        if self.home.send_replace(state) != state {
+            self.live.tell_home(state);
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::inspect;
+use crate::pushes::Told;
 use crate::view::{self, Role};
 
 /// Name of the socket in the runtime directory.
@@ -357,6 +358,16 @@ pub enum Request {
     Certificate {
         listening: Vec<SocketAddr>,
     },
+    /// What is needed to tell phones; the reply is a [`Telling`].
+    Telling,
+    /// Keeps what phones were told.
+    NoteTold {
+        told: Told,
+    },
+    /// The broker of Home Assistant has let this box in.
+    Reached,
+    /// The latest alarms, the oldest first.
+    Alarms,
     /// From now on events are sent on this connection.
     Watch,
 }
@@ -372,6 +383,14 @@ pub struct Broker {
     /// Never shown again.
     #[serde(default)]
     pub password: Option<String>,
+}
+
+/// Reply to [`Request::Telling`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Telling {
+    pub told: Told,
+    pub waiting: Vec<view::Edge>,
+    pub ntfy: Option<view::Ntfy>,
 }
 
 /// Reply to [`Request::Waiting`].

@@ -131,6 +131,9 @@ pub struct Authority {
     pub words: Vec<String>,
     /// SHA-256 of the issuer's certificate, hexadecimal.
     pub fingerprint: String,
+    /// End of the issuer's certificate; phones that trust it have to learn another one before.
+    #[serde(default)]
+    pub expires_at: Option<UnixSeconds>,
 }
 
 /// The state of the daemon (`edgeward status --json`).
@@ -198,6 +201,20 @@ impl Wrong {
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::GuardMissing { .. } | Self::NotAttached { .. })
     }
+}
+
+/// Something that a person should look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Alarm {
+    /// `scan`, `bruteforce`, `slowite`, `flood`, `malformed`, `spoof.mac`, `name.alike`, `client.taken`, `site.moved`,
+    /// `overflow` or `rules.too_complex`.
+    pub code: String,
+    /// The device that it is about.
+    pub principal: Option<End>,
+    pub since: UnixSeconds,
+    pub last: UnixSeconds,
+    /// How often, since the daemon was started.
+    pub times: u64,
 }
 
 /// Pairs of devices that reach each other without passing a protected interface.
@@ -686,6 +703,22 @@ pub struct HomeAssistant {
     pub host: String,
     pub port: u16,
     pub user: Option<String>,
+    /// Known to the page's process only.
+    #[serde(default)]
+    pub state: BrokerState,
+}
+
+/// How the connection to Home Assistant's broker stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BrokerState {
+    #[default]
+    Connecting,
+    Connected,
+    /// Nobody answers there, or no broker.
+    Unreachable,
+    /// The broker does not take this user and password.
+    Refused,
 }
 
 /// A live change, as the page gets it.
@@ -713,7 +746,7 @@ pub enum Event {
     #[serde(rename = "edge.wished")]
     EdgeWished(Wish),
     #[serde(rename = "alarm")]
-    Alarm { code: String, principal: Option<End> },
+    Alarm(Alarm),
     #[serde(rename = "status")]
     Status(Box<Status>),
 }

@@ -37,6 +37,8 @@ const DAY: i64 = 86_400;
 const BACK: i64 = 365 * DAY;
 const AHEAD: i64 = 90 * DAY;
 const AHEAD_UNSET: i64 = 455 * DAY;
+/// When an authority ends; the second is the same in seconds since 1970.
+const EXPIRES: ((i32, u8, u8), i64) = ((2049, 12, 31), 2_524_521_600);
 /// No box makes certificates earlier than this was written, whatever its clock says: 2026-11-01.
 const EARLIEST: i64 = 1_793_491_200;
 /// Where the page can be reached: networks that are not routed over the Internet.
@@ -162,6 +164,7 @@ impl Authority {
             name: name(&self.key),
             words: words_of(&self.key).map(str::to_owned).to_vec(),
             fingerprint: self.stored.fingerprint.clone(),
+            expires_at: Some(EXPIRES.1),
         }
     }
 
@@ -187,7 +190,8 @@ fn params(key: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name(key));
     params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(2049, 12, 31);
+    let (year, month, day) = EXPIRES.0;
+    params.not_after = date_time_ymd(year, month, day);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let names = NAMES.map(|name| GeneralSubtree::DnsName(name.to_owned()));

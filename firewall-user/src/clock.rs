@@ -6,6 +6,9 @@ use anyhow::{Context, Result};
 use graph::time::{BootId, Now};
 use nix::time::{ClockId, clock_gettime};
 
+/// The hour at which a household hears of what came during the day.
+const EVENING: i32 = 19;
+
 /// Reads the clocks of this run of the box.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -31,6 +34,22 @@ impl Clock {
     }
 }
 
+/// When the day of a household ends that this moment is in: at 19:00, by the clocks here. Seconds since 1970, both.
+pub fn end_of_day(unix: i64) -> i64 {
+    // SAFETY: an all-zero `tm` is a valid value.
+    let mut time: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values, the second one is exclusive.
+    if unsafe { libc::localtime_r(&raw const unix, &raw mut time) }.is_null() {
+        // A year that is no number: no day ends then.
+        return i64::MAX;
+    }
+    // A 32nd of a month is the first of the next.
+    time.tm_mday += i32::from(time.tm_hour >= EVENING);
+    (time.tm_hour, time.tm_min, time.tm_sec, time.tm_isdst) = (EVENING, 0, 0, -1);
+    // SAFETY: the pointer is to a live, exclusive `tm`.
+    unsafe { libc::mktime(&raw mut time) }
+}
+
 /// Nanoseconds of the clock with which the kernel enforces deadlines.
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock).expect("the boot-time clock is in every kernel since 2.6.39");
@@ -44,4 +63,21 @@ fn is_synchronised() -> bool {
     // SAFETY: the pointer is to a live, exclusive `timex`.
     let state = unsafe { libc::adjtimex(&raw mut timex) };
     state >= 0 && timex.status & libc::STA_UNSYNC == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_at_seven_in_the_evening_by_the_clocks_here() {
+        for unix in [0, 1_793_491_200, 1_800_000_000, 1_774_746_000] {
+            let end = end_of_day(unix);
+            assert!(unix < end && end - unix <= 25 * 3_600, "{unix}: {end}");
+            assert_eq!(end_of_day(end - 1), end);
+            let next = end_of_day(end) - end;
+            assert!((23 * 3_600..=25 * 3_600).contains(&next), "{unix}: {next}");
+        }
+        assert!(end_of_day(i64::MAX) > 0);
+    }
 }

@@ -26,6 +26,7 @@ mod traffic;
 mod tables;
 
 // What is shown.
+mod alarms;
 mod faults;
 mod status;
 mod views;
@@ -54,6 +55,7 @@ use tokio::{
 
 use self::{
     access::Access,
+    alarms::Alarms,
     answer::{Outcome, Show},
     faults::Faults,
     instance::Instance,
@@ -151,6 +153,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
         packets: Packets::new(),
         people: People::new(Pairing::restore(sessions), pin, household, config.state.dir.clone()),
         seen: VecDeque::new(),
+        alarms: Alarms::default(),
         faults,
         status_changed: false,
         store,
@@ -250,6 +253,7 @@ struct Daemon {
     people: People,
     /// The latest observations, newest last.
     seen: VecDeque<view::Observation>,
+    alarms: Alarms,
     faults: Faults,
     status_changed: bool,
     store: Arc<Store>,
@@ -392,6 +396,7 @@ impl Daemon {
                 views.principal_by_id(id).map(|principal| answer::value(&principal)).ok_or_else(gone)
             }
             Outcome::Then(Show::Review(id)) => Ok(answer::value(&views.review(id))),
+            Outcome::Then(Show::Alarms) => Ok(answer::value(&self.alarms.latest())),
             Outcome::Then(Show::Bans) => Ok(answer::value(&views.bans())),
             Outcome::Then(Show::Edge(id)) => {
                 views.edge_by_id(id).map(|edge| answer::value(&edge)).ok_or_else(gone)
@@ -418,13 +423,15 @@ impl Daemon {
     /// Tells whoever watches.
     fn notify(&mut self, event: &Event) -> Result<()> {
         let views = Views { graph: &self.graph, now: self.clock.now() };
-        let view = views.event(event);
+        let mut view = views.event(event);
         self.people.door.note(event, &self.graph);
         match event {
             Event::Status => self.status_changed = true,
             Event::Alarm { alarm, principal } => {
-                let name = principal.map(|id| views.end(id).name);
+                let end = principal.map(|id| views.end(id));
+                let name = end.as_ref().map(|end| &end.name);
                 tracing::warn!(alarm = alarm.as_str(), principal = name, "Alarm");
+                view = Some(view::Event::Alarm(self.alarms.note(*alarm, end, views.now.unix)));
             }
             Event::Observation(seen) => {
                 if self.seen.len() == OBSERVATIONS {

@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rumqttc::{AsyncClient, ClientError, Event, EventLoop, LastWill, MqttOptions, Packet, QoS};
+use rumqttc::{
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet, QoS,
+};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
 use crate::{
     home::{AVAILABLE_TOPIC, CLIENT_ID, COMMAND_TOPIC, messages, pressed},
     rpc::{Broker, Decided, Request, Waiting},
+    view::BrokerState,
 };
 
 /// How often it is looked whether there is a broker by now.
@@ -27,21 +30,25 @@ const QUEUE: usize = 32;
 
 /// Follows the settings for as long as this process lives.
 pub(super) async fn follow(shared: Arc<Shared>) {
+    // A daemon that does not answer had one, and Home Assistant shall learn that it does not answer.
+    let mut last = None;
     loop {
-        match shared.daemon.ask::<Option<Broker>>(Request::Broker).await {
-            Ok(Some(broker)) => {
-                serve(&shared, &broker).await;
-                let _set_anew = timeout(RETRY, shared.home_changed.notified()).await;
-            }
-            Ok(None) | Err(_) => {
-                let _looked = timeout(LOOK, shared.home_changed.notified()).await;
-            }
+        if let Ok(broker) = shared.daemon.ask::<Option<Broker>>(Request::Broker).await {
+            last = broker;
+        }
+        let Some(broker) = &last else {
+            let _looked = timeout(LOOK, shared.home_changed.notified()).await;
+            continue;
+        };
+        if let Err(state) = serve(&shared, broker).await {
+            shared.note_home(state);
+            let _set_anew = timeout(RETRY, shared.home_changed.notified()).await;
         }
     }
 }
 
-/// One connection, until it ends or someone sets up another.
-async fn serve(shared: &Shared, broker: &Broker) {
+/// One connection, until someone sets up another; or how it stands when it has ended.
+async fn serve(shared: &Shared, broker: &Broker) -> Result<(), BrokerState> {
     let (client, mut events) = connect(broker);
     let mut changed = shared.live.changes();
     let mut told = None;
@@ -52,9 +59,9 @@ async fn serve(shared: &Shared, broker: &Broker) {
             event = events.poll() => match event {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     (stands, told) = (true, None);
-                    if client.try_subscribe(COMMAND_TOPIC, QoS::AtLeastOnce).is_err() {
-                        return;
-                    }
+                    client.try_subscribe(COMMAND_TOPIC, QoS::AtLeastOnce).map_err(|_| BrokerState::Unreachable)?;
+                    let _unreachable = shared.daemon.ask::<()>(Request::Reached).await;
+                    shared.note_home(BrokerState::Connected);
                 }
                 Ok(Event::Incoming(Packet::Publish(message))) => {
                     if let Some(edge) = pressed(&message.topic, &message.payload).filter(|_| !message.retain) {
@@ -65,21 +72,28 @@ async fn serve(shared: &Shared, broker: &Broker) {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::debug!(%error, "The connection to Home Assistant's broker has ended");
-                    return;
+                    let is_refused = matches!(error, ConnectionError::ConnectionRefused(_));
+                    return Err(if is_refused { BrokerState::Refused } else { BrokerState::Unreachable });
                 }
             },
             () = sleep_until(next), if stands => {
                 next = Instant::now() + TELL_EVERY;
                 if changed.has_changed().unwrap_or(true) || told.is_none() {
                     changed.mark_unchanged();
-                    let Ok(waiting) = shared.daemon.ask::<Waiting>(Request::Waiting).await else { continue };
-                    if told.as_ref() != Some(&waiting) && tell(&client, &waiting).is_err() {
-                        return;
+                    let asked = shared.daemon.ask::<Waiting>(Request::Waiting).await;
+                    let known = || told.as_ref().map(|(waiting, _)| Waiting::clone(waiting));
+                    let waiting = asked.ok().or_else(known).unwrap_or_default();
+                    let state = (waiting, shared.live.outage().is_some());
+                    if told.as_ref() != Some(&state) {
+                        tell(&client, &state.0, state.1).map_err(|_| BrokerState::Unreachable)?;
                     }
-                    told = Some(waiting);
+                    told = Some(state);
                 }
             }
-            () = shared.home_changed.notified() => return leave(&client, events).await,
+            () = shared.home_changed.notified() => {
+                leave(&client, events).await;
+                return Ok(());
+            }
         }
     }
 }
@@ -94,8 +108,8 @@ fn connect(broker: &Broker) -> (AsyncClient, EventLoop) {
     AsyncClient::new(options, QUEUE)
 }
 
-fn tell(client: &AsyncClient, waiting: &Waiting) -> Result<(), ClientError> {
-    messages(waiting)
+fn tell(client: &AsyncClient, waiting: &Waiting, is_outage: bool) -> Result<(), ClientError> {
+    messages(waiting, is_outage)
         .into_iter()
         .try_for_each(|message| client.try_publish(message.topic, QoS::AtLeastOnce, true, message.payload))
 }

@@ -1,6 +1,6 @@
 //! What a household sets up: what the site is called, and where questions are told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
@@ -8,17 +8,21 @@ use axum::{
     routing::{get, post, put},
 };
 use serde::Deserialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::{Arrived, Shared, input::Body, ntfy, problem::Problem, session::Asker};
 use crate::{
     rpc::{Broker, Request},
-    view::{FirstRun, HomeAssistant, Ntfy, Settings},
+    view::{BrokerState, FirstRun, HomeAssistant, Ntfy, Settings},
 };
 
 /// What is sent when someone wants to see whether it arrives.
 const TEST: &str =
     "This is a test. Questions of your home firewall will arrive like this, without their content.";
+
+/// Time for the broker of Home Assistant to answer.
+const BROKER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What needs a session.
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -26,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/settings", get(settings).put(set_settings))
         .route("/api/v1/ntfy", put(set_ntfy).get(get_ntfy))
         .route("/api/v1/ntfy/test", post(test_ntfy))
+        .route("/api/v1/home-assistant/test", post(test_home_assistant))
         .route("/api/v1/home-assistant", put(set_home_assistant).get(get_home_assistant))
 }
 
@@ -84,7 +89,9 @@ pub(super) async fn set_ntfy(
     // Phones come back to where this one is; on loopback they could not.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let page = host.filter(|_| asker.shared.is_tls(&arrived)).map(|host| format!("https://{host}/"));
-    Ok(Json(asker.ask(Request::NtfySet { server: new.server, page }).await?))
+    let set: Option<Ntfy> = asker.ask(Request::NtfySet { server: new.server, page }).await?;
+    asker.shared.remember_ntfy(set.clone());
+    Ok(Json(set))
 }
 
 /// Sends a message now.
@@ -108,7 +115,8 @@ pub(super) async fn test_ntfy(asker: Asker) -> Result<StatusCode, Problem> {
     (status = 200, body = Option<HomeAssistant>), (status = 403, description = "Not an owner", body = Problem),
 ))]
 pub(super) async fn get_home_assistant(asker: Asker) -> Result<Json<Option<HomeAssistant>>, Problem> {
-    Ok(Json(asker.ask(Request::HomeAssistant).await?))
+    let set = asker.ask(Request::HomeAssistant).await?;
+    Ok(Json(as_it_stands(&asker.shared, set)))
 }
 
 /// Where Home Assistant shall find this box.
@@ -129,6 +137,41 @@ pub(super) async fn set_home_assistant(
     Body(new): Body<NewHomeAssistant>,
 ) -> Result<Json<Option<HomeAssistant>>, Problem> {
     let set = asker.ask(Request::HomeAssistantSet { broker: new.broker }).await?;
+    asker.shared.note_home(BrokerState::Connecting);
     asker.shared.home_changed.notify_one();
-    Ok(Json(set))
+    Ok(Json(as_it_stands(&asker.shared, set)))
+}
+
+fn as_it_stands(shared: &Shared, set: Option<HomeAssistant>) -> Option<HomeAssistant> {
+    set.map(|set| HomeAssistant { state: *shared.home.borrow(), ..set })
+}
+
+/// Connects to the broker of Home Assistant now, anew if need be.
+#[utoipa::path(post, path = "/api/v1/home-assistant/test", responses(
+    (status = 204, description = "The broker has let the box in"),
+    (status = 403, description = "Not an owner", body = Problem),
+    (status = 404, description = "No broker is set up", body = Problem),
+    (status = 502, description = "`broker_unreachable` or `broker_refused`", body = Problem),
+))]
+pub(super) async fn test_home_assistant(asker: Asker) -> Result<StatusCode, Problem> {
+    let set: Option<HomeAssistant> = asker.ask(Request::HomeAssistant).await?;
+    if set.is_none() {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "No broker is set up"));
+    }
+    let mut state = asker.shared.home.subscribe();
+    asker.shared.note_home(BrokerState::Connecting);
+    asker.shared.home_changed.notify_one();
+    let settled = timeout(BROKER_PATIENCE, state.wait_for(|state| *state != BrokerState::Connecting)).await;
+    let state = settled.ok().and_then(Result::ok).map_or(BrokerState::Unreachable, |state| *state);
+    match state {
+        BrokerState::Connected => Ok(StatusCode::NO_CONTENT),
+        BrokerState::Refused => Err(Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "broker_refused",
+            "The broker does not take this user and password",
+        )),
+        BrokerState::Connecting | BrokerState::Unreachable => {
+            Err(Problem::new(StatusCode::BAD_GATEWAY, "broker_unreachable", "No broker answers there"))
+        }
+    }
 }

@@ -27,8 +27,9 @@ use utoipa::ToSchema;
 
 use super::{Shared, now, page, problem::Problem, session::Token};
 use crate::{
-    rpc::{ClientError, Request, Visitor},
-    view::{self, Event, UnixSeconds},
+    pushes::{Heard, Outage},
+    rpc::{ClientError, Request, Telling, Visitor},
+    view::{self, BrokerState, Event, UnixSeconds},
 };
 
 /// Events that a page may have missed and still get.
@@ -60,6 +61,12 @@ pub(super) struct DaemonState {
     since: UnixSeconds,
 }
 
+/// How Home Assistant's broker is reached.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct HomeState {
+    state: BrokerState,
+}
+
 /// What a stream carries besides the [`Event`]s of the daemon.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "event", content = "data")]
@@ -69,6 +76,9 @@ pub(super) enum StreamEvent {
     Hello(Hello),
     #[serde(rename = "daemon")]
     Daemon(DaemonState),
+    /// How the connection to Home Assistant's broker stands now.
+    #[serde(rename = "home")]
+    Home(HomeState),
     /// Something was missed: read everything again.
     #[serde(rename = "resync")]
     Resync(Hello),
@@ -119,6 +129,8 @@ struct Ring {
     entries: VecDeque<Arc<Entry>>,
     rev: u64,
     daemon: DaemonState,
+    /// What keeps the daemon from protecting, as it says itself.
+    outage: Option<Outage>,
     closed: bool,
 }
 
@@ -145,6 +157,7 @@ impl Live {
                 entries: VecDeque::new(),
                 rev: 0,
                 daemon: DaemonState { running: false, since: now() },
+                outage: None,
                 closed: false,
             }),
             changed: watch::Sender::new(()),
@@ -162,25 +175,41 @@ impl Live {
         self.change(|ring| ring.closed = true);
     }
 
+    /// Why the firewall does not do its work, if it does not.
+    pub(super) fn outage(&self) -> Option<Outage> {
+        let ring = self.lock();
+        if ring.daemon.running { ring.outage } else { Some(Outage::NotRunning) }
+    }
+
+    /// Says how the connection to Home Assistant's broker stands.
+    pub(super) fn tell_home(&self, state: BrokerState) {
+        let data = to_json(&HomeState { state });
+        self.change(|ring| ring.push(Entry { name: "home".to_owned(), data }));
+    }
+
     /// The daemon answers again; what happened meanwhile is unknown.
-    fn daemon_came(&self, rev: u64) {
+    fn daemon_came(&self, status: &view::Status) {
         self.change(|ring| {
             ring.epoch = ring.epoch.wrapping_add(1);
             ring.newest = 0;
             ring.entries.clear();
-            ring.rev = rev;
+            ring.rev = status.rev;
+            ring.outage = Outage::of(status);
             ring.daemon = DaemonState { running: true, since: now() };
         });
     }
 
-    fn daemon_left(&self) {
+    /// The daemon does not answer; whether that is news.
+    fn daemon_left(&self) -> bool {
+        let ran = self.lock().daemon.running;
         self.change(|ring| {
-            if ring.daemon.running {
+            if ran {
                 ring.daemon = DaemonState { running: false, since: now() };
                 let data = to_json(&ring.daemon);
                 ring.push(Entry { name: "daemon".to_owned(), data });
             }
         });
+        ran
     }
 
     fn handle_event(&self, event: &Event) {
@@ -190,6 +219,7 @@ impl Live {
         self.change(|ring| {
             if let Event::Status(status) = event {
                 ring.rev = status.rev;
+                ring.outage = Outage::of(status);
             }
             ring.push(Entry { name, data });
         });
@@ -249,12 +279,14 @@ impl Ring {
 }
 
 /// Follows the daemon for as long as this process lives; whoever tells phones hears of everything.
-pub(super) async fn watch_daemon(shared: Arc<Shared>, teller: mpsc::Sender<Event>) {
+pub(super) async fn watch_daemon(shared: Arc<Shared>, teller: mpsc::Sender<Heard>) {
     let mut pause = BACKOFF.0;
     loop {
         let Err(error) = follow(&shared, &teller, &mut pause).await;
         tracing::debug!(%error, "The daemon cannot be watched");
-        shared.live.daemon_left();
+        if shared.live.daemon_left() {
+            let _gone = teller.send(Heard::Left).await;
+        }
         sleep(pause).await;
         pause = (pause * 2).min(BACKOFF.1);
     }
@@ -262,21 +294,25 @@ pub(super) async fn watch_daemon(shared: Arc<Shared>, teller: mpsc::Sender<Event
 
 async fn follow(
     shared: &Shared,
-    teller: &mpsc::Sender<Event>,
+    teller: &mpsc::Sender<Heard>,
     pause: &mut Duration,
 ) -> Result<Infallible, ClientError> {
     let mut client = shared.daemon.connect().await?;
     client.call::<IgnoredAny>(Request::Watch).await?;
     // Asked after the watch began, so that no change falls between the two.
     let status: view::Status = client.call(Request::Status).await?;
-    shared.live.daemon_came(status.rev);
+    let Telling { told, waiting, ntfy } = client.call(Request::Telling).await?;
+    shared.remember_ntfy(ntfy);
+    shared.live.daemon_came(&status);
+    let came = Heard::Came { outage: Outage::of(&status), waiting, told };
+    let _gone = teller.send(came).await;
     shared.options.daemon_came.notify_one();
     *pause = BACKOFF.0;
     loop {
         let event = client.next_event().await?;
         shared.live.handle_event(&event);
         // Who cannot keep up with telling has told enough already.
-        let _full = teller.try_send(event);
+        let _full = teller.try_send(Heard::Event(event));
     }
 }
 

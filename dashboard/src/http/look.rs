@@ -1,4 +1,5 @@
-//! What people look at besides edges and devices: what was carried when, the habits of a device, and who is banned.
+//! What people look at besides edges and devices: what was carried when, the habits of a device, alarms, and who
+//! is banned.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     inspect::Review,
     rpc::Request,
-    view::{Ban, Hour, Traffic},
+    view::{Alarm, Ban, Hour, Traffic},
 };
 
 type Answered<T> = Result<Json<T>, Problem>;
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/traffic", get(traffic))
         .route("/api/v1/traffic/hours", get(hours))
         .route("/api/v1/learning/{principal}/review", get(review))
+        .route("/api/v1/alarms", get(alarms))
         .route("/api/v1/bans", get(bans))
         .route("/api/v1/bans/{id}", delete(lift_ban))
 }
@@ -64,6 +66,12 @@ pub(super) async fn traffic(asker: Asker, Filter(span): Filter<Span>) -> Result<
 ))]
 pub(super) async fn review(asker: Asker, Id(id): Id<u32>) -> Answered<Review> {
     Ok(Json(asker.ask(Request::Review { principal: id.to_string() }).await?))
+}
+
+/// The latest alarms, one for each kind and device, the oldest first.
+#[utoipa::path(get, path = "/api/v1/alarms", responses((status = 200, body = Vec<Alarm>)))]
+pub(super) async fn alarms(asker: Asker) -> Answered<Vec<Alarm>> {
+    Ok(Json(asker.ask(Request::Alarms).await?))
 }
 
 /// Who is banned.

@@ -21,9 +21,9 @@ use tokio_rustls::TlsConnector;
 
 use super::{Shared, now};
 use crate::{
-    pushes::{Push, Pushes},
+    pushes::{Heard, Outage, Push, Pushes},
     rpc::Request,
-    view::{Event, Ntfy, UnixSeconds},
+    view::{Ntfy, UnixSeconds},
 };
 
 /// Where systems keep the authorities that they trust.
@@ -65,20 +65,28 @@ pub fn server_of(address: &str) -> Option<String> {
     is_server.then(|| format!("{scheme}://{authority}"))
 }
 
-/// Tells questions for as long as this process lives.
-pub(super) async fn tell(shared: Arc<Shared>, mut events: mpsc::Receiver<Event>) {
-    let mut pushes = Pushes::default();
+/// Tells phones for as long as this process lives.
+pub(super) async fn tell(shared: Arc<Shared>, mut heard: mpsc::Receiver<Heard>) {
+    let mut pushes = Pushes::new(shared.options.end_of_day);
     loop {
         let wait = pushes.poll_timeout(now()).map(|due| until(due).min(LOOK));
         tokio::select! {
-            event = events.recv() => match event {
-                Some(event) => pushes.handle_event(&event, now()),
+            heard = heard.recv() => match heard {
+                Some(heard) => pushes.handle(&heard, now()),
                 None => return,
             },
             () = async { match wait { Some(wait) => sleep(wait).await, None => std::future::pending().await } } => {}
         }
         if let Some(push) = pushes.next_push(now()) {
-            tokio::spawn(send_to_whoever_listens(Arc::clone(&shared), push));
+            let told = pushes.told().clone();
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                if matches!(push, Push::Questions { .. }) {
+                    // Who is told twice after a restart has lost less than who is not told.
+                    let _unreachable = shared.daemon.ask::<()>(Request::NoteTold { told }).await;
+                }
+                send_to_whoever_listens(&shared, push).await;
+            });
         }
     }
 }
@@ -87,24 +95,47 @@ fn until(due: UnixSeconds) -> Duration {
     Duration::from_secs(due.saturating_sub(now()).max(0).unsigned_abs())
 }
 
-async fn send_to_whoever_listens(shared: Arc<Shared>, push: Push) {
+pub(super) async fn send_to_whoever_listens(shared: &Shared, push: Push) {
     for attempt in 1..=RETRY.1 {
-        // Asked each time: meanwhile there may be another topic, or none.
-        let Ok(Some(ntfy)) = shared.daemon.ask::<Option<Ntfy>>(Request::Ntfy).await else { return };
-        match send(&ntfy, &text(push), push.is_urgent).await {
+        // Asked each time: meanwhile there may be another topic, or none. Who does not answer had one.
+        if let Ok(ntfy) = shared.daemon.ask::<Option<Ntfy>>(Request::Ntfy).await {
+            shared.remember_ntfy(ntfy);
+        }
+        let Some(ntfy) = shared.ntfy() else { return };
+        match send(&ntfy, &text(push), is_urgent(push)).await {
             Ok(()) => return,
-            Err(error) => tracing::warn!(%error, attempt, "A question could not be told"),
+            Err(error) => tracing::warn!(%error, attempt, "A message could not be told"),
         }
         sleep(RETRY.0).await;
     }
 }
 
+fn is_urgent(push: Push) -> bool {
+    match push {
+        Push::Questions { is_urgent, .. } => is_urgent,
+        Push::Outage(_) => true,
+        Push::AllWell => false,
+    }
+}
+
 fn text(push: Push) -> String {
-    let Push { questions, is_urgent } = push;
-    let things =
-        if questions == 1 { "1 question waits".to_owned() } else { format!("{questions} questions wait") };
-    let important = if is_urgent { ", at least one is important" } else { "" };
-    format!("{things} for your decision{important}. New things stay blocked until you decide.")
+    match push {
+        Push::Questions { count, is_urgent } => {
+            let things =
+                if count == 1 { "1 question waits".to_owned() } else { format!("{count} questions wait") };
+            let important = if is_urgent { ", at least one is important" } else { "" };
+            format!("{things} for your decision{important}. New things stay blocked until you decide.")
+        }
+        Push::Outage(Outage::NotRunning) => {
+            "Edgeward is not running. What is blocked stays blocked, but nothing new can be asked. Start it again, or \
+             restart the box."
+                .to_owned()
+        }
+        Push::Outage(Outage::NotProtecting) => {
+            "Protection is not running. Open the page to see why and what to do.".to_owned()
+        }
+        Push::AllWell => "Protection is running again.".to_owned(),
+    }
 }
 
 /// Publishes one message.

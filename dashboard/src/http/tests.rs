@@ -22,7 +22,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Listening, Options, openapi_document, serve};
+use super::{Listening, Options, Shared, ntfy, openapi_document, serve};
+use crate::pushes::{Outage, Push, Told};
 use crate::rpc::{self, Call, Message, Refusal, Reply, Request};
 use crate::view::Event;
 
@@ -42,6 +43,9 @@ struct DaemonState {
     calls: Vec<Call>,
     rev: u64,
     ntfy: Value,
+    told: Told,
+    /// Of Home Assistant.
+    broker: Value,
 }
 
 impl Daemon {
@@ -117,6 +121,15 @@ impl Daemon {
                 Ok(Value::Null)
             }
             Request::Ntfy => Ok(state.ntfy.clone()),
+            Request::Telling => Ok(json!({"told": state.told, "waiting": [], "ntfy": state.ntfy})),
+            Request::NoteTold { told } => {
+                state.told = told.clone();
+                Ok(Value::Null)
+            }
+            Request::HomeAssistant => Ok(state.broker.clone()),
+            Request::Broker => Ok(state.broker.clone()),
+            Request::Reached => Ok(Value::Null),
+            Request::Waiting => Ok(json!({"count": 1, "newest": 8, "sentence": "x"})),
             Request::Pending | Request::Edges { .. } => Ok(json!([edge(1)])),
             Request::GraphExport { .. } => Ok(json!("digraph edgeward {\n}\n")),
             Request::Explain { edge: 8 } => {
@@ -782,6 +795,63 @@ async fn a_question_is_told_without_its_content() {
         let body = message.split_once("\r\n\r\n").unwrap().1;
         assert!(!body.contains(content), "{content} is nobody else's business: {body}");
     }
+}
+
+#[tokio::test]
+async fn that_the_daemon_is_gone_is_told_all_the_same() {
+    let site = Site::start().await;
+    let ntfy = NtfyServer::start(&site).await;
+    let shared = Shared::new(Options { runtime_dir: site.folder.path().to_owned(), ..Options::default() });
+    let told = |push| ntfy::send_to_whoever_listens(&shared, push);
+    let (_, message) = tokio::join!(told(Push::AllWell), ntfy.take("200 OK"));
+    assert!(message.contains("Priority: default") && message.contains("running again"), "{message}");
+    std::fs::remove_file(site.folder.path().join(rpc::SOCKET)).unwrap();
+    let (_, message) = tokio::join!(told(Push::Outage(Outage::NotRunning)), ntfy.take("200 OK"));
+    assert!(message.starts_with("POST /edgeward-x7 ") && message.contains("Priority: high"), "{message}");
+    assert!(message.contains("Edgeward is not running"), "{message}");
+}
+
+/// A broker that answers each connection with this return code.
+async fn broker(site: &Site, code: u8) -> JoinHandle<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    site.daemon.state.lock().unwrap().broker = json!({"host": "127.0.0.1", "port": port, "user": "edgeward"});
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut connect = [0; 256];
+            assert!(stream.read(&mut connect).await.unwrap() > 0);
+            stream.write_all(&[0x20, 2, 0, code]).await.unwrap();
+            tokio::spawn(async move { while stream.read(&mut connect).await.is_ok_and(|read| read > 0) {} });
+        }
+    })
+}
+
+#[tokio::test]
+async fn whether_home_assistant_is_reached_is_found_out_and_shown() {
+    let site = Site::start().await;
+    site.pair();
+    let test = || site.post("/api/v1/home-assistant/test", "");
+    assert_eq!(test().await.problem(), (404, "not_found".into()));
+    let state = async || site.get("/api/v1/home-assistant").await.json()["state"].clone();
+    let (mut stream, _) = site.stream(None).await;
+
+    let good = broker(&site, 0).await;
+    assert_eq!(test().await.status, 204);
+    assert_eq!(state().await, "connected");
+    assert!(site.daemon.calls().iter().any(|call| call.request == Request::Reached));
+    assert_eq!(
+        stream.next().await.map(|event| (event.name, event.data)),
+        Some(("home".into(), r#"{"state":"connected"}"#.into()))
+    );
+
+    good.abort();
+    let _refusing = broker(&site, 5).await;
+    assert_eq!(test().await.problem(), (502, "broker_refused".into()));
+    assert_eq!(state().await, "refused");
+    site.daemon.state.lock().unwrap().broker = json!({"host": "127.0.0.1", "port": 1});
+    assert_eq!(test().await.problem(), (502, "broker_unreachable".into()));
+    assert_eq!(state().await, "unreachable");
 }
 
 #[tokio::test]

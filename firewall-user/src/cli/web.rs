@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use super::{ConfigArgs, config_of};
-use crate::{authority, socket::PAGE_USER};
+use crate::{authority, clock::end_of_day, socket::PAGE_USER};
 
 /// The first descriptor that is handed over (`sd_listen_fds(3)`).
 const FIRST_PASSED: RawFd = 3;
@@ -92,8 +92,8 @@ pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> 
         tokio::spawn(keep_certificate(tls, runtime_dir.clone(), with_tls, came));
     }
     let hosts = authority::NAMES.map(str::to_owned).to_vec();
-    http::serve(listening, Options { runtime_dir, hosts, daemon_came, ..Options::default() }, shutdown)
-        .await?;
+    let options = Options { runtime_dir, hosts, end_of_day, daemon_came, ..Options::default() };
+    http::serve(listening, options, shutdown).await?;
     Ok(())
 }
 

@@ -138,6 +138,7 @@ fn need(request: &Request) -> Need {
         | Request::Trouble { .. }
         | Request::LedgerVerify
         | Request::Settings
+        | Request::Alarms
         | Request::Watch => Need::Look,
         Request::Decide { answer: Answer::Deny, .. } | Request::Wish { .. } | Request::BanAdd { .. } => {
             Need::Protect
@@ -182,6 +183,9 @@ fn need(request: &Request) -> Need {
         | Request::Admit { .. }
         | Request::Broker
         | Request::Waiting
+        | Request::Telling
+        | Request::NoteTold { .. }
+        | Request::Reached
         | Request::KeepBlocked { .. }
         | Request::Certificate { .. } => Need::Page,
     }

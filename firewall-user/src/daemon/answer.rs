@@ -61,6 +61,7 @@ pub(super) enum Show {
     Review(PrincipalId),
     Edge(EdgeId),
     Bans,
+    Alarms,
     Decided(DecisionId, Option<EdgeId>),
     Done,
 }
@@ -246,6 +247,10 @@ pub(super) fn handle(
         Request::HomeAssistant => people.home_assistant(),
         Request::HomeAssistantSet { broker } => people.show_at(broker, by, graph, now)?,
         Request::Broker => people.broker(),
+        Request::Telling => people.telling(views),
+        Request::NoteTold { told } => done(people.note_told(told)),
+        Request::Reached => people.reached(),
+        Request::Alarms => Outcome::Then(Show::Alarms),
         Request::Waiting => is(people::waiting(graph)),
         Request::KeepBlocked { edge } => {
             if !people::is_stopped(graph, edge) {

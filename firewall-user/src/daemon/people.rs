@@ -12,7 +12,8 @@ use std::{
 
 use dashboard::{
     home::{CLIENT_ID, COMMAND_TOPIC, STATE_TOPICS},
-    rpc::{Broker, PairingCode, Refusal, Session, Visitor, Waiting},
+    pushes::Told,
+    rpc::{Broker, PairingCode, Refusal, Session, Telling, Visitor, Waiting},
     view::{self, Role, Wish},
 };
 use firewall_common::abi::PrincipalId;
@@ -35,6 +36,7 @@ use self::{
 use super::{
     answer::{Outcome, value},
     tables::random,
+    views::Views,
 };
 use crate::{
     authority::Authority,
@@ -260,6 +262,19 @@ impl People {
 
     pub(super) fn home_assistant(&self) -> Outcome {
         Outcome::Is(value(&self.household.home_assistant()))
+    }
+
+    pub(super) fn telling(&self, views: Views<'_>) -> Outcome {
+        let (told, ntfy) = (self.household.told().clone(), self.household.ntfy().cloned());
+        Outcome::Is(value(&Telling { told, waiting: views.pending(), ntfy }))
+    }
+
+    pub(super) fn note_told(&mut self, told: Told) -> Change {
+        self.household.note_told(told)
+    }
+
+    pub(super) fn reached(&mut self) -> Outcome {
+        Outcome::Stored(Value::Null, self.household.note_reached().into_iter().collect())
     }
 
     pub(super) fn broker(&self) -> Outcome {

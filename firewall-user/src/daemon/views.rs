@@ -275,7 +275,7 @@ impl Views<'_> {
         }
     }
 
-    /// An event as watchers get it; `None` if what it is about is gone already. The status is the caller's.
+    /// An event as watchers get it; `None` if what it is about is gone already. Alarms and the status are the caller's.
     pub(super) fn event(self, event: &command::Event) -> Option<view::Event> {
         use command::Event;
         Some(match event {
@@ -288,11 +288,7 @@ impl Views<'_> {
             Event::PrincipalChanged(id) => view::Event::PrincipalChanged(self.principal_by_id(*id)?),
             Event::PrincipalRemoved(id) => view::Event::PrincipalRemoved { id: id.0 },
             Event::Observation(seen) => view::Event::Observation(self.observation(seen)),
-            Event::Alarm { alarm, principal } => view::Event::Alarm {
-                code: alarm.as_str().to_owned(),
-                principal: principal.map(|id| self.end(id)),
-            },
-            Event::Status => return None,
+            Event::Alarm { .. } | Event::Status => return None,
         })
     }
 }

@@ -1,6 +1,7 @@
 // All requests to the server. Every answer is a value or a `Failure`; nothing here throws.
 
 import type {
+  Alarm,
   AllApplied,
   Applied,
   Authority,
@@ -112,6 +113,7 @@ export const api = {
   setNtfy: (server: string | null) => request<Ntfy | null>('PUT', '/ntfy', { server }),
   homeAssistant: () => request<HomeAssistant | null>('GET', '/home-assistant'),
   setHomeAssistant: (broker: Broker | null) => request<HomeAssistant | null>('PUT', '/home-assistant', { broker }),
+  testHomeAssistant: () => request<void>('POST', '/home-assistant/test'),
   testNtfy: () => request<void>('POST', '/ntfy/test'),
   wish: (id: number) => request<void>('POST', `/edges/${id}/wish`),
   wishes: () => request<Wish[]>('GET', '/wishes'),
@@ -141,6 +143,7 @@ export const api = {
   learn: (id: number, seconds: number) =>
     request<Principal>('POST', `/principals/${id}/relearn`, { seconds }),
   finishLearning: (id: number) => request<Principal>('POST', `/learning/${id}/finish`),
+  alarms: () => request<Alarm[]>('GET', '/alarms'),
   bans: () => request<Ban[]>('GET', '/bans'),
   liftBan: (id: number) => request<Ban[]>('DELETE', `/bans/${id}`),
   review: (id: number) => request<Review>('GET', `/learning/${id}/review`),

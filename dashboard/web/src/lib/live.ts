@@ -31,6 +31,7 @@ const NAMES: readonly LiveEvent['event'][] = [
   'principal.changed',
   'principal.removed',
   'alarm',
+  'home',
   'status',
 ];
 

@@ -1,15 +1,18 @@
 // The state of the page: what the box says, and what this phone is about to change. Views are functions of it.
 
-import { api, isLoggedOut, isLost, isUnsure, type Failure, type SettingsChange } from './api';
+import * as alarms from './alarms';
+import { api, isLoggedOut, isLost, isUnsure, ownAuthority, type Failure, type SettingsChange } from './api';
 import { assertNever } from './assert';
 import * as later from './later';
 import type { Link, LiveEvent } from './live';
 import { follow } from './shared';
 import * as snapshot from './snapshot';
 import type {
+  Alarm,
   Answer,
   Applied,
   Ban,
+  BrokerState,
   DaemonState,
   Decision,
   Edge,
@@ -84,6 +87,10 @@ export class Site {
   wishes = $state.raw<ReadonlyMap<number, Wish>>(new Map());
   /** Who is banned at the moment. */
   bans = $state.raw<readonly Ban[]>([]);
+  /** How the connection to Home Assistant's broker stands, once that has changed. */
+  home = $state.raw<BrokerState>();
+  /** When phones that trust this box have to learn another certificate. */
+  certificateUntil = $state.raw<number>();
   progress = $state.raw<ReadonlyMap<number, Progress>>(new Map());
   done = $state.raw<Done>();
   /** A change that did not succeed and is no decision. */
@@ -97,6 +104,8 @@ export class Site {
   now = $state(Date.now());
   newBuild = $state(false);
 
+  #alarms = $state.raw<readonly Alarm[]>([]);
+  #seenAlarms = $state.raw<alarms.Seen>(alarms.read(localStorage));
   #later = $state.raw<later.Later>(later.read(localStorage));
   /** Lists that are being fetched, and what happened meanwhile: they may be older than that. */
   #fetching = 0;
@@ -109,6 +118,10 @@ export class Site {
   /** What needs a decision, the most important first. */
   readonly inbox = $derived.by(() => this.#waitingEdges().filter((edge) => !this.#isPutOff(edge)));
   readonly putOff = $derived.by(() => this.#waitingEdges().filter((edge) => this.#isPutOff(edge)));
+  /** By kind; what somebody looks at already by another bar is left out. */
+  readonly alarms = $derived(
+    alarms.byKind(this.#alarms.filter((one) => one.code !== 'site.moved' && !alarms.isSeen(this.#seenAlarms, one))),
+  );
   readonly newcomers = $derived([...this.principals.values()].filter((one) => one.mode === 'new'));
   readonly learners = $derived(
     [...this.principals.values()].filter((one) => one.mode === 'learning' || one.mode === 'ready'),
@@ -369,6 +382,11 @@ export class Site {
     this.#setProgress(id, undefined);
   }
 
+  dismissAlarms(seen: readonly Alarm[]): void {
+    this.#seenAlarms = alarms.see(this.#seenAlarms, seen);
+    alarms.write(localStorage, this.#seenAlarms);
+  }
+
   dismissDone(): void {
     this.done = undefined;
   }
@@ -454,6 +472,12 @@ export class Site {
         this.#takeStatus(event.data);
         break;
       case 'alarm':
+        this.#takeAlarm(event.data);
+        break;
+      case 'home':
+        this.home = event.data.state;
+        if (this.home === 'connected') void this.reloadSettings();
+        break;
       case 'observation':
         break;
       default:
@@ -493,7 +517,14 @@ export class Site {
         this.isKept = false;
       },
     );
-    await Promise.all([this.#reloadDecisions(), this.#loadWishes(), this.reloadSettings(), this.#reloadBans()]);
+    await Promise.all([
+      this.#reloadDecisions(),
+      this.#loadWishes(),
+      this.reloadSettings(),
+      this.#reloadBans(),
+      this.#loadAlarms(),
+      this.#loadAuthority(),
+    ]);
   }
 
   #reloadBansSoon(): void {
@@ -513,6 +544,24 @@ export class Site {
   async #loadWishes(): Promise<void> {
     const wishes = await api.wishes();
     if (wishes.ok) this.wishes = new Map(wishes.value.map((wish) => [wish.edge, wish]));
+  }
+
+  async #loadAlarms(): Promise<void> {
+    await this.#fetch(
+      () => api.alarms(),
+      (known) => {
+        if (known.ok) this.#alarms = known.value;
+      },
+    );
+  }
+
+  #takeAlarm(alarm: Alarm): void {
+    this.#keep(() => this.#takeAlarm(alarm));
+    this.#alarms = alarms.withAlarm(this.#alarms, alarm);
+  }
+
+  async #loadAuthority(): Promise<void> {
+    if (this.me?.role === 'owner') this.certificateUntil = (await ownAuthority())?.expires_at ?? undefined;
   }
 
   #takeWish(wish: Wish): void {
@@ -577,6 +626,8 @@ export class Site {
     this.progress = new Map();
     this.wishes = new Map();
     this.bans = [];
+    this.#alarms = [];
+    this.home = undefined;
     this.decisions = undefined;
     this.status = undefined;
     this.done = undefined;

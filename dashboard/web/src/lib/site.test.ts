@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Site } from './site.svelte';
-import type { Edge, Principal, Role } from './types';
+import type { Edge, Principal, Role, Status } from './types';
 
 const washer = { id: 22, name: 'Washing machine', kind: 'washing_machine', confirmed: true };
 const hub = { id: 20, name: 'Home hub', kind: 'hub', confirmed: true };
@@ -102,6 +102,25 @@ describe('the site', () => {
     expect(asked).toEqual([]);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(asked.map(({ path }) => path)).toEqual(['/decisions']);
+  });
+
+  it('shows an alarm until it was seen, and again when it comes again', () => {
+    const alarm = { code: 'scan', principal: null, since: 1, last: 1, times: 1 };
+    site.handle({ event: 'alarm', data: alarm });
+    site.handle({ event: 'alarm', data: { ...alarm, code: 'site.moved' } });
+    expect(site.alarms.map(([code]) => code)).toEqual(['scan']);
+    site.dismissAlarms(site.alarms.flatMap(([, alarms]) => alarms));
+    expect(site.alarms).toEqual([]);
+    site.handle({ event: 'alarm', data: { ...alarm, last: 2, times: 2 } });
+    expect(site.alarms).toHaveLength(1);
+  });
+
+  it('shows at once that protection has a fault', () => {
+    const fault = { code: 'not_attached', error: '', since: 1 } as const;
+    const status = { mode: 'enforce', health: 'fault', faults: [fault], rev: 1 } as unknown as Status;
+    site.handle({ event: 'status', data: { ...status, faults: [] } });
+    site.handle({ event: 'status', data: status });
+    expect(site.status?.faults).toEqual([fault]);
   });
 
   it('takes the same event twice', () => {

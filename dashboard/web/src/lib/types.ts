@@ -1,4 +1,15 @@
 // Made from the Rust view models by `EDGEWARD_UPDATE_TYPES=1 cargo test -p dashboard types_of_the_page`; do not edit.
+/** Something that a person should look at. */
+export interface Alarm {
+  /** `scan`, `bruteforce`, `slowite`, `flood`, `malformed`, `spoof.mac`, `name.alike`, `client.taken`, `site.moved`, `overflow` or `rules.too_complex`. */
+  code: string;
+  last: UnixSeconds;
+  principal?: null | End;
+  since: UnixSeconds;
+  /** How often, since the daemon was started. */
+  times: number;
+}
+
 /** What became of each. */
 export interface AllApplied {
   applied: Applied[];
@@ -17,6 +28,7 @@ export interface Applied {
 
 /** What a browser can compare to know that it talks to this box. */
 export interface Authority {
+  expires_at?: null | UnixSeconds;
   /** SHA-256 of the issuer's certificate, hexadecimal. */
   fingerprint: string;
   /** Common name of the issuer of the box's certificates. */
@@ -46,6 +58,9 @@ export interface Broker {
   port: number;
   user?: string | null;
 }
+
+/** How the connection to Home Assistant's broker stands. */
+export type BrokerState = "connecting" | "connected" | "unreachable" | "refused";
 
 /** How much an edge has carried, both ways. */
 export interface Carried {
@@ -266,10 +281,7 @@ export type Event = {
   data: Wish;
   event: "edge.wished";
 } | {
-  data: {
-    code: string;
-    principal?: null | End;
-  };
+  data: Alarm;
   event: "alarm";
 } | {
   data: Status;
@@ -425,7 +437,14 @@ export interface HomeAssistant {
   /** Address or name of the broker. */
   host: string;
   port: number;
+  /** Known to the page's process only. */
+  state?: BrokerState;
   user?: string | null;
+}
+
+/** How Home Assistant's broker is reached. */
+export interface HomeState {
+  state: BrokerState;
 }
 
 /** An hour in which something was carried. */
@@ -782,6 +801,10 @@ export type StreamEvent = {
 } | {
   data: DaemonState;
   event: "daemon";
+} | {
+  /** How the connection to Home Assistant's broker stands now. */
+  data: HomeState;
+  event: "home";
 } | {
   /** Something was missed: read everything again. */
   data: Hello;

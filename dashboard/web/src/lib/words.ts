@@ -106,6 +106,10 @@ export function moment(words: Words, unix: number | null | undefined, now: numbe
   return full === words.today(time) ? time : full;
 }
 
+/** Only the day. */
+export const dateOf = (words: Words, unix: number | undefined): string =>
+  unix === undefined ? '–' : new Date(unix * 1000).toLocaleDateString(words.lang, { dateStyle: 'long' });
+
 /** Only the time of day. */
 export function clock(words: Words, unix: number | null | undefined): string {
   if (unix === null || unix === undefined) return '–';

@@ -151,6 +151,7 @@ mod tests {
                     name: "Edgeward a b c d".to_owned(),
                     words: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
                     fingerprint: "0123456789abcdef0123".to_owned(),
+                    expires_at: None,
                 };
                 let listening = vec!["192.168.1.1:8443".parse().unwrap()];
                 let code = PairingCode { listening, authority: Some(authority), ..code };

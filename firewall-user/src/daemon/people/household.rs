@@ -2,8 +2,9 @@
 
 use dashboard::{
     http::server_of,
+    pushes::Told,
     rpc::{Broker, Refusal},
-    view::{FirstRun, HomeAssistant, Ntfy, Settings},
+    view::{BrokerState, FirstRun, HomeAssistant, Ntfy, Settings},
 };
 use graph::principal::{NAME_CAP, harmless};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,11 @@ pub(in crate::daemon) struct Household {
     /// The step of the first run that comes next; none was said where it is the first, or from before it was kept.
     #[serde(default)]
     first_run: Option<FirstRun>,
+    /// Whether the broker has ever let us in.
+    #[serde(default)]
+    reached: bool,
+    #[serde(default)]
+    told: Told,
 }
 
 impl Household {
@@ -44,9 +50,24 @@ impl Household {
         let begun = if self.name.is_some() { FirstRun::Done } else { FirstRun::Name };
         Settings {
             name: self.name.clone(),
-            notified: self.ntfy.is_some() || self.broker.is_some(),
+            notified: self.ntfy.is_some() || (self.broker.is_some() && self.reached),
             first_run: self.first_run.unwrap_or(begun),
         }
+    }
+
+    pub(super) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    pub(super) fn note_told(&mut self, told: Told) -> Change {
+        self.told = told.bounded();
+        self.change()
+    }
+
+    /// The broker has let us in; nothing changes where that is known.
+    pub(super) fn note_reached(&mut self) -> Option<Change> {
+        let is_news = self.broker.is_some() && !std::mem::replace(&mut self.reached, true);
+        is_news.then(|| self.change())
     }
 
     pub(super) fn ntfy(&self) -> Option<&Ntfy> {
@@ -92,7 +113,7 @@ impl Household {
     /// The broker without its password.
     pub(super) fn home_assistant(&self) -> Option<HomeAssistant> {
         let Broker { host, port, user, .. } = self.broker.clone()?;
-        Some(HomeAssistant { host, port, user })
+        Some(HomeAssistant { host, port, user, state: BrokerState::default() })
     }
 
     /// Shows questions to Home Assistant through this broker.
@@ -106,6 +127,7 @@ impl Household {
             }
         }
         self.broker = broker;
+        self.reached = false;
         Ok(self.change())
     }
 
@@ -165,7 +187,12 @@ mod tests {
         household.show_at(Some(broker("192.168.1.5", 1883))).unwrap();
         let shown = serde_json::to_string(&household.home_assistant()).unwrap();
         assert!(shown.contains("edgeward") && !shown.contains("secret"), "{shown}");
-        assert!(household.settings().notified);
+        assert!(!household.settings().notified, "nobody knows yet whether it works");
+        assert!(household.note_reached().is_some() && household.settings().notified);
+        assert_eq!(household.note_reached(), None);
+        household.show_at(Some(broker("192.168.1.6", 1883))).unwrap();
+        assert!(!household.settings().notified, "another broker");
+        household.note_reached();
         household.show_at(None).unwrap();
         assert!(!household.settings().notified && household.home_assistant().is_none());
     }

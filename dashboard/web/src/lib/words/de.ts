@@ -8,6 +8,7 @@ import {
   capital,
   hourHere,
   kindText,
+  listed,
   learningDays,
   modeText,
   pathOf,
@@ -195,6 +196,33 @@ const deFault = (fault: Fault, since: string): string => {
       return `Die Box hat seit ${since} kaum noch Platz (${quoted(fault.table)}). Entfernen Sie Geräte und Verbindungen, die nicht mehr gebraucht werden.`;
     default:
       return assertNever(fault);
+  }
+};
+
+const deAlarm = (code: string): string => {
+  switch (code) {
+    case 'scan':
+      return 'griff nach ungewöhnlich vielen anderen';
+    case 'bruteforce':
+      return 'versuchte ein falsches Passwort nach dem anderen';
+    case 'slowite':
+      return 'hielt Verbindungen offen, ohne sie zu nutzen';
+    case 'flood':
+      return 'sandte viel mehr Nachrichten als sonst';
+    case 'malformed':
+      return 'sandte kaputte Nachrichten';
+    case 'spoof.mac':
+      return 'war an einem anderen Anschluss zu sehen; etwas anderes gibt sich vielleicht dafür aus';
+    case 'name.alike':
+      return 'nennt sich wie ein anderes Gerät';
+    case 'client.taken':
+      return 'zeigt einen Namen, der einem anderen Gerät gehört';
+    case 'overflow':
+      return 'versuchte so viel, dass nicht alles aufgezeichnet wurde';
+    case 'rules.too_complex':
+      return 'eine Entscheidung über Nachrichten passt nicht in die Box; was vorher galt, gilt weiter';
+    default:
+      return `etwas Ungewöhnliches geschah, ${quoted(code)}`;
   }
 };
 
@@ -617,6 +645,10 @@ export const de: Words = {
     daemonAway: (at) =>
       `Edgeward läuft seit ${at} nicht mehr. Was blockiert ist, bleibt blockiert; neue Fragen sind nicht möglich. Starten Sie es oder die Box neu.`,
     fault: deFault,
+    alarm: (code, who, last) => `${listed(who, (count) => `und ${count} weitere`)}: ${deAlarm(code)} (${last}).`,
+    seen: 'Gesehen',
+    expires: (date) =>
+      `Das Zertifikat, an dem Telefone diese Box erkennen, endet am ${date}. Entfernen Sie auf der Box authority.json aus ihrem Zustandsordner und starten Sie sie neu; installieren Sie danach das neue Zertifikat unter Menschen und Telefone.`,
     confirm: (until) => `Das Blockieren hat begonnen. Geht noch alles? Ohne Antwort endet es um ${until}.`,
     confirmYes: 'Weiter blockieren',
     moved: (since) =>
@@ -745,6 +777,14 @@ export const de: Words = {
     user: 'Benutzername, falls es einen gibt',
     password: 'Passwort',
     shownAt: (broker) => `Die Box selbst spricht mit ${broker}. Wer dort schreiben darf, kann „Blockiert lassen“ drücken.`,
+    brokerState: {
+      connecting: 'Verbinde…',
+      connected: 'Verbunden.',
+      unreachable: 'Dort antwortet kein Broker.',
+      refused: 'Der Broker nimmt diesen Benutzernamen und dieses Passwort nicht an.',
+    },
+    testBroker: 'Verbindung prüfen',
+    testing: 'Prüfe…',
   },
   past: {
     title: 'Zurückblicken',
@@ -937,6 +977,10 @@ export const de: Words = {
         return 'Es hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.';
       case 'too_many':
         return 'Zu viel auf einmal. Bitte warten Sie einen Moment.';
+      case 'broker_unreachable':
+        return 'Dort antwortet kein Broker. Stimmen Adresse und Port, und ist er eingeschaltet?';
+      case 'broker_refused':
+        return 'Der Broker nimmt diesen Benutzernamen und dieses Passwort nicht an.';
       case 'undelivered':
         return 'Der Server hat die Nachricht nicht angenommen. Stimmt seine Adresse, und ist die Box online?';
       default:

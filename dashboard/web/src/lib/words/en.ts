@@ -8,6 +8,7 @@ import {
   capital,
   hourHere,
   kindText,
+  listed,
   learningDays,
   modeText,
   pathOf,
@@ -201,6 +202,33 @@ const enFault = (fault: Fault, since: string): string => {
       return `The box has little room left since ${since} (${quoted(fault.table)}). Remove devices and connections that are not needed any more.`;
     default:
       return assertNever(fault);
+  }
+};
+
+const enAlarm = (code: string): string => {
+  switch (code) {
+    case 'scan':
+      return 'reached for unusually many others';
+    case 'bruteforce':
+      return 'tried one wrong password after another';
+    case 'slowite':
+      return 'held connections open without using them';
+    case 'flood':
+      return 'sent far more messages than usual';
+    case 'malformed':
+      return 'sent broken messages';
+    case 'spoof.mac':
+      return 'was seen at another connector; something else may pretend to be it';
+    case 'name.alike':
+      return 'calls itself like another device';
+    case 'client.taken':
+      return 'shows a name that belongs to another device';
+    case 'overflow':
+      return 'tried so much that not all of it was recorded';
+    case 'rules.too_complex':
+      return 'a decision about messages does not fit into the box; what held before still holds';
+    default:
+      return `something unusual happened, ${quoted(code)}`;
   }
 };
 
@@ -618,6 +646,10 @@ export const en: Words = {
     daemonAway: (at) =>
       `Edgeward has not been running since ${at}. What is blocked stays blocked; new questions cannot be asked. Start it again or restart the box.`,
     fault: enFault,
+    alarm: (code, who, last) => `${listed(who, (count) => `and ${count} more`)}: ${enAlarm(code)} (${last}).`,
+    seen: 'Seen',
+    expires: (date) =>
+      `The certificate by which phones recognise this box ends on ${date}. On the box, remove authority.json from its state folder and start it again; then install the new certificate under People and phones.`,
     confirm: (until) => `Blocking has begun. Does everything still work? Without an answer it ends at ${until}.`,
     confirmYes: 'Keep blocking',
     moved: (since) =>
@@ -746,6 +778,14 @@ export const en: Words = {
     user: 'User name, if it has one',
     password: 'Password',
     shownAt: (broker) => `The box itself talks to ${broker}. Whoever may write there can press “Keep blocked”.`,
+    brokerState: {
+      connecting: 'Connecting…',
+      connected: 'Connected.',
+      unreachable: 'No broker answers there.',
+      refused: 'The broker does not take this user name and password.',
+    },
+    testBroker: 'Test the connection',
+    testing: 'Testing…',
   },
   past: {
     title: 'Look back',
@@ -937,6 +977,10 @@ export const en: Words = {
         return 'It has changed meanwhile. Please look again.';
       case 'too_many':
         return 'Too much at once. Please wait a moment.';
+      case 'broker_unreachable':
+        return 'No broker answers there. Are address and port right, and is it switched on?';
+      case 'broker_refused':
+        return 'The broker does not take this user name and password.';
       case 'undelivered':
         return 'The server did not take the message. Is its address right, and is the box online?';
       default:

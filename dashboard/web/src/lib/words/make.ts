@@ -6,6 +6,7 @@ import { isAddress, SPEAKS, type Action, type Consequence, type Reading, type Wh
 import type { Place } from '../ring';
 import type {
   Answer,
+  BrokerState,
   Cause,
   Clue,
   Decision,
@@ -27,6 +28,8 @@ export type Lang = 'en' | 'de';
 
 /** What a device chose and stands inside of a sentence is cut there. */
 const LONGEST_PART = 64;
+/** So many names stand in a sentence. */
+const LISTED = 3;
 
 /** Text of a kind of device: as a label, and in the plural for "… normally don't …". */
 export type Kinds = Record<Kind, readonly [label: string, plural: string]>;
@@ -262,6 +265,10 @@ export interface Words {
     away(at: string): string;
     daemonAway(at: string): string;
     fault(fault: Fault, since: string): string;
+    alarm(code: string, who: readonly string[], last: string): string;
+    /** Takes an alarm away. */
+    seen: string;
+    expires(date: string): string;
     confirm(until: string): string;
     confirmYes: string;
     moved: (since: string) => string;
@@ -369,6 +376,9 @@ export interface Words {
     user: string;
     password: string;
     shownAt(broker: string): string;
+    brokerState: Record<BrokerState, string>;
+    testBroker: string;
+    testing: string;
   };
   past: {
     title: string;
@@ -493,6 +503,12 @@ export interface Words {
   today(time: string): string;
   yesterday(time: string): string;
   duration(seconds: number): string;
+}
+
+/** The first of several names, and how many more there are. */
+export function listed(names: readonly string[], more: (count: number) => string): string {
+  const rest = names.length - LISTED;
+  return rest > 0 ? `${names.slice(0, LISTED).join(', ')} ${more(rest)}` : names.join(', ');
 }
 
 /** Kilobytes in a unit that can be read; `0` is less than one. */
