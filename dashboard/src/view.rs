@@ -371,9 +371,8 @@ pub struct Flag {
     pub last: UnixSeconds,
     /// How often: frames that were dropped, or times that it was measured.
     pub times: u64,
-    /// In words.
-    pub usual: String,
-    pub seen: String,
+    /// What is usual and what was seen: [`Fact::Rate`], [`Fact::Size`] or [`Fact::Hour`].
+    pub measured: Option<Fact>,
 }
 
 /// Something that does not pass until a stated time (`edgeward bans list --json`).

@@ -64,7 +64,7 @@ async fn wait_for_alarm(stage: &mut Stage<'_>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let event = tokio::time::timeout_at(deadline.into(), stage.watch.next_event());
-        if let view::Event::Alarm { code, principal } = event.await.context("no alarm")??
+        if let view::Event::Alarm(view::Alarm { code, principal, .. }) = event.await.context("no alarm")??
             && code == "bruteforce"
         {
             let name = principal.map(|end| end.name);

@@ -312,7 +312,7 @@ async fn follow(
         let event = client.next_event().await?;
         shared.live.handle_event(&event);
         // Who cannot keep up with telling has told enough already.
-        let _full = teller.try_send(Heard::Event(event));
+        let _full = teller.try_send(Heard::Event(Box::new(event)));
     }
 }
 

@@ -93,7 +93,7 @@ impl Daemon {
     fn answer(&self, call: Call) -> Result<Value, Refusal> {
         let mut state = self.state.lock().unwrap();
         let answer = match &call.request {
-            Request::Watch => Ok(Value::Null),
+            Request::Watch | Request::Reached => Ok(Value::Null),
             Request::Status => Ok(status(state.rev)),
             Request::PairRedeem { code, name, .. } => match code.as_str() {
                 "good" => {
@@ -126,9 +126,7 @@ impl Daemon {
                 state.told = told.clone();
                 Ok(Value::Null)
             }
-            Request::HomeAssistant => Ok(state.broker.clone()),
-            Request::Broker => Ok(state.broker.clone()),
-            Request::Reached => Ok(Value::Null),
+            Request::HomeAssistant | Request::Broker => Ok(state.broker.clone()),
             Request::Waiting => Ok(json!({"count": 1, "newest": 8, "sentence": "x"})),
             Request::Pending | Request::Edges { .. } => Ok(json!([edge(1)])),
             Request::GraphExport { .. } => Ok(json!("digraph edgeward {\n}\n")),
@@ -803,10 +801,10 @@ async fn that_the_daemon_is_gone_is_told_all_the_same() {
     let ntfy = NtfyServer::start(&site).await;
     let shared = Shared::new(Options { runtime_dir: site.folder.path().to_owned(), ..Options::default() });
     let told = |push| ntfy::send_to_whoever_listens(&shared, push);
-    let (_, message) = tokio::join!(told(Push::AllWell), ntfy.take("200 OK"));
+    let ((), message) = tokio::join!(told(Push::AllWell), ntfy.take("200 OK"));
     assert!(message.contains("Priority: default") && message.contains("running again"), "{message}");
     std::fs::remove_file(site.folder.path().join(rpc::SOCKET)).unwrap();
-    let (_, message) = tokio::join!(told(Push::Outage(Outage::NotRunning)), ntfy.take("200 OK"));
+    let ((), message) = tokio::join!(told(Push::Outage(Outage::NotRunning)), ntfy.take("200 OK"));
     assert!(message.starts_with("POST /edgeward-x7 ") && message.contains("Priority: high"), "{message}");
     assert!(message.contains("Edgeward is not running"), "{message}");
 }

@@ -36,24 +36,24 @@ mod tests {
 
     use super::*;
 
-    fn end(id: u32) -> Option<End> {
-        Some(End { id, name: "x".to_owned(), confirmed: false, kind: "unknown".to_owned() })
+    fn end(id: u32) -> End {
+        End { id, name: "x".to_owned(), confirmed: false, kind: "unknown".to_owned() }
     }
 
     #[test]
     fn what_comes_again_is_counted_and_what_is_oldest_gives_way() {
         let mut alarms = Alarms::default();
         alarms.note(Moved, None, 1);
-        alarms.note(Flood, end(16), 2);
-        alarms.note(Scan, end(16), 3);
-        let again = alarms.note(Flood, end(16), 9);
+        alarms.note(Flood, Some(end(16)), 2);
+        alarms.note(Scan, Some(end(16)), 3);
+        let again = alarms.note(Flood, Some(end(16)), 9);
         assert_eq!((again.since, again.last, again.times), (2, 9, 2));
         let codes: Vec<&str> = alarms.latest().iter().map(|alarm| alarm.code.as_str()).collect();
         assert_eq!(codes, ["site.moved", "scan", "flood"]);
         for id in 100..200 {
-            alarms.note(Scan, end(id), 10);
+            alarms.note(Scan, Some(end(id)), 10);
         }
         assert_eq!(alarms.latest().len(), KEPT);
-        assert_eq!(alarms.note(Flood, end(16), 11).times, 1, "it was forgotten");
+        assert_eq!(alarms.note(Flood, Some(end(16)), 11).times, 1, "it was forgotten");
     }
 }

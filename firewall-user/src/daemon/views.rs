@@ -349,8 +349,7 @@ fn view_of_flag(flag: &Flag) -> view::Flag {
         since: flag.since,
         last: flag.last,
         times: flag.times,
-        usual: flag.usual_words(),
-        seen: flag.seen_words(),
+        measured: unusual(flag),
     }
 }
 

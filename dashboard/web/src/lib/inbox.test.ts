@@ -117,7 +117,7 @@ describe('a decision that was not saved', () => {
     ['Not saved. The box cannot be reached. Nothing was changed.', {}, 'monitor', 'allow', false],
     [
       'Not saved. The box cannot be reached. Nothing was changed. It is sent again as soon as the box answers.',
-      { state: 'learned', flag: { property: 'rate.exceeded', since: 0, last: 0, times: 1, usual: '', seen: '' } },
+      { state: 'learned', flag: { property: 'rate.exceeded', since: 0, last: 0, times: 1 } },
       'enforce',
       'deny',
       false,

@@ -366,25 +366,23 @@ export type Fact = {
   who: End;
 };
 
-/** The first run, step by step; what was skipped is over as well. */
-export type FirstRun = "name" | "trust" | "others" | "devices" | "learning" | "pin" | "tell" | "done";
-
 /** Something that is wrong with the firewall itself. */
 export type Fault = Wrong & {
   since: UnixSeconds;
 };
 
+/** The first run, step by step; what was skipped is over as well. */
+export type FirstRun = "name" | "trust" | "others" | "devices" | "learning" | "pin" | "tell" | "done";
+
 /** Something unusual on an edge that passes. */
 export interface Flag {
   last: UnixSeconds;
+  measured?: null | Fact;
   /** `rate.exceeded`, `size.exceeded` or `time.unusual`. */
   property: string;
-  seen: string;
   since: UnixSeconds;
   /** How often: frames that were dropped, or times that it was measured. */
   times: number;
-  /** In words. */
-  usual: string;
 }
 
 /** Who talks to whom, at one moment. */

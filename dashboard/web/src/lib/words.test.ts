@@ -206,6 +206,22 @@ describe('why it is unusual', () => {
     }
   });
 
+  it('says by how much, in each language', () => {
+    const at = new Date(2031, 4, 17, 3, 10).getTime() / 1000;
+    const here = (hour: number) => (hour + new Date(at * 1000).getTimezoneOffset() / 60 + 48) % 24;
+    const flagged = (measured: Fact) =>
+      edge({ flag: { property: '', since: at, last: at, times: 1, measured }, state: 'learned' });
+    const rate = flagged({ code: 'rate', usual: 3_000, seen: 400_000, dropped: 1 });
+    expect(en.violated('rate.exceeded', rate)).toContain('over 400 kB a second instead of at most 3 kB');
+    expect(de.violated('rate.exceeded', rate)).toContain('über 400 kB in der Sekunde statt höchstens 3 kB');
+    const size = flagged({ code: 'size', usual: 20_000, seen: 12_000_000 });
+    expect(en.violated('size.exceeded', size)).toBe('Carried 12 MB within an hour; usually at most 20 kB.');
+    expect(de.violated('size.exceeded', size)).toBe('Übertrug 12 MB in einer Stunde; sonst höchstens 20 kB.');
+    const hour = flagged({ code: 'hour', usual: [7, 8, 9].map(here), seen: here(3) });
+    expect(en.violated('time.unusual', hour)).toBe('At 03:10. Normally only between 7:00 and 10:00.');
+    expect(de.violated('time.unusual', hour)).toBe('Um 03:10 Uhr. Sonst nur zwischen 7:00 und 10:00 Uhr.');
+  });
+
   it('copes with a property of a newer daemon', () => {
     expect(why({ violated: 'moon.phase', beneficiaries: [] })).toBe('This is not among its habits.');
   });

@@ -6,7 +6,7 @@ import { isAddress, kindOf, LONGEST_NAME, type Reading } from './reading';
 import type { Edge } from './types';
 import { de } from './words/de';
 import { en } from './words/en';
-import type { Lang, Words } from './words/make';
+import { timeOf, type Lang, type Words } from './words/make';
 
 export { capital, kindText, learningDays, pathOf, sizeText, type Lang, type Words } from './words/make';
 
@@ -111,11 +111,4 @@ export const dateOf = (words: Words, unix: number | undefined): string =>
   unix === undefined ? '–' : new Date(unix * 1000).toLocaleDateString(words.lang, { dateStyle: 'long' });
 
 /** Only the time of day. */
-export function clock(words: Words, unix: number | null | undefined): string {
-  if (unix === null || unix === undefined) return '–';
-  return new Date(unix * 1000).toLocaleTimeString(words.lang, {
-    hour: '2-digit',
-    minute: '2-digit',
-    hourCycle: 'h23',
-  });
-}
+export const clock = (words: Words, unix: number | null | undefined): string => timeOf(words.lang, unix);

@@ -2,7 +2,7 @@
 
 import { assertNever } from '../assert';
 import { SIGN_IN, type Action, type Who } from '../reading';
-import type { Cause, End, Fact, Fault } from '../types';
+import type { Cause, Edge, End, Fact, Fault } from '../types';
 import {
   bytes,
   capital,
@@ -20,6 +20,7 @@ import {
   siteModeText,
   sizeText,
   spans,
+  timeOf,
   unknownWho,
   type Words,
 } from './make';
@@ -182,6 +183,28 @@ const deFact = (fact: Fact, who: (end: End) => string): string | undefined => {
   }
 };
 
+/** What is unusual, by its measure. */
+const deUnusual = (code: 'rate.exceeded' | 'size.exceeded' | 'time.unusual', flag: Edge['flag']): string => {
+  const measured = flag?.measured;
+  switch (measured?.code) {
+    case 'rate':
+      return `Viel mehr als sonst: über ${bytes('de', measured.seen)} in der Sekunde statt höchstens ${bytes('de', measured.usual)}. Was zu viel ist, wird zurückgehalten.`;
+    case 'size':
+      return `Übertrug ${bytes('de', measured.seen)} in einer Stunde; sonst höchstens ${bytes('de', measured.usual)}.`;
+    case 'hour': {
+      const usual = runs(measured.usual).map(([from, until]) => `zwischen ${from} und ${until} Uhr`);
+      const only = usual.length === 0 ? '' : ` Sonst nur ${usual.join(' und ')}.`;
+      return `Um ${timeOf('de', flag?.last)} Uhr.${only}`;
+    }
+    default:
+      return {
+        'rate.exceeded': 'Es sendet viel mehr als sonst. Was zu viel ist, wird zurückgehalten.',
+        'size.exceeded': 'Es sendet auf einmal viel mehr als sonst.',
+        'time.unusual': 'Das tut es zu einer Stunde, zu der es das sonst nicht tut.',
+      }[code];
+  }
+};
+
 const deFault = (fault: Fault, since: string): string => {
   switch (fault.code) {
     case 'not_attached':
@@ -312,11 +335,9 @@ export const de: Words = {
       case 'enc.missing':
         return 'Das war hier verschlüsselt und ist es nicht mehr.';
       case 'rate.exceeded':
-        return 'Es sendet viel mehr als sonst. Was zu viel ist, wird zurückgehalten.';
       case 'size.exceeded':
-        return 'Es sendet auf einmal viel mehr als sonst.';
       case 'time.unusual':
-        return 'Das tut es zu einer Stunde, zu der es das sonst nicht tut.';
+        return deUnusual(code, edge.flag);
       default:
         return 'Das gehört nicht zu seinen Gewohnheiten.';
     }

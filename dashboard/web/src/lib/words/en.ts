@@ -2,7 +2,7 @@
 
 import { assertNever } from '../assert';
 import { SIGN_IN, type Action, type Who } from '../reading';
-import type { Cause, End, Fact, Fault } from '../types';
+import type { Cause, Edge, End, Fact, Fault } from '../types';
 import {
   bytes,
   capital,
@@ -20,6 +20,7 @@ import {
   siteModeText,
   sizeText,
   spans,
+  timeOf,
   unknownWho,
   type Words,
 } from './make';
@@ -188,6 +189,28 @@ const enFact = (fact: Fact, who: (end: End) => string): string | undefined => {
   }
 };
 
+/** What is unusual, by its measure. */
+const enUnusual = (code: 'rate.exceeded' | 'size.exceeded' | 'time.unusual', flag: Edge['flag']): string => {
+  const measured = flag?.measured;
+  switch (measured?.code) {
+    case 'rate':
+      return `Much more than usual: over ${bytes('en', measured.seen)} a second instead of at most ${bytes('en', measured.usual)}. What is too much is held back.`;
+    case 'size':
+      return `Carried ${bytes('en', measured.seen)} within an hour; usually at most ${bytes('en', measured.usual)}.`;
+    case 'hour': {
+      const usual = runs(measured.usual).map(([from, until]) => `between ${from} and ${until}`);
+      const only = usual.length === 0 ? '' : ` Normally only ${usual.join(' and ')}.`;
+      return `At ${timeOf('en', flag?.last)}.${only}`;
+    }
+    default:
+      return {
+        'rate.exceeded': 'It sends far more than usual. What is too much is held back.',
+        'size.exceeded': 'It sends far more at a time than usual.',
+        'time.unusual': 'It does this at an hour at which it usually does not.',
+      }[code];
+  }
+};
+
 const enFault = (fault: Fault, since: string): string => {
   switch (fault.code) {
     case 'not_attached':
@@ -318,11 +341,9 @@ export const en: Words = {
       case 'enc.missing':
         return 'It used to be encrypted here, and is not any more.';
       case 'rate.exceeded':
-        return 'It sends far more than usual. What is too much is held back.';
       case 'size.exceeded':
-        return 'It sends far more at a time than usual.';
       case 'time.unusual':
-        return 'It does this at an hour at which it usually does not.';
+        return enUnusual(code, edge.flag);
       default:
         return 'This is not among its habits.';
     }

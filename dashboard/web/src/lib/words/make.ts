@@ -570,6 +570,12 @@ export function bytes(lang: Lang, count: number): string {
   return (count / 1000 ** index).toLocaleString(lang, { ...style, maximumFractionDigits: 1 });
 }
 
+/** The time of day here. */
+export const timeOf = (lang: Lang, unix: number | null | undefined): string =>
+  unix === null || unix === undefined
+    ? '–'
+    : new Date(unix * 1000).toLocaleTimeString(lang, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+
 /** A whole hour of the day in UTC, as clocks here show it today. */
 export const hourHere = (hour: number): number => new Date(new Date().setUTCHours(hour, 0, 0, 0)).getHours();
 
