@@ -121,6 +121,15 @@ pub enum Request {
         principal: Option<String>,
         seconds: Option<u32>,
     },
+    /// Puts the protection of a principal that is ready off by so many seconds. The reply is the [`view::Principal`].
+    LearnWait {
+        principal: String,
+        seconds: u32,
+    },
+    /// Lets a principal out of quarantine, into the mode that it had before. The reply is the [`view::Principal`].
+    Release {
+        principal: String,
+    },
     /// Ends learning and enforces now; without a principal for all that learn.
     LearnFinish {
         principal: Option<String>,

@@ -58,10 +58,12 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/principals/{id}/mode", post(set_mode))
         .route("/api/v1/principals/{id}/pause", post(pause))
         .route("/api/v1/principals/{id}/quarantine", post(quarantine))
+        .route("/api/v1/principals/{id}/release", post(release))
         .route("/api/v1/principals/{id}/relearn", post(relearn))
         .route("/api/v1/trouble", get(trouble))
         .route("/api/v1/learning", get(learning))
         .route("/api/v1/learning/{principal}/finish", post(finish_learning))
+        .route("/api/v1/learning/{principal}/wait", post(wait))
         .route("/api/v1/events", get(events))
         .route("/openapi.json", get(describe))
 }
@@ -406,6 +408,13 @@ pub(super) async fn quarantine(asker: Asker, Id(id): Id<u32>) -> Answered<Princi
     change_mode(&asker, id, "quarantine").await
 }
 
+/// Lets a principal out of quarantine, into the mode that it had before.
+#[utoipa::path(post, path = "/api/v1/principals/{id}/release", params(("id" = u32, Path)),
+    responses((status = 200, body = Principal), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn release(asker: Asker, Id(id): Id<u32>) -> Answered<Principal> {
+    Ok(Json(asker.ask(Request::Release { principal: id.to_string() }).await?))
+}
+
 async fn change_mode(asker: &Asker, id: u32, mode: &str) -> Answered<Principal> {
     let request = Request::PrincipalMode { principal: id.to_string(), mode: mode.to_owned() };
     Ok(Json(asker.ask(request).await?))
@@ -495,6 +504,20 @@ pub(super) async fn finish_learning(asker: Asker, Id(id): Id<u32>) -> Answered<P
     let finish = Request::LearnFinish { principal: Some(id.to_string()) };
     asker.ask::<IgnoredAny>(finish).await?;
     principal(asker, Id(id)).await
+}
+
+/// By how many seconds protection is put off.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewWait {
+    seconds: u32,
+}
+
+/// Puts the protection of a device that is ready off.
+#[utoipa::path(post, path = "/api/v1/learning/{principal}/wait", params(("principal" = u32, Path)), request_body = NewWait,
+    responses((status = 200, body = Principal), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn wait(asker: Asker, Id(id): Id<u32>, Body(body): Body<NewWait>) -> Answered<Principal> {
+    let request = Request::LearnWait { principal: id.to_string(), seconds: body.seconds };
+    Ok(Json(asker.ask(request).await?))
 }
 
 // Live data, and the description of all this.

@@ -152,6 +152,8 @@ fn need(request: &Request) -> Need {
         | Request::PrincipalMode { .. }
         | Request::LearnStart { .. }
         | Request::LearnFinish { .. }
+        | Request::LearnWait { .. }
+        | Request::Release { .. }
         | Request::EdgeDecide { .. }
         | Request::EdgeRemove { .. }
         | Request::EdgeUnusual { .. }

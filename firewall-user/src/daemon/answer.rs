@@ -198,6 +198,16 @@ pub(super) fn handle(
             graph.await_update(id, seconds, author, now).map_err(refused)?;
             Outcome::Then(Show::Review(id))
         }
+        Request::LearnWait { principal, seconds } => {
+            let id = find(graph, &principal)?;
+            graph.postpone(id, seconds, author, now).map_err(refused)?;
+            Outcome::Then(Show::Principal(id))
+        }
+        Request::Release { principal } => {
+            let id = find(graph, &principal)?;
+            graph.let_back(id, author, now).map_err(refused)?;
+            Outcome::Then(Show::Principal(id))
+        }
         Request::LearnFinish { principal } => {
             let id = principal.map(|principal| find(graph, &principal)).transpose()?;
             graph.learn_finish(id, author, now).map_err(refused)?;

@@ -142,6 +142,8 @@ export const api = {
   quarantine: (id: number) => request<Principal>('POST', `/principals/${id}/quarantine`),
   learn: (id: number, seconds: number) =>
     request<Principal>('POST', `/principals/${id}/relearn`, { seconds }),
+  wait: (id: number, seconds: number) => request<Principal>('POST', `/learning/${id}/wait`, { seconds }),
+  release: (id: number) => request<Principal>('POST', `/principals/${id}/release`),
   finishLearning: (id: number) => request<Principal>('POST', `/learning/${id}/finish`),
   alarms: () => request<Alarm[]>('GET', '/alarms'),
   bans: () => request<Ban[]>('GET', '/bans'),

@@ -400,6 +400,8 @@ export class Site {
   quarantine = (id: number) => this.#changePrincipal(api.quarantine(id));
   pause = (id: number, seconds: number) => this.#changePrincipal(api.pause(id, seconds));
   learn = (id: number, seconds: number) => this.#changePrincipal(api.learn(id, seconds));
+  wait = (id: number, seconds: number) => this.#changePrincipal(api.wait(id, seconds));
+  release = (id: number) => this.#changePrincipal(api.release(id));
   finishLearning = (id: number) => this.#changePrincipal(api.finishLearning(id));
   setSiteMode = (mode: SiteMode) => this.#changeStatus(api.setSiteMode(mode));
   confirm = () => this.#changeStatus(api.confirm());

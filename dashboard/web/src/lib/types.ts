@@ -602,6 +602,11 @@ export interface NewSiteMode {
   mode: SiteMode;
 }
 
+/** By how many seconds protection is put off. */
+export interface NewWait {
+  seconds: number;
+}
+
 /** An edge about which nothing was decided. */
 export interface NotApplied {
   id: number;

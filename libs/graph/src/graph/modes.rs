@@ -72,6 +72,64 @@ impl Graph {
         Ok(who.into_iter().map(|id| self.person_mode(id, Mode::Enforcing, None, author, now)).collect())
     }
 
+    /// Puts the protection of a device that is ready off by so many seconds.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not ready or waits for a person anyway, and beyond 90 days after it became ready.
+    pub fn postpone(
+        &mut self,
+        id: PrincipalId,
+        seconds: u32,
+        author: &Author,
+        now: Now,
+    ) -> Result<DecisionId, Refused> {
+        let principal = self.own(id)?;
+        let enforces = principal.learning.as_ref().and_then(|learning| learning.enforces);
+        let Some(enforces) = enforces.filter(|_| principal.mode == Mode::Ready) else {
+            return Err(Refused::Conflict(format!("{} is not about to enforce", principal.title())));
+        };
+        let later = Deadline { seconds: enforces.seconds.saturating_add(seconds.into()), ..enforces };
+        if seconds == 0 || later.seconds > LEARN_MAX.into() {
+            return Err(Refused::Invalid("Protection is put off by at most 90 days".to_owned()));
+        }
+        let rev = self.touch();
+        if let Some(principal) = self.principals.get_mut(&id) {
+            principal.rev = rev;
+            if let Some(learning) = &mut principal.learning {
+                learning.enforces = Some(later);
+            }
+        }
+        self.save_principal(id);
+        let why = format!("a person waits {seconds} s longer");
+        let what = What::Mode { principal: id, from: Mode::Ready, to: Mode::Ready, why };
+        let decision = self.record_decision(what, author, now);
+        self.notify(Event::PrincipalChanged(id));
+        Ok(decision)
+    }
+
+    /// Lets a principal out of quarantine, into the mode that it had before; who was ready learns on.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not in quarantine.
+    pub fn let_back(&mut self, id: PrincipalId, author: &Author, now: Now) -> Result<DecisionId, Refused> {
+        let principal = self.own(id)?;
+        if principal.mode != Mode::Quarantine {
+            return Err(Refused::Conflict(format!("{} is not in quarantine", principal.title())));
+        }
+        let otherwise = if principal.is_device() { Mode::Enforcing } else { Mode::Outside };
+        let before = self.decisions.values().rev().find_map(|decision| match decision.what {
+            What::Mode { principal, from, to: Mode::Quarantine, .. } if principal == id => Some(from),
+            _ => None,
+        });
+        let to = match before.unwrap_or(otherwise) {
+            Mode::Ready => Mode::Learning,
+            mode => mode,
+        };
+        Ok(self.person_mode(id, to, None, author, now))
+    }
+
     /// Drops nothing of a principal, or at the whole site, for so many seconds; 0 ends it.
     pub fn pause(
         &mut self,

@@ -158,9 +158,12 @@ impl Graph {
                 }
                 Ok(self.undo_edge(id, &before, false, author, now))
             }
-            What::Mode { principal, from, to, .. } => self.undo_mode(id, principal, from, to, author, now),
+            What::Mode { principal, from, to, .. } if from != to => {
+                self.undo_mode(id, principal, from, to, author, now)
+            }
             What::Pause { principal, .. } => self.undo_pause(id, principal, author, now),
             What::Undo { .. }
+            | What::Mode { .. }
             | What::SiteMode { .. }
             | What::Confirm
             | What::Moved { .. }

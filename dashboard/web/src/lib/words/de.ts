@@ -595,6 +595,8 @@ export const de: Words = {
     showMap: 'Verbindungen zeigen',
     stillLearning: (name) => `Lernt noch: ${name}`,
     enforcesAt: (at) => `Geschützt ab ${at}`,
+    lookFirst: 'Erst ansehen',
+    waitAWeek: 'Eine Woche warten',
     capped: 'Es wollte ungewöhnlich viele andere erreichen, deshalb wurde das Lernen beendet.',
     protection: 'Schutz',
     protectNow: 'Jetzt blockieren',

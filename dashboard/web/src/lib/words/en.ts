@@ -596,6 +596,8 @@ export const en: Words = {
     showMap: 'Show its connections',
     stillLearning: (name) => `Still learning: ${name}`,
     enforcesAt: (at) => `Protected from ${at}`,
+    lookFirst: 'Look first',
+    waitAWeek: 'Wait a week',
     capped: 'It reached for unusually many others, so learning was stopped.',
     protection: 'Protection',
     protectNow: 'Start blocking',

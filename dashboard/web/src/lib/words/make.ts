@@ -223,6 +223,8 @@ export interface Words {
     showMap: string;
     stillLearning(name: string): string;
     enforcesAt(at: string): string;
+    lookFirst: string;
+    waitAWeek: string;
     capped: string;
     protection: string;
     protectNow: string;

@@ -196,6 +196,36 @@ fn learning_ends_in_ready_and_then_enforces_unless_a_person_must_say_so() {
 }
 
 #[test]
+fn a_person_may_wait_longer_before_a_device_that_is_ready_enforces() {
+    let settings = Settings {
+        learn_min: 100,
+        learn_quiet: 40,
+        learn_max: 1_000,
+        ready_notice: 50,
+        ..Settings::default()
+    };
+    let mut site = Site::new(settings);
+    let (washer, heating) = (site.named(1, "Washer", "washer"), site.named(2, "Heating", "heating"));
+    let early = site.graph.postpone(washer, 100, &owner(), site.now);
+    assert!(matches!(early, Err(Refused::Conflict(_))), "it still learns: {early:?}");
+    site.pass(101);
+    assert_eq!(site.mode(washer), Mode::Ready);
+    let waits = site.graph.postpone(washer, 100, &owner(), site.now).unwrap();
+    let anyway = site.graph.postpone(heating, 100, &owner(), site.now);
+    assert!(matches!(anyway, Err(Refused::Conflict(_))), "it waits for a person: {anyway:?}");
+    for seconds in [0, 90 * 86_400] {
+        let refused = site.graph.postpone(washer, seconds, &owner(), site.now);
+        assert!(matches!(refused, Err(Refused::Invalid(_))), "{seconds}: {refused:?}");
+    }
+    site.execute();
+    site.pass(60);
+    assert_eq!(site.mode(washer), Mode::Ready, "50 seconds were too few");
+    assert!(matches!(site.graph.undo(waits, &owner(), site.now), Err(Refused::Invalid(_))));
+    site.pass(100);
+    assert_eq!(site.mode(washer), Mode::Enforcing);
+}
+
+#[test]
 fn something_new_while_ready_goes_back_to_learning() {
     let settings = Settings {
         learn_min: 100,

@@ -108,6 +108,24 @@ fn quarantine_reaches_the_kernel_before_the_disk_and_release_after() {
 }
 
 #[test]
+fn who_is_released_is_what_it_was_before() {
+    let mut site = Site::open();
+    let (lamp, phone, tv) = (site.device(1), site.device(2), site.device(3));
+    site.finish(lamp);
+    site.graph.set_mode(phone, Mode::Guest, &owner(), site.now).unwrap();
+    for (id, mode) in [(lamp, Mode::Enforcing), (phone, Mode::Guest), (tv, Mode::Learning)] {
+        site.graph.set_mode(id, Mode::Quarantine, &owner(), site.now).unwrap();
+        site.execute();
+        site.order.clear();
+        site.graph.let_back(id, &owner(), site.now).unwrap();
+        site.execute();
+        assert_eq!((site.mode(id), site.order.first()), (mode, Some(&"save")));
+        let again = site.graph.let_back(id, &owner(), site.now);
+        assert!(matches!(again, Err(Refused::Conflict(_))), "{again:?}");
+    }
+}
+
+#[test]
 fn a_guest_reaches_the_internet_only_and_asks_nothing() {
     let mut site = Site::open();
     let (hub, phone) = (site.device(1), site.device(2));
