@@ -52,6 +52,12 @@ export async function everyView(/** @type {Kit} */ kit, /** @type {Device} */ de
     await go(view);
     await kit.look(page, `${device.name}-${view}`);
   }
+  if (device.viewport.width < 600) {
+    await go('map');
+    await page.locator('[data-whole]').click();
+    await page.locator('svg .node').first().waitFor();
+    await kit.look(page, `${device.name}-map-whole`);
+  }
   await page.locator('form button.primary').first().click();
   await page.locator('svg.qr').waitFor();
   await kit.look(page, `${device.name}-code`);

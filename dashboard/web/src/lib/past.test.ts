@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
-import { existed, hoursOf, presentBefore, recorded, span } from './past';
+import { existed, hoursOf, isWholeHour, presentBefore, recorded, span } from './past';
 import type { Edge, Principal } from './types';
 import { sizeText } from './words';
 
@@ -8,6 +8,29 @@ const HOUR = 3600;
 /** A Wednesday, 14:20 where the tests run. */
 const now = new Date(2026, 5, 17, 14, 20).getTime();
 const at = (day: number, hour: number) => new Date(2026, 5, day, hour).getTime() / 1000;
+
+describe('where hours begin at half past', () => {
+  const here = process.env['TZ'];
+  afterEach(() => {
+    if (here === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = here;
+  });
+
+  it('a day is of the hours of the box, and is told so', () => {
+    process.env['TZ'] = 'Asia/Kolkata';
+    const noon = new Date(2026, 5, 17, 14, 20).getTime();
+    const { from, until } = span(noon, 0, 0);
+    expect([from % HOUR, (until - from) / HOUR]).toEqual([0, 24]);
+    expect(isWholeHour(from)).toBe(false);
+    // What the sliders say of it: 23:30 of the day before.
+    expect(new Date(from * 1000).getHours() * 60 + new Date(from * 1000).getMinutes()).toBe(23 * 60 + 30);
+    expect(span(noon, 0, 1)).toEqual({ from, until: from + HOUR });
+    expect(hoursOf(noon, 0)).toBe(15);
+
+    process.env['TZ'] = 'Europe/Berlin';
+    expect(isWholeHour(span(noon, 0, 0).from)).toBe(true);
+  });
+});
 
 describe('looking back', () => {
   it('a day begins and ends at midnight where the page is', () => {

@@ -32,6 +32,9 @@ export function span(now: number, back: number, hour: number): Span {
   return { from: begin, until: begin + HOUR };
 }
 
+/** Whether local hours begin when those of the box do; where not, a day is told with its hours. */
+export const isWholeHour = (unix: number): boolean => new Date(unix * MS).getMinutes() === 0;
+
 /** How many hours of a day there have been: 23 to 25, and of today those that have begun. */
 export function hoursOf(now: number, back: number): number {
   const { from, until } = span(now, back, 0);

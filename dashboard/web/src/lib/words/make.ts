@@ -3,6 +3,7 @@
 import type { Failure } from '../api';
 import { harmless } from '../harmless';
 import { isAddress, SPEAKS, type Action, type Consequence, type Reading, type Who } from '../reading';
+import type { Look } from '../review';
 import type { Place } from '../ring';
 import type {
   Answer,
@@ -182,6 +183,10 @@ export interface Words {
     /** Of connections. */
     count(connections: number): string;
     showMore(rows: number): string;
+    /** On a phone. */
+    whole: string;
+    oneDevice: string;
+    turn: string;
     temporary: string;
     learning: string;
     legend: string;
@@ -415,6 +420,7 @@ export interface Words {
     group(count: number, name: string): string;
     newest(at: string): string;
     look: string;
+    why: Record<Look, string>;
     right: string;
     notThis: string;
     notThisOne(does: string): string;
