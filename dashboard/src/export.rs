@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::view::{Decision, Edge, End};
+use crate::view::{Decision, Edge, End, Role};
 
 /// Who talks to whom, at one moment.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -128,7 +128,7 @@ pub fn edges_csv(edges: &[Edge]) -> String {
 
 /// Decisions as a table; the first line names the columns.
 pub fn decisions_csv(decisions: &[Decision]) -> String {
-    let mut text = String::from("id,at,by,what,detail,from,to,verb,object,undone,hash\r\n");
+    let mut text = String::from("id,at,by,role,client,what,detail,from,to,verb,object,undone,hash\r\n");
     for decision in decisions {
         let edge = decision.edge.as_ref();
         let from = edge.map(|edge| &edge.from).or(decision.principal.as_ref()).map(|end| &end.name);
@@ -138,6 +138,8 @@ pub fn decisions_csv(decisions: &[Decision]) -> String {
                 &decision.id,
                 &decision.at,
                 &decision.by,
+                &Maybe(decision.role.map(Role::as_str)),
+                &Maybe(decision.client.as_ref()),
                 &decision.what,
                 &decision.detail,
                 &Maybe(from),

@@ -616,6 +616,12 @@ pub struct Decision {
     pub id: u64,
     pub at: UnixSeconds,
     pub by: String,
+    /// Of the phone or program with which it was decided; `null` on the box, and before roles were written down.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Which phone or program that was, as in the list of those who are let in.
+    #[serde(default)]
+    pub client: Option<String>,
     /// `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal`, `remove`, `import`, `ban` or `lift`.
     pub what: String,
     pub edge: Option<Edge>,

@@ -6,14 +6,14 @@
 
 mod password;
 
-use std::{collections::HashMap, fmt::Write};
+use std::{collections::HashMap, fmt::Write, iter};
 
 use dashboard::{
     rpc::{PairingCode, Refusal, Session, Visitor},
     view::{Client, Role},
 };
 use firewall_common::abi::PrincipalId;
-use graph::Now;
+use graph::{Now, graph::same_name, principal::harmless};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -26,6 +26,10 @@ const TRIES: u8 = 5;
 const CODES: usize = 16;
 /// Paired phones and programs.
 const SESSIONS: usize = 64;
+/// Longest name of a phone or program, in characters.
+pub const NAME_LIMIT: usize = 40;
+/// Who decides besides phones and programs.
+const NOT_PHONES: [&str; 3] = ["edgeward", "Home Assistant", "root"];
 /// Longest lifetime of a code.
 const LONGEST: u32 = 24 * 3_600;
 /// Devices that a session is remembered at; the oldest gives way.
@@ -231,8 +235,12 @@ impl Pairing {
         now: Now,
     ) -> (Session, Change) {
         let secret = hex(&random);
-        let name = name.to_owned();
         let key = hash(&secret);
+        let name = match kept {
+            // The same person as before.
+            Kept::ByPassword(..) => name.to_owned(),
+            Kept::Cookie(_) | Kept::Token => self.free_name(name),
+        };
         let (token, at, parent) = match kept {
             Kept::Token => (true, None, None),
             Kept::Cookie(at) => (false, at, None),
@@ -244,6 +252,20 @@ impl Pairing {
         let change = put(&key, &paired);
         self.sessions.insert(key, paired);
         (Session { token: secret, name, role }, change)
+    }
+
+    /// A name that nobody else has: where there is one already, with a number behind it.
+    fn free_name(&self, name: &str) -> String {
+        let is_taken = |name: &str| {
+            let mut names = self.sessions.values().map(|paired| paired.name.as_str()).chain(NOT_PHONES);
+            names.any(|known| same_name(known, name))
+        };
+        let numbered = |number: usize| {
+            let number = format!(" {number}");
+            harmless(name, NAME_LIMIT - number.len()) + &number
+        };
+        let mut names = iter::once(name.to_owned()).chain((2..).map(numbered));
+        names.find(|name| !is_taken(name)).expect("there are more numbers than sessions")
     }
 
     fn wrong_try(&mut self) -> Refusal {

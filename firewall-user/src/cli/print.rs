@@ -300,7 +300,10 @@ pub(super) fn decisions(decisions: &[view::Decision]) {
         table.row([
             decision.id.to_string(),
             show_date(decision.at),
-            text(&decision.by),
+            decision.role.map_or_else(
+                || text(&decision.by),
+                |role| format!("{} ({})", text(&decision.by), role.as_str()),
+            ),
             decision.what.clone(),
             about,
             text(&decision.detail),

@@ -4,7 +4,12 @@ use dashboard::{
     rpc::{Answer, Lifetime, Refusal, Request, Visitor},
     view::Role,
 };
-use graph::{Graph, Now, edge::EdgeId, explain::Risk};
+use graph::{
+    Graph, Now,
+    decision::{Author, Phone},
+    edge::EdgeId,
+    explain::Risk,
+};
 
 use crate::{
     pairing::{Pairing, refusal},
@@ -12,9 +17,9 @@ use crate::{
     socket::Caller,
 };
 
-/// Someone who may ask what was asked, with the name for the ledger and the session in whose name it is.
+/// Someone who may ask what was asked, as the ledger names them, and the session in whose name it is.
 pub(super) struct Admitted {
-    pub(super) by: String,
+    pub(super) by: Author,
     pub(super) session: Option<String>,
 }
 
@@ -53,14 +58,15 @@ impl Access<'_> {
             let visitor = self.pairing.check(token, self.pin.is_set(), self.now)?;
             self.check_role(&visitor, request)?;
             self.check_pin(request)?;
-            return Ok(Admitted { by: visitor.name, session: Some(token.clone()) });
+            return Ok(Admitted { by: author(&visitor), session: Some(token.clone()) });
         }
         let is_open = need(request) == Need::Page
             || matches!(request, Request::Watch | Request::Status | Request::Ntfy);
         if caller.is_page && !is_open {
             return Err(refusal("forbidden", "the page asks in the name of a session only"));
         }
-        Ok(Admitted { by: caller.by.clone().unwrap_or_else(|| caller.user.clone()), session: None })
+        let by = Author::person(caller.by.as_ref().unwrap_or(&caller.user));
+        Ok(Admitted { by, session: None })
     }
 
     fn check_role(&self, visitor: &Visitor, request: &Request) -> Result<(), Refusal> {
@@ -104,8 +110,15 @@ impl Access<'_> {
 
     fn has_decided(&self, visitor: &Visitor, decision: u64) -> bool {
         let decision = self.graph.decisions().find(|known| known.id.0 == decision);
-        decision.is_some_and(|decision| decision.by.as_str() == visitor.name)
+        // Not by the name, which everybody chooses for themselves.
+        decision.and_then(|decision| decision.by.phone()).is_some_and(|phone| phone.id == visitor.id)
     }
+}
+
+/// A visitor as the ledger names them.
+pub(super) fn author(visitor: &Visitor) -> Author {
+    let phone = Phone { id: visitor.id.clone(), role: visitor.role.as_str().to_owned() };
+    Author::with_phone(&visitor.name, phone)
 }
 
 /// Whether a decision outlives the day.

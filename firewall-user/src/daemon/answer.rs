@@ -69,12 +69,11 @@ pub(super) enum Show {
 /// Asks the graph, or decides.
 pub(super) fn handle(
     request: Request,
-    Admitted { by, session }: &Admitted,
+    Admitted { by: author, session }: &Admitted,
     graph: &mut Graph,
     people: &mut People,
     now: Now,
 ) -> Result<Outcome, Refusal> {
-    let author = &Author::person(by);
     let views = Views { graph, now };
     Ok(match request {
         Request::Status => Outcome::Then(Show::Status),
@@ -234,7 +233,7 @@ pub(super) fn handle(
             Outcome::Then(id.map_or(Show::Status, Show::Principal))
         }
 
-        Request::Wish { edge } => people.wish(edge, by, graph, now)?,
+        Request::Wish { edge } => people.wish(edge, author.as_str(), graph, now)?,
         Request::Wishes => is(people.wishes(graph)),
         Request::Pair { seconds, role } => is(people.make_code(seconds, role, graph, now)),
         Request::PairRedeem { code, name, from } => people.redeem(&code, &name, from, graph, now)?,
@@ -247,7 +246,7 @@ pub(super) fn handle(
         Request::SessionEnd { token } => people.end(&token, graph, now),
         Request::Admit { from, port } => people.admits(from, port, graph, now),
         Request::Clients => is(people.pairing.clients(now)),
-        Request::ClientEnd { client } => people.end_client(&client, by, graph, now)?,
+        Request::ClientEnd { client } => people.end_client(&client, author, graph, now)?,
         Request::TokenMake { name, role } => people.make_token(&name, role, now)?,
         Request::PinSet { pin, old: _ } => done(people.pin.set(pin.as_deref(), random())?),
         Request::Settings => people.settings(),
@@ -255,7 +254,7 @@ pub(super) fn handle(
         Request::Ntfy => people.ntfy(),
         Request::NtfySet { server, page } => people.tell(server.as_deref(), page.as_deref())?,
         Request::HomeAssistant => people.home_assistant(),
-        Request::HomeAssistantSet { broker } => people.show_at(broker, by, graph, now)?,
+        Request::HomeAssistantSet { broker } => people.show_at(broker, author, graph, now)?,
         Request::Broker => people.broker(),
         Request::Telling => people.telling(views),
         Request::NoteTold { told } => done(people.note_told(told)),

@@ -34,6 +34,7 @@ use self::{
     note::Note,
 };
 use super::{
+    access::author,
     answer::{Outcome, value},
     tables::random,
     views::Views,
@@ -41,13 +42,11 @@ use super::{
 use crate::{
     authority::Authority,
     config,
-    pairing::{Ended, Pairing, refusal},
+    pairing::{Ended, NAME_LIMIT, Pairing, refusal},
     pin::Pin,
     store::Change,
 };
 
-/// Longest name of a phone or program, in characters.
-const NAME_LIMIT: usize = 40;
 /// What members may ask of owners at one time; the oldest gives way.
 const WISHES: usize = 64;
 
@@ -130,7 +129,7 @@ impl People {
         now: Now,
     ) -> Result<Outcome, Refusal> {
         let at = place_of(graph, from)?;
-        let (session, change) = self.pairing.redeem(code, &harmless(name, NAME_LIMIT), at, random(), now)?;
+        let (session, change) = self.pairing.redeem(code, &name_of(name)?, at, random(), now)?;
         self.let_in_at(graph, at, &session, now);
         Ok(Outcome::Stored(value(&session), vec![change]))
     }
@@ -151,7 +150,7 @@ impl People {
 
     fn let_in_at(&self, graph: &mut Graph, at: Option<PrincipalId>, session: &Session, now: Now) {
         if let Some(at) = at {
-            self.let_in(graph, at, &session.token, &session.name, now);
+            self.let_in(graph, at, &session.token, now);
         }
     }
 
@@ -163,9 +162,9 @@ impl People {
         graph: &mut Graph,
         now: Now,
     ) -> Result<Outcome, Refusal> {
+        let by = author(&self.pairing.check(token, false, now)?);
         let ended = self.pairing.set_password(token, password, old, random(), now)?;
-        let name = ended.name.clone();
-        Ok(Outcome::Stored(Value::Null, self.shut(ended, &name, graph, now)))
+        Ok(Outcome::Stored(Value::Null, self.shut(ended, &by, graph, now)))
     }
 
     /// Whose session this is. A phone that comes with another MAC, while a code is open, proves itself by its session.
@@ -179,7 +178,7 @@ impl People {
         let visitor: Visitor = self.pairing.check(token, self.pin.is_set(), now)?;
         let at = from.and_then(|from| device_at(graph, from));
         if let Some(at) = at.filter(|at| !self.pairing.was_at(token, *at)) {
-            self.let_in(graph, at, token, &visitor.name, now);
+            self.let_in(graph, at, token, now);
         }
         Ok(match self.pairing.note_visit(token, at, now) {
             Some(change) => Outcome::Stored(value(&visitor), vec![change]),
@@ -187,25 +186,30 @@ impl People {
         })
     }
 
-    fn let_in(&self, graph: &mut Graph, at: PrincipalId, token: &str, name: &str, now: Now) {
+    fn let_in(&self, graph: &mut Graph, at: PrincipalId, token: &str, now: Now) {
         let lifetime = self.pairing.until(token).map_or(Lifetime::Always, Lifetime::Until);
-        self.door.let_in(graph, at, lifetime, &Author::person(name), now);
+        if let Ok(visitor) = self.pairing.check(token, false, now) {
+            self.door.let_in(graph, at, lifetime, &author(&visitor), now);
+        }
     }
 
     pub(super) fn end(&mut self, token: &str, graph: &mut Graph, now: Now) -> Outcome {
-        match self.pairing.end(token) {
-            Some(ended) => {
-                let name = ended.name.clone();
-                Outcome::Stored(Value::Null, self.shut(ended, &name, graph, now))
+        let by = self.pairing.check(token, false, now);
+        match (by, self.pairing.end(token)) {
+            (Ok(visitor), Some(ended)) => {
+                Outcome::Stored(Value::Null, self.shut(ended, &author(&visitor), graph, now))
             }
-            None => Outcome::Is(Value::Null),
+            (Err(_), Some(ended)) => {
+                Outcome::Stored(Value::Null, self.shut(ended, &Author::firewall(), graph, now))
+            }
+            (_, None) => Outcome::Is(Value::Null),
         }
     }
 
     pub(super) fn end_client(
         &mut self,
         client: &str,
-        by: &str,
+        by: &Author,
         graph: &mut Graph,
         now: Now,
     ) -> Result<Outcome, Refusal> {
@@ -214,9 +218,9 @@ impl People {
     }
 
     /// Where nobody is paired any more, the page cannot be reached any more.
-    fn shut(&self, ended: Ended, by: &str, graph: &mut Graph, now: Now) -> Vec<Change> {
+    fn shut(&self, ended: Ended, by: &Author, graph: &mut Graph, now: Now) -> Vec<Change> {
         for at in ended.places.into_iter().filter(|at| !self.pairing.is_anyone_at(*at)) {
-            self.door.shut(graph, at, &Author::person(by), now);
+            self.door.shut(graph, at, by, now);
         }
         ended.changes
     }
@@ -234,11 +238,7 @@ impl People {
     }
 
     pub(super) fn make_token(&mut self, name: &str, role: Role, now: Now) -> Result<Outcome, Refusal> {
-        let name = harmless(name, NAME_LIMIT);
-        if name.is_empty() {
-            return Err(refusal("invalid", "give the program a name"));
-        }
-        let (session, change) = self.pairing.make_token(&name, role, random(), now)?;
+        let (session, change) = self.pairing.make_token(&name_of(name)?, role, random(), now)?;
         Ok(Outcome::Stored(value(&session), vec![change]))
     }
 
@@ -286,13 +286,13 @@ impl People {
     pub(super) fn show_at(
         &mut self,
         broker: Option<Broker>,
-        by: &str,
+        by: &Author,
         graph: &mut Graph,
         now: Now,
     ) -> Result<Outcome, Refusal> {
         let change = self.household.show_at(broker)?;
         if let Some(broker) = self.household.broker() {
-            allow_broker(broker, &Author::person(by), graph, now)?;
+            allow_broker(broker, by, graph, now)?;
         }
         Ok(Outcome::Stored(value(&self.household.home_assistant()), vec![change]))
     }
@@ -334,6 +334,12 @@ impl People {
         self.listening = listening;
         Ok(Outcome::Is(value(&certificate)))
     }
+}
+
+/// The name that a phone or program is given, harmless to show.
+fn name_of(text: &str) -> Result<String, Refusal> {
+    let name = harmless(text, NAME_LIMIT);
+    if name.is_empty() { Err(refusal("invalid", "a phone or program needs a name")) } else { Ok(name) }
 }
 
 /// The device from which someone wants to be let in, if it is one; refused if nobody can hold it in their hands.

@@ -229,6 +229,8 @@ impl Views<'_> {
             id: decision.id.0,
             at: decision.at,
             by: decision.by.as_str().to_owned(),
+            role: decision.by.phone().and_then(|phone| phone.role.parse().ok()),
+            client: decision.by.phone().map(|phone| phone.id.clone()),
             what: decision.what.as_str().to_owned(),
             edge: decision.what.edge().map(|edge| self.edge(edge)),
             principal: decision.what.principal().map(|id| self.end(id)),

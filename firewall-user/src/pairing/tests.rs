@@ -112,6 +112,23 @@ fn a_lost_phone_is_logged_out_by_its_id() {
 }
 
 #[test]
+fn nobody_is_called_like_somebody_else() {
+    let mut pairing = Pairing::default();
+    let mut name =
+        |asked: &str, seed: u8| pairing.make_token(asked, Role::Member, [seed; 32], at(0)).unwrap().0.name;
+    let long = "x".repeat(NAME_LIMIT);
+    assert_eq!(name("Änna", 1), "Änna");
+    assert_eq!(name("änna", 2), "änna 2");
+    assert_eq!(name("Änna 2", 3), "Änna 2 2");
+    assert_eq!(name(&long, 4), long);
+    assert_eq!(name(&long, 5), format!("{} 2", "x".repeat(NAME_LIMIT - 2)));
+    assert_eq!(
+        ["root", "home assistant", "Edgeward"].map(|asked| name(asked, asked.len() as u8 + 10)),
+        ["root 2", "home assistant 2", "Edgeward 2"]
+    );
+}
+
+#[test]
 fn a_visit_is_written_down_once_a_day() {
     let mut pairing = Pairing::default();
     let (session, _) = pairing.make_token("phone", Role::Owner, [1; 32], at(0)).unwrap();

@@ -29,6 +29,7 @@ pub struct Ban {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
     pub until: Deadline,
+    #[serde(flatten)]
     pub by: Author,
     /// `bruteforce`, or what a person said.
     pub why: String,

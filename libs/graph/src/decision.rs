@@ -15,6 +15,8 @@ pub const ONCE_SECONDS: u64 = 600;
 pub const FOR_SECONDS: std::ops::RangeInclusive<u32> = 60..=43_200;
 /// Most uses that one decision may give.
 pub const USES_CAP: u32 = 1_000_000;
+/// Name of the firewall itself, where it decides.
+const FIREWALL: &str = "edgeward";
 
 /// Number of a decision: its place in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -152,29 +154,55 @@ impl Terms {
     }
 }
 
-/// Who decides: the owner of a phone, a user of the box, or `edgeward` for what time brings.
+/// Who decides: someone with a paired phone, a user of the box, or `edgeward` for what time brings.
+///
+/// Stored among the fields of what was decided, so that a record of before there were phones in it is read as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Author(String);
+pub struct Author {
+    #[serde(rename = "by")]
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phone: Option<Box<Phone>>,
+}
+
+/// A paired phone or program, as it was when it decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phone {
+    /// Names it for good: no other one gets this id.
+    pub id: String,
+    /// Only written down: what it may is not decided by it.
+    pub role: String,
+}
 
 impl Author {
     /// Names a person; made harmless to show.
     pub fn person(name: &str) -> Self {
-        match harmless(name, 64).as_str() {
-            "" => Self("unknown".to_owned()),
-            name if name == Self::firewall().0 => Self(format!("user {name}")),
-            name => Self(name.to_owned()),
-        }
+        let name = match harmless(name, 64).as_str() {
+            "" => "unknown".to_owned(),
+            name if name == FIREWALL => format!("user {name}"),
+            name => name.to_owned(),
+        };
+        Self { name, phone: None }
+    }
+
+    /// Names a person by their phone.
+    pub fn with_phone(name: &str, phone: Phone) -> Self {
+        Self { phone: Some(Box::new(phone)), ..Self::person(name) }
     }
 
     /// The firewall itself.
     pub fn firewall() -> Self {
-        Self("edgeward".to_owned())
+        Self { name: FIREWALL.to_owned(), phone: None }
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// With which it was decided.
+    pub fn phone(&self) -> Option<&Phone> {
+        self.phone.as_deref()
     }
 }
 
@@ -184,6 +212,7 @@ pub struct Decision {
     pub id: DecisionId,
     /// Seconds since 1970.
     pub at: i64,
+    #[serde(flatten)]
     pub by: Author,
     pub what: What,
     /// Set when a later decision undoes this one.

@@ -152,6 +152,7 @@ impl Standing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruling {
     pub decision: DecisionId,
+    #[serde(flatten)]
     pub by: Author,
     pub at: Stamp,
     pub lifetime: Lifetime,

@@ -384,7 +384,8 @@ fn builtin_by_name(text: &str) -> Option<PrincipalId> {
     names.into_iter().find(|(name, _)| same_name(name, text)).map(|(_, id)| id)
 }
 
-pub(crate) fn same_name(left: &str, right: &str) -> bool {
+/// Whether two names are taken for the same one.
+pub fn same_name(left: &str, right: &str) -> bool {
     left.to_lowercase() == right.to_lowercase()
 }
 

@@ -132,14 +132,19 @@ fn a_role_is_what_it_may() {
 fn a_member_takes_back_only_what_is_its_own() {
     let mut site = Site::new();
     let lamp = site.lamp;
-    let mut decided = |by: &str| {
-        let author = Author::person(by);
-        let lifetime = decision::Lifetime::Always;
-        site.graph.decide(lamp, decision::Answer::Deny, lifetime, &author, None, site.now).unwrap().0
-    };
-    let (theirs, own) = (decided("someone"), decided("member"));
-    assert_eq!(site.ask_all(&Request::Undo { decision: theirs }), ["ok", "ask_owner", "forbidden", "ok"]);
-    assert_eq!(site.ask_all(&Request::Undo { decision: own }), ["ok", "ok", "forbidden", "ok"]);
+    let [owner, member, ..] = &site.sessions;
+    let of = |token| author(&site.pairing.check(token, false, site.now).unwrap());
+    let (owner, member) = (of(owner), of(member));
+    // Names are chosen freely, and states of before may hold the same one twice.
+    let namesake = Author::with_phone(member.as_str(), owner.phone().unwrap().clone());
+    let before_phones = Author::person(member.as_str());
+    for (by, may) in
+        [(owner, "ask_owner"), (namesake, "ask_owner"), (before_phones, "ask_owner"), (member, "ok")]
+    {
+        let (deny, always) = (decision::Answer::Deny, decision::Lifetime::Always);
+        let decision = site.graph.decide(lamp, deny, always, &by, None, site.now).unwrap().0;
+        assert_eq!(site.ask_all(&Request::Undo { decision }), ["ok", may, "forbidden", "ok"], "{by:?}");
+    }
 }
 
 #[test]
@@ -217,5 +222,8 @@ fn a_name_for_the_ledger_is_that_of_the_session() {
     let mut access = Access { pairing: &site.pairing, pin: &mut pin, graph: &site.graph, now: site.now };
     let mut claims = caller(Some(&site.sessions[1]), true);
     claims.by = Some("owner".to_owned());
-    assert_eq!(access.admit(&Request::Pending, &claims).unwrap().by, "member");
+    let by = access.admit(&Request::Pending, &claims).unwrap().by;
+    assert_eq!((by.as_str(), by.phone().map(|phone| phone.role.as_str())), ("member", Some("member")));
+    let on_the_box = access.admit(&Request::Pending, &caller(None, false)).unwrap().by;
+    assert_eq!((on_the_box.as_str(), on_the_box.phone()), ("root", None));
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{DECISIONS_CAP, Graph};
 use crate::command::{Alarm, Command, Event};
-use crate::decision::{Author, Decision, DecisionId, What};
+use crate::decision::{Author, Decision, DecisionId, Phone, What};
 use crate::edge::EdgeId;
 use crate::principal::Principal;
 use crate::record::{Record, RecordKey};
@@ -100,6 +100,8 @@ impl Graph {
             at: i64,
             clock_synchronised: bool,
             by: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            phone: Option<&'a Phone>,
             what: &'a str,
             detail: String,
             edge: Option<Which<'a>>,
@@ -113,6 +115,7 @@ impl Graph {
             at: now.unix,
             clock_synchronised: now.synchronised,
             by: author.as_str(),
+            phone: author.phone(),
             what: what.as_str(),
             detail: what.detail(),
             edge: what.edge().map(|edge| Which {

@@ -108,6 +108,33 @@ fn an_unconfirmed_enforce_reverts_after_a_restart_of_the_box() {
 }
 
 #[test]
+fn the_phone_of_a_decision_is_stored_and_a_record_of_before_is_read() {
+    use crate::decision::Phone;
+    let mut site = busy();
+    let washer = site.graph.find("Washer").unwrap();
+    let other = site.id(washer, "publish", "washer/other");
+    let phone = Phone { id: "ab12".to_owned(), role: "member".to_owned() };
+    let ben = Author::with_phone("Ben", phone.clone());
+    let decision = site.graph.decide(other, Answer::Deny, Lifetime::Always, &ben, None, site.now).unwrap();
+    site.graph.ban(washer, None, 600, "loud", &ben, site.now).unwrap();
+    site.execute();
+    let entry = site.ledger.iter().rev().nth(1).unwrap();
+    let entry = String::from_utf8_lossy(crate::ledger::body(entry).unwrap()).into_owned();
+    assert!(entry.contains(r#""by":"Ben","phone":{"id":"ab12","role":"member"}"#), "{entry}");
+    site.restart(2);
+    let by = &site.graph.decision(decision).unwrap().by;
+    assert_eq!((by.as_str(), by.phone()), ("Ben", Some(&phone)));
+    assert_eq!(&site.graph.edge(other).unwrap().state.ruling().unwrap().by, by);
+    assert_eq!(&site.graph.bans().next().unwrap().by, by);
+
+    let record = serde_json::to_string(&site.disk[&RecordKey::Decision(decision.0)]).unwrap();
+    let before = record.replace(r#","phone":{"id":"ab12","role":"member"}"#, "");
+    assert_ne!(before, record);
+    let Record::Decision(before) = serde_json::from_str(&before).unwrap() else { panic!("{before}") };
+    assert_eq!(before.by, Author::person("Ben"));
+}
+
+#[test]
 fn records_that_do_not_fit_are_refused() {
     use crate::record::RestoreError;
     let site = busy();
