@@ -39,6 +39,9 @@ pub struct Principal {
     pub description: Option<String>,
     #[serde(with = "crate::serial::mode")]
     pub mode: Mode,
+    /// The revision with which the mode began.
+    #[serde(default)]
+    pub(crate) mode_rev: u64,
     /// Seconds since 1970 at which the mode began.
     pub since: i64,
     /// End of a pause: until then everything is judged and nothing dropped.
@@ -84,6 +87,7 @@ impl Principal {
             room: None,
             description: None,
             mode,
+            mode_rev: 0,
             since: now.unix,
             pause: None,
             host: None,

@@ -40,6 +40,28 @@ impl Graph {
         Ok(self.person_mode(id, mode, None, author, now))
     }
 
+    /// As [`Graph::set_mode`], for someone who was shown revision `rev` of the principal.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of [`Graph::set_mode`], [`Refused::Conflict`] if the mode may be another one than what was shown.
+    pub fn set_mode_seen(
+        &mut self,
+        id: PrincipalId,
+        mode: Mode,
+        rev: u64,
+        author: &Author,
+        now: Now,
+    ) -> Result<DecisionId, Refused> {
+        let principal = self.own(id)?;
+        // A higher one is of another state, which was put back by a copy.
+        if rev < principal.mode_rev || rev > principal.rev {
+            let (title, mode) = (principal.title(), principal.mode.as_str());
+            return Err(Refused::Conflict(format!("{title} has changed since: it is {mode} now")));
+        }
+        self.set_mode(id, mode, author, now)
+    }
+
     /// Lets a principal learn (again), or all accepted devices; ends by itself after `seconds`, or by evidence.
     pub fn learn_start(
         &mut self,
@@ -254,6 +276,7 @@ impl Graph {
         let Some(principal) = self.principals.get_mut(&id) else { return };
         principal.mode = to;
         principal.since = now.unix;
+        principal.mode_rev = rev;
         principal.rev = rev;
         match to {
             Mode::Learning => principal.learning = Some(Learning::begin(now, ends)),

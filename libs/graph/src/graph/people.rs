@@ -34,7 +34,7 @@ impl Graph {
     ) -> Result<DecisionId, Refused> {
         self.expire(now);
         let edge = self.edges.get(&id).ok_or_else(|| no_edge(id))?;
-        if rev.is_some_and(|rev| rev < edge.rev) {
+        if rev.is_some_and(|rev| rev != edge.rev) {
             return Err(Refused::Conflict(changed(edge)));
         }
         let said = Said { answer, lifetime, terms: Terms::NONE };

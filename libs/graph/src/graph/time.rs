@@ -116,7 +116,7 @@ impl Graph {
 
     /// Something new was learned: who was ready goes on learning, unless its time is up.
     pub(super) fn learned_more(&mut self, id: firewall_common::abi::PrincipalId, now: Now) {
-        let max = self.settings.learn_max;
+        let (max, rev) = (self.settings.learn_max, self.rev + 1);
         let Some(principal) = self.principals.get_mut(&id).filter(|principal| principal.mode == Mode::Ready)
         else {
             return;
@@ -129,6 +129,9 @@ impl Graph {
         learning.enforces = None;
         principal.mode = Mode::Learning;
         principal.since = now.unix;
+        principal.mode_rev = rev;
+        principal.rev = rev;
+        self.rev = rev;
         self.tell_mode(id, now);
         self.save_principal(id);
         let why = "something new while ready".to_owned();

@@ -199,9 +199,30 @@ fn what_was_shown_before_a_change_is_refused() {
         .unwrap();
     let late = site.graph.decide(id, Answer::Allow, Lifetime::Always, &owner(), Some(rev), site.now);
     assert!(matches!(late, Err(Refused::Conflict(message)) if message.contains("Phone")));
+    let unseen = Some(site.graph.edge(id).unwrap().rev + 1);
+    let of_another_state = site.graph.decide(id, Answer::Allow, Lifetime::Always, &owner(), unseen, site.now);
+    assert!(matches!(of_another_state, Err(Refused::Conflict(_))));
     site.execute();
     assert!(!site.connect(washer, hub));
     assert_eq!(site.state(washer, "connect", "tcp/1883"), "denied");
+}
+
+#[test]
+fn of_two_answers_about_a_device_the_second_is_refused() {
+    let mut site = Site::open();
+    let new = site.device(1);
+    site.graph.set_mode(new, Mode::New, &owner(), site.now).unwrap();
+    let shown = site.graph.principal(new).unwrap().rev;
+    let name = Patch { name: Some("Lamp".to_owned()), ..Patch::default() };
+    site.graph.set_principal(new, &name, &owner(), site.now).unwrap();
+    assert_ne!(site.graph.principal(new).unwrap().rev, shown);
+    let mut choose = |mode, rev| site.graph.set_mode_seen(new, mode, rev, &owner(), site.now);
+    assert!(choose(Mode::Guest, shown).is_ok(), "a new name is not another mode");
+    assert!(matches!(choose(Mode::Quarantine, shown), Err(Refused::Conflict(_))));
+    let now = site.graph.principal(new).unwrap().rev;
+    let mut choose = |mode, rev| site.graph.set_mode_seen(new, mode, rev, &owner(), site.now);
+    assert!(matches!(choose(Mode::Quarantine, now + 1), Err(Refused::Conflict(_))));
+    assert!(choose(Mode::Quarantine, now).is_ok());
 }
 
 #[test]
