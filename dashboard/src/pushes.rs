@@ -30,6 +30,8 @@ pub enum Push {
     Questions {
         /// How many wait and were not told yet.
         count: usize,
+        /// How many of them somebody asks an owner to decide.
+        wishes: usize,
         /// Whether one of them is of high risk.
         is_urgent: bool,
     },
@@ -92,6 +94,8 @@ pub struct Pushes {
     end_of_day: EndOfDay,
     ordinary: BTreeSet<u32>,
     urgent: BTreeSet<u32>,
+    /// Part of the others: told although they were told before.
+    wished: BTreeSet<u32>,
     since: Option<UnixSeconds>,
     known: VecDeque<u32>,
     told: Told,
@@ -107,6 +111,7 @@ impl Pushes {
             end_of_day,
             ordinary: BTreeSet::new(),
             urgent: BTreeSet::new(),
+            wished: BTreeSet::new(),
             since: None,
             known: VecDeque::new(),
             told: Told::default(),
@@ -148,12 +153,13 @@ impl Pushes {
                 self.settle(edge.id);
             }
             Event::EdgeRemoved { id } => self.settle(*id),
+            Event::EdgeWished(wish) => self.wish(wish.edge, now),
             Event::Status(status) => self.stand(Outage::of(status), now),
             Event::PrincipalAdded(_)
             | Event::PrincipalChanged(_)
             | Event::PrincipalRemoved { .. }
             | Event::Observation(_)
-            | Event::EdgeWished(_)
+            | Event::ClientRevoked(_)
             | Event::Alarm(_) => {}
         }
     }
@@ -169,6 +175,7 @@ impl Pushes {
         }
         let push = Push::Questions {
             count: self.ordinary.len() + self.urgent.len(),
+            wishes: std::mem::take(&mut self.wished).len(),
             is_urgent: !self.urgent.is_empty(),
         };
         for id in std::mem::take(&mut self.ordinary).into_iter().chain(std::mem::take(&mut self.urgent)) {
@@ -222,6 +229,19 @@ impl Pushes {
         } else if !self.urgent.contains(&id) {
             self.ordinary.insert(id);
         }
+        self.begin(now);
+    }
+
+    /// Somebody asks an owner to decide. It is nothing urgent, because a question of high risk was told as such before.
+    fn wish(&mut self, id: u32, now: UnixSeconds) {
+        self.wished.insert(id);
+        if !self.urgent.contains(&id) {
+            self.ordinary.insert(id);
+        }
+        self.begin(now);
+    }
+
+    fn begin(&mut self, now: UnixSeconds) {
         self.since = Some(self.since.filter(|since| *since <= now).unwrap_or(now));
     }
 
@@ -239,6 +259,7 @@ impl Pushes {
     fn settle(&mut self, id: u32) {
         self.ordinary.remove(&id);
         self.urgent.remove(&id);
+        self.wished.remove(&id);
         if self.ordinary.is_empty() && self.urgent.is_empty() {
             self.since = None;
         }
@@ -286,7 +307,27 @@ mod tests {
     }
 
     fn questions(count: usize, is_urgent: bool) -> Push {
-        Push::Questions { count, is_urgent }
+        Push::Questions { count, wishes: 0, is_urgent }
+    }
+
+    #[test]
+    fn a_wish_is_told_although_its_question_was_and_within_the_budget() {
+        let wish = |edge| Event::EdgeWished(crate::view::Wish { edge, by: "Ben".to_owned(), at: 0 });
+        let mut pushes = pushes();
+        asks(&mut pushes, 1, "high", 100);
+        assert!(pushes.next_push(103).is_some());
+        happens(&mut pushes, wish(1), 200);
+        happens(&mut pushes, wish(1), 201);
+        assert_eq!(pushes.next_push(219), None);
+        let told = Push::Questions { count: 1, wishes: 1, is_urgent: false };
+        assert_eq!(pushes.next_push(220), Some(told));
+        happens(&mut pushes, wish(2), 300);
+        happens(&mut pushes, Event::EdgeDecided(edge(2, "denied", "low")), 301);
+        assert_eq!(pushes.next_push(400), None, "an owner was faster");
+        happens(&mut pushes, wish(3), 500);
+        assert!(pushes.next_push(520).is_some());
+        happens(&mut pushes, wish(4), 600);
+        assert_eq!((pushes.next_push(1_000), pushes.next_push(EVENING)), (None, Some(told)));
     }
 
     #[test]

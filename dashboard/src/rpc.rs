@@ -80,6 +80,9 @@ pub struct PrincipalPatch {
     pub kind: Option<String>,
     pub room: Option<String>,
     pub description: Option<String>,
+    /// Of the household, where a dangerous kind becomes another one; refused as [`Request::Decide`] is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
 }
 
 /// What can be asked of the daemon. A `principal` is a name, number, MAC or IP address.
@@ -112,10 +115,12 @@ pub enum Request {
     PrincipalForget {
         principal: String,
     },
-    /// `enforcing`, `learning`, `guest`, `quarantine`, `new`.
+    /// `enforcing`, `learning`, `guest`, `quarantine`, `new`. `rev`: refused with `conflict` if the mode has changed since.
     PrincipalMode {
         principal: String,
         mode: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rev: Option<u64>,
     },
     LearnStart {
         principal: Option<String>,
@@ -247,8 +252,11 @@ pub enum Request {
     Decisions {
         limit: Option<u32>,
     },
+    /// `pin` as in `Decide`, where something of high risk would pass for long again.
     Undo {
         decision: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<String>,
     },
     /// `monitor` or `enforce` for the site. A change to enforce reverts unless confirmed in time.
     SiteMode {
@@ -288,7 +296,7 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<IpAddr>,
     },
-    /// Whose session this is; refused with `forbidden` if it is no session or was ended.
+    /// Whose session this is; refused with `unauthenticated` if it is no session or was ended.
     SessionCheck {
         token: String,
         /// Where it comes from: a device that it was not used at before is let in, if it may be a phone.
@@ -430,11 +438,27 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `password_wrong`,
-    /// `unavailable`, `gone`, `too_many`.
+    /// `not_found`, `conflict`, `invalid`, `unauthenticated`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`,
+    /// `password_wrong`, `unavailable`, `gone`, `too_many`.
     pub code: String,
     /// One sentence with what to do.
     pub message: String,
+    /// What somebody has done before, if it was that and is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<view::Act>,
+}
+
+impl Refusal {
+    /// A refusal with this code, and one sentence with what to do.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), act: None }
+    }
+
+    /// Says what somebody has done before.
+    #[must_use]
+    pub fn after(self, act: Option<view::Act>) -> Self {
+        Self { act, ..self }
+    }
 }
 
 /// What the daemon sends.
@@ -475,9 +499,13 @@ pub struct PairingCode {
 }
 
 impl PairingCode {
-    /// What a phone opens; `None` if the page is not served to phones. The fragment goes over no wire.
-    pub fn url(&self) -> Option<String> {
-        let address = self.listening.first()?;
+    /// What a phone opens, at each address where the page is served to phones. The fragment goes over no wire.
+    pub fn urls(&self) -> impl Iterator<Item = String> {
+        self.listening.iter().filter_map(|address| self.url_at(*address))
+    }
+
+    /// What a phone opens that reaches the page at this address.
+    pub fn url_at(&self, address: SocketAddr) -> Option<String> {
         let fingerprint = self.authority.as_ref()?.fingerprint.get(..16)?;
         Some(format!("https://{address}/#/pair?k={}&fp={fingerprint}", self.code))
     }
@@ -652,7 +680,7 @@ mod tests {
         let line = serde_json::to_string(&Message::Reply(Reply { id: 7, result: Ok(body.clone()) })).unwrap();
         let text = line.strip_prefix(&head_of_reply(7)).and_then(|rest| rest.strip_suffix(TAIL_OF_REPLY));
         assert_eq!(text, Some(body.to_string().as_str()));
-        let refusal = Refusal { code: "gone".to_owned(), message: String::new() };
+        let refusal = Refusal::new("gone", "");
         let refused = serde_json::to_string(&Message::Reply(Reply { id: 7, result: Err(refusal) })).unwrap();
         assert!(!refused.starts_with(&head_of_reply(7)));
     }

@@ -114,6 +114,22 @@ pub struct Client {
     pub by_password: bool,
 }
 
+/// Who has done something, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Act {
+    pub by: Option<String>,
+    pub at: UnixSeconds,
+}
+
+/// Phones or programs that were logged out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Revoked {
+    /// Their ids.
+    pub clients: Vec<String>,
+    /// `null` where that is not known, or time has done it.
+    pub act: Option<Act>,
+}
+
 /// Someone who may not allow something asks an owner to decide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Wish {
@@ -750,6 +766,9 @@ pub enum Event {
     Observation(Observation),
     #[serde(rename = "edge.wished")]
     EdgeWished(Wish),
+    /// Only those who are meant are told.
+    #[serde(rename = "client.revoked")]
+    ClientRevoked(Revoked),
     #[serde(rename = "alarm")]
     Alarm(Alarm),
     #[serde(rename = "status")]

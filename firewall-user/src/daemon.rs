@@ -120,6 +120,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
     let (sessions, names) = (store.sessions()?, store.names()?);
     let pin = Pin::restore(store.setting(pin::SETTING)?.as_deref());
     let household = Household::restore(store.setting(household::SETTING)?.as_deref());
+    let wishes = store.setting(people::WISHES_SETTING)?;
     let mut faults = Faults::default();
     if let Some(aside) = set_aside {
         let aside = aside.display().to_string();
@@ -151,7 +152,13 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
         observer: Observer::new(Names::new(tables.hash_key())),
         tables,
         packets: Packets::new(),
-        people: People::new(Pairing::restore(sessions), pin, household, config.state.dir.clone()),
+        people: People::new(
+            Pairing::restore(sessions),
+            pin,
+            household,
+            wishes.as_deref(),
+            config.state.dir.clone(),
+        ),
         seen: VecDeque::new(),
         alarms: Alarms::default(),
         faults,
@@ -343,7 +350,7 @@ impl Daemon {
                 if refused.is_empty() {
                     self.complete(outcome, ports).await?
                 } else {
-                    Err(Refusal { code: "unavailable".to_owned(), message: refused.join("; ") })
+                    Err(Refusal::new("unavailable", refused.join("; ")))
                 }
             }
         };
@@ -357,9 +364,8 @@ impl Daemon {
         self.writer.flush().await?;
         let (store, unwritten) = (Arc::clone(&self.store), self.observer.traffic.rows());
         tokio::task::spawn_blocking(move || {
-            let read = past.read(&store, &unwritten).map_err(|error| Refusal {
-                code: "unavailable".to_owned(),
-                message: format!("what was carried cannot be read: {error}"),
+            let read = past.read(&store, &unwritten).map_err(|error| {
+                Refusal::new("unavailable", format!("what was carried cannot be read: {error}"))
             });
             let _gone = answer.send(read);
         });
@@ -377,7 +383,7 @@ impl Daemon {
 
     async fn complete(&mut self, outcome: Outcome, ports: &Ports) -> Result<Result<Value, Refusal>> {
         let views = Views { graph: &self.graph, now: self.clock.now() };
-        let gone = || Refusal { code: "gone".to_owned(), message: "it is no longer there".to_owned() };
+        let gone = || Refusal::new("gone", "it is no longer there");
         Ok(match outcome {
             Outcome::Is(value) => Ok(value),
             Outcome::Stored(value, changes) => {
@@ -385,7 +391,9 @@ impl Daemon {
                 self.writer.flush().await?;
                 Ok(value)
             }
-            Outcome::Told(event) => {
+            Outcome::Told(event, changes) => {
+                self.writer.write(changes).await?;
+                self.writer.flush().await?;
                 self.broadcast(*event)?;
                 Ok(Value::Null)
             }
@@ -416,7 +424,7 @@ impl Daemon {
         let entries = self.store.ledger()?;
         Ok(match ledger::verify(entries.iter(), Some(self.graph.site().ledger)) {
             Ok(head) => Ok(serde_json::json!({ "entries": head.entries, "hash": head.hash.to_string() })),
-            Err(broken) => Err(Refusal { code: "conflict".to_owned(), message: broken.to_string() }),
+            Err(broken) => Err(Refusal::new("conflict", broken.to_string())),
         })
     }
 

@@ -6,11 +6,15 @@
 
 mod password;
 
-use std::{collections::HashMap, fmt::Write, iter};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt::Write,
+    iter,
+};
 
 use dashboard::{
     rpc::{PairingCode, Refusal, Session, Visitor},
-    view::{Client, Role},
+    view::{Act, Client, Revoked, Role},
 };
 use firewall_common::abi::PrincipalId;
 use graph::{Now, graph::same_name, principal::harmless};
@@ -32,6 +36,8 @@ pub const NAME_LIMIT: usize = 40;
 const NOT_PHONES: [&str; 3] = ["edgeward", "Home Assistant", "root"];
 /// Longest lifetime of a code.
 const LONGEST: u32 = 24 * 3_600;
+/// Ended sessions of which it is remembered who has ended them; the oldest gives way.
+const OVER: usize = 64;
 /// Devices that a session is remembered at; the oldest gives way.
 const PLACES: usize = 4;
 /// Days after which a visitor from outside is logged out, in seconds.
@@ -53,6 +59,8 @@ pub struct Pairing {
     codes: Vec<Code>,
     wrong: u8,
     sessions: HashMap<Hash, Paired>,
+    /// Sessions that were ended since the start, the latest last.
+    over: VecDeque<(Hash, Act)>,
     guesses: Guesses,
 }
 
@@ -109,11 +117,11 @@ impl Paired {
     }
 }
 
-/// A session that is over.
-#[derive(Debug, PartialEq, Eq)]
+/// Sessions that are over.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    pub name: String,
-    /// Where it was used, and whatever ended with it.
+    keys: Vec<Hash>,
+    /// Where they were used.
     pub places: Vec<PrincipalId>,
     pub changes: Vec<Change>,
 }
@@ -294,7 +302,10 @@ impl Pairing {
                 pin,
                 password: paired.password.is_some(),
             })
-            .ok_or_else(|| refusal("forbidden", "no such session; pair again with `edgeward pair`"))
+            .ok_or_else(|| {
+                let over = self.over.iter().rfind(|(over, _)| *over == key).map(|(_, act)| act.clone());
+                refusal("unauthenticated", "no such session; pair again with `edgeward pair`").after(over)
+            })
     }
 
     /// For how many seconds a code can still be used.
@@ -367,18 +378,35 @@ impl Pairing {
     }
 
     fn remove(&mut self, key: Hash) -> Option<Ended> {
-        let Paired { name, places, .. } = self.sessions.remove(&key)?;
-        let places = places.into_iter().map(PrincipalId).collect();
-        let mut ended = Ended { name, places, changes: vec![Change::RemoveSession { key: key.to_vec() }] };
-        ended.add(self.end_signed_in(key));
+        let paired = self.sessions.remove(&key)?;
+        let mut ended = self.end_signed_in(key);
+        ended.note(&key, &paired);
         Some(ended)
+    }
+
+    /// Remembers who has ended sessions, so that whoever comes with one of them hears of it.
+    pub fn note_end(&mut self, ended: &Ended, by: &str, now: Now) -> Revoked {
+        let act = Act { by: Some(by.to_owned()), at: now.unix };
+        for key in &ended.keys {
+            if self.over.len() == OVER {
+                self.over.pop_front();
+            }
+            self.over.push_back((*key, act.clone()));
+        }
+        Revoked { clients: ended.keys.iter().map(id).collect(), act: Some(act) }
     }
 }
 
 impl Ended {
-    fn add(&mut self, other: Self) {
-        self.places.extend(other.places);
-        self.changes.extend(other.changes);
+    fn note(&mut self, key: &Hash, paired: &Paired) {
+        self.keys.push(*key);
+        self.places.extend(paired.places.iter().copied().map(PrincipalId));
+        self.changes.push(Change::RemoveSession { key: key.to_vec() });
+    }
+
+    /// Whether anyone is out.
+    pub fn is_anyone(&self) -> bool {
+        !self.keys.is_empty()
     }
 }
 
@@ -431,7 +459,7 @@ fn full() -> Refusal {
 }
 
 pub(crate) fn refusal(code: &str, message: &str) -> Refusal {
-    Refusal { code: code.to_owned(), message: message.to_owned() }
+    Refusal::new(code, message)
 }
 
 fn hash(secret: &str) -> Hash {

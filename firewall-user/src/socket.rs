@@ -128,10 +128,8 @@ async fn serve_connection(stream: UnixStream, asked: mpsc::Sender<Asked>, events
     let peer = stream.peer_cred().context("the peer has no credentials")?;
     let (reader, mut writer) = stream.into_split();
     if !may_use(&peer) {
-        let refusal = Refusal {
-            code: "forbidden".to_owned(),
-            message: format!("use sudo, or join the group {GROUP} and log in again"),
-        };
+        let refusal =
+            Refusal::new("forbidden", format!("use sudo, or join the group {GROUP} and log in again"));
         // The first call has not been read, and clients number their calls from 1.
         writer.write_all(line(&Message::Reply(Reply { id: 1, result: Err(refusal) }))?.as_bytes()).await?;
         return Ok(());
@@ -145,10 +143,10 @@ async fn serve_connection(stream: UnixStream, asked: mpsc::Sender<Asked>, events
             next = lines.next() => {
                 let Some(text) = next? else { return Ok(()) };
                 let Ok(call) = serde_json::from_slice::<Call>(&text) else {
-                    let refusal = Refusal {
-                        code: "invalid".to_owned(),
-                        message: "the daemon does not know this request; is the client of another version?".to_owned(),
-                    };
+                    let refusal = Refusal::new(
+                        "invalid",
+                        "the daemon does not know this request; is the client of another version?",
+                    );
                     writer.write_all(line(&Message::Reply(Reply { id: call_id(&text), result: Err(refusal) }))?.as_bytes()).await?;
                     continue;
                 };
@@ -174,7 +172,7 @@ async fn ask(
     request: Request,
     caller: Caller,
 ) -> Result<serde_json::Value, Refusal> {
-    let ending = |()| Refusal { code: "unavailable".to_owned(), message: "the daemon is ending".to_owned() };
+    let ending = |()| Refusal::new("unavailable", "the daemon is ending");
     let (answer, wait) = oneshot::channel();
     asked.send(Asked { request, caller, answer }).await.map_err(|_| ending(()))?;
     wait.await.map_err(|_| ending(()))?

@@ -406,7 +406,7 @@ async fn welcome(site: &Site, client: &mut Client) -> Result<()> {
     let principals: Vec<view::Principal> = client.call(Request::Principals).await?;
     for (principal, mode) in modes(&principals) {
         if mode == "new" {
-            let ours = Request::PrincipalMode { principal, mode: "learning".to_owned() };
+            let ours = Request::PrincipalMode { principal, mode: "learning".to_owned(), rev: None };
             let _: serde_json::Value = client.call(ours).await?;
         }
     }

@@ -133,7 +133,8 @@ async fn a_denial_holds_until_it_is_undone() -> Result<()> {
     case.is_stopped("denied")?;
     ensure!(case.state(edge).await? == "denied", "another try changed the denial");
 
-    let _: serde_json::Value = case.stage.client.call(Request::Undo { decision: denial.decision_id }).await?;
+    let _: serde_json::Value =
+        case.stage.client.call(Request::Undo { decision: denial.decision_id, pin: None }).await?;
     case.is_stopped("undone")?;
     let edge = case.asked().await.context("nobody was asked again")?;
     let allow = case.decide(edge, Answer::Allow, Lifetime::Always).await?;
@@ -142,7 +143,8 @@ async fn a_denial_holds_until_it_is_undone() -> Result<()> {
     case.witness.wait_for(ASKED, "allowed")?;
 
     // Taking it back ends what runs because of it, at the latest with its next message.
-    let _: serde_json::Value = case.stage.client.call(Request::Undo { decision: allow.decision_id }).await?;
+    let _: serde_json::Value =
+        case.stage.client.call(Request::Undo { decision: allow.decision_id, pin: None }).await?;
     let _ = client.send(&publish(ASKED, b"taken back"));
     client.wait_for_end().context("what was taken back goes on")?;
     ensure!(case.witness.never_saw(ASKED, "taken back")?, "what was taken back has arrived");
@@ -160,7 +162,10 @@ async fn quarantine_ends_what_runs() -> Result<()> {
     client.send(&publish(ALLOWED, b"before"))?;
     case.witness.wait_for(ALLOWED, "before")?;
 
-    let mode = |mode: &str| Request::PrincipalMode { principal: Device::Washer.mac(), mode: mode.to_owned() };
+    let mode = |mode: &str| {
+        let (principal, mode) = (Device::Washer.mac(), mode.to_owned());
+        Request::PrincipalMode { principal, mode, rev: None }
+    };
     let _: serde_json::Value = case.stage.client.call(mode("quarantine")).await?;
     let _ = client.send(&publish(ALLOWED, b"in quarantine"));
     ensure!(case.witness.never_saw(ALLOWED, "in quarantine")?, "a message left the quarantine");

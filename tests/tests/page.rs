@@ -144,7 +144,7 @@ async fn a_browser_that_was_given_the_certificate_pairs_over_tls() -> Result<()>
     site.join(phone)?;
     let code = household.code().await?;
     household.wait_for(phone, 200, "the phone to see the pairing page")?;
-    let url = code.url().context("the page is served with TLS")?;
+    let url = code.urls().next().context("the page is served with TLS")?;
     // The phone reaches the box at the address of its own link.
     let here = url.replace(&code.listening[0].ip().to_string(), &site.gateway(phone).to_string());
     let shots = std::env::temp_dir().join("edgeward-page-shots");

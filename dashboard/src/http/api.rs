@@ -21,7 +21,7 @@ use super::{
     session::{Asker, Token},
 };
 use crate::{
-    rpc::{Answer, ClientError, Decided, Lifetime, PrincipalPatch, Request},
+    rpc::{Answer, ClientError, Decided, Lifetime, PrincipalPatch, Request, Visitor},
     view::{
         Decision, Edge, EdgeState, End, Explanation, Learning, Principal, PrincipalMode, SiteMode, Status,
         Trouble, Wish,
@@ -336,12 +336,28 @@ pub(super) async fn decisions(
     Ok(asker.ask_text(Request::Decisions { limit }).await?)
 }
 
+/// What proves who takes a decision back.
+#[derive(Default, Deserialize, ToSchema)]
+pub(super) struct NewUndo {
+    /// Of the household, where something of high risk would pass for long again.
+    pin: Option<String>,
+}
+
 /// Takes a decision back, by a new entry; connections that it had opened end.
-#[utoipa::path(post, path = "/api/v1/decisions/{id}/undo", params(("id" = u64, Path)), responses(
-    (status = 200, body = Applied), (status = 404, body = Problem), (status = 409, body = Problem),
-))]
-pub(super) async fn undo(asker: Asker, Id(decision): Id<u64>) -> Answered<Applied> {
-    let decided: Decided = asker.ask(Request::Undo { decision }).await?;
+#[utoipa::path(post, path = "/api/v1/decisions/{id}/undo", params(("id" = u64, Path)),
+    request_body(content = Option<NewUndo>, description = "Nothing, where no PIN is needed"), responses(
+        (status = 200, body = Applied),
+        (status = 403, description = "Not in this role, or not without the PIN", body = Problem),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem),
+    ))]
+pub(super) async fn undo(
+    asker: Asker,
+    Id(decision): Id<u64>,
+    body: Option<Body<NewUndo>>,
+) -> Answered<Applied> {
+    let NewUndo { pin } = body.map_or_else(NewUndo::default, |Body(body)| body);
+    let decided: Decided = asker.ask(Request::Undo { decision, pin }).await?;
     Ok(Json(decided.into()))
 }
 
@@ -378,11 +394,18 @@ pub(super) async fn set_principal(
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewMode {
     mode: PrincipalMode,
+    /// The `rev` of the principal that was shown; if its mode has changed since, nothing is done.
+    rev: Option<u64>,
 }
 
 /// Changes how a principal is treated.
 #[utoipa::path(post, path = "/api/v1/principals/{id}/mode", params(("id" = u32, Path)), request_body = NewMode,
-    responses((status = 200, body = Principal), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses(
+        (status = 200, body = Principal),
+        (status = 404, body = Problem),
+        (status = 409, description = "Changed meanwhile; `params.act` says by whom and when", body = Problem),
+        (status = 422, body = Problem),
+    ))]
 pub(super) async fn set_mode(
     asker: Asker,
     Id(id): Id<u32>,
@@ -398,14 +421,14 @@ pub(super) async fn set_mode(
             return Err(Problem::invalid("Nobody can choose this mode"));
         }
     };
-    change_mode(&asker, id, mode).await
+    change_mode(&asker, id, mode, body.rev).await
 }
 
 /// Cuts a principal off, at once.
 #[utoipa::path(post, path = "/api/v1/principals/{id}/quarantine", params(("id" = u32, Path)),
     responses((status = 200, body = Principal), (status = 404, body = Problem)))]
 pub(super) async fn quarantine(asker: Asker, Id(id): Id<u32>) -> Answered<Principal> {
-    change_mode(&asker, id, "quarantine").await
+    change_mode(&asker, id, "quarantine", None).await
 }
 
 /// Lets a principal out of quarantine, into the mode that it had before.
@@ -415,8 +438,8 @@ pub(super) async fn release(asker: Asker, Id(id): Id<u32>) -> Answered<Principal
     Ok(Json(asker.ask(Request::Release { principal: id.to_string() }).await?))
 }
 
-async fn change_mode(asker: &Asker, id: u32, mode: &str) -> Answered<Principal> {
-    let request = Request::PrincipalMode { principal: id.to_string(), mode: mode.to_owned() };
+async fn change_mode(asker: &Asker, id: u32, mode: &str, rev: Option<u64>) -> Answered<Principal> {
+    let request = Request::PrincipalMode { principal: id.to_string(), mode: mode.to_owned(), rev };
     Ok(Json(asker.ask(request).await?))
 }
 
@@ -531,11 +554,12 @@ pub(super) async fn wait(asker: Asker, Id(id): Id<u32>, Body(body): Body<NewWait
 pub(super) async fn events(
     State(shared): Daemon,
     Extension(token): Extension<Token>,
+    Extension(who): Extension<Visitor>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     let last =
         headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    live::open(shared, token, last)
+    live::open(shared, token, who.id, last)
 }
 
 /// This description.

@@ -29,7 +29,7 @@ use super::{Shared, now, page, problem::Problem, session::Token};
 use crate::{
     pushes::{Heard, Outage},
     rpc::{ClientError, Request, Telling, Visitor},
-    view::{self, BrokerState, Event, UnixSeconds},
+    view::{self, Act, BrokerState, Event, Revoked, UnixSeconds},
 };
 
 /// Events that a page may have missed and still get.
@@ -85,9 +85,6 @@ pub(super) enum StreamEvent {
     /// A sign of life.
     #[serde(rename = "ping")]
     Ping {},
-    /// This browser was logged out.
-    #[serde(rename = "client.revoked")]
-    ClientRevoked {},
 }
 
 /// A place in the ring; as text it is the id of a server-sent event.
@@ -301,6 +298,8 @@ async fn follow(
     client.call::<IgnoredAny>(Request::Watch).await?;
     // Asked after the watch began, so that no change falls between the two.
     let status: view::Status = client.call(Request::Status).await?;
+    // Who was logged out meanwhile was not told to us.
+    shared.sessions.forget_all();
     let Telling { told, waiting, ntfy } = client.call(Request::Telling).await?;
     shared.remember_ntfy(ntfy);
     shared.live.daemon_came(&status);
@@ -310,6 +309,11 @@ async fn follow(
     *pause = BACKOFF.0;
     loop {
         let event = client.next_event().await?;
+        if let Event::ClientRevoked(revoked) = event {
+            shared.sessions.revoke(revoked);
+            shared.live.change(|_| {});
+            continue;
+        }
         shared.live.handle_event(&event);
         // Who cannot keep up with telling has told enough already.
         let _full = teller.try_send(Heard::Event(Box::new(event)));
@@ -320,6 +324,7 @@ async fn follow(
 pub(super) fn open(
     shared: Arc<Shared>,
     token: Token,
+    client: String,
     last: Option<Position>,
 ) -> Result<sse::Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     let place = Arc::clone(&shared.live.places)
@@ -332,6 +337,7 @@ pub(super) fn open(
         changed: shared.live.changed.subscribe(),
         shared,
         token,
+        client,
         position,
         first: Some(hello),
         next_ping: Instant::now() + PING,
@@ -348,6 +354,8 @@ pub(super) fn open(
 struct Reader {
     shared: Arc<Shared>,
     token: Token,
+    /// Whose it is.
+    client: String,
     position: Position,
     first: Option<sse::Event>,
     changed: watch::Receiver<()>,
@@ -363,6 +371,9 @@ impl Reader {
         }
         while !self.ended {
             self.changed.mark_unchanged();
+            if let Some(revoked) = self.shared.sessions.revoked(&self.client) {
+                return Some(self.end(revoked.act));
+            }
             match self.shared.live.after(self.position) {
                 Next::Closed => return None,
                 Next::Entry(position, entry) => {
@@ -388,13 +399,16 @@ impl Reader {
 
     async fn ping(&mut self) -> sse::Event {
         match self.shared.sessions.check(&self.shared.daemon, &self.token, None).await {
-            Err(problem) if problem.is_unauthenticated() => {
-                self.ended = true;
-                event("client.revoked", "{}".to_owned())
-            }
+            Err(problem) if problem.is_unauthenticated() => self.end(problem.act()),
             // A browser tells its page nothing of a comment.
             Ok(Visitor { .. }) | Err(_) => event("ping", "{}".to_owned()).comment("ping"),
         }
+    }
+
+    /// The last event of a browser that was logged out.
+    fn end(&mut self, act: Option<Act>) -> sse::Event {
+        self.ended = true;
+        event("client.revoked", to_json(&Revoked { clients: vec![self.client.clone()], act }))
     }
 }
 

@@ -120,7 +120,10 @@ fn is_urgent(push: Push) -> bool {
 
 fn text(push: Push) -> String {
     match push {
-        Push::Questions { count, is_urgent } => {
+        Push::Questions { count, wishes, .. } if wishes == count => {
+            "Somebody asks for your decision. It stays blocked until you decide.".to_owned()
+        }
+        Push::Questions { count, is_urgent, .. } => {
             let things =
                 if count == 1 { "1 question waits".to_owned() } else { format!("{count} questions wait") };
             let important = if is_urgent { ", at least one is important" } else { "" };

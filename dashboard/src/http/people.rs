@@ -209,7 +209,10 @@ pub(super) async fn make_code(
     // Where phones cannot reach the page, another browser can that reaches it as this one does.
     let here = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let scheme = if asker.shared.is_tls(&arrived) { "https" } else { "http" };
-    let url = code.url().unwrap_or_else(|| format!("{scheme}://{here}/#/pair?k={}", code.code));
+    // A box may have several addresses. Where the owner's browser came in, a phone beside it does as well.
+    let same = code.listening.iter().find(|address| address.ip().to_canonical() == arrived.local);
+    let url = same.or(code.listening.first()).and_then(|address| code.url_at(*address));
+    let url = url.unwrap_or_else(|| format!("{scheme}://{here}/#/pair?k={}", code.code));
     let page = url.split("/#").next().unwrap_or(&url).to_owned();
     let qr = Qr::new(&url).ok_or_else(|| Problem::invalid("The address is too long for a picture"))?;
     Ok(Json(NewCode { role: code.role, qr, page, url, typed: code.typed, expires_at: code.expires_at }))
@@ -229,8 +232,6 @@ pub(super) async fn clients(asker: Asker) -> Result<Json<Vec<Client>>, Problem> 
 ))]
 pub(super) async fn end_client(asker: Asker, Id(client): Id<String>) -> Result<StatusCode, Problem> {
     asker.ask::<IgnoredAny>(Request::ClientEnd { client }).await?;
-    // Whose session it was is not known here, so all are checked again.
-    asker.shared.sessions.forget_all();
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     rpc::{ClientError, Refusal},
-    view::Edge,
+    view::{Act, Edge},
 };
 
 /// What went wrong. The page makes its text from `code` and `params`; `title` is for people without the page.
@@ -33,6 +33,9 @@ pub(crate) struct Params {
     /// With `conflict`: the edge as it is now, with who decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) edge: Option<Box<Edge>>,
+    /// With `conflict` and `unauthenticated`: who has changed it, or logged this browser out, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) act: Option<Box<Act>>,
     /// With `too_many`: seconds to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after: Option<u32>,
@@ -72,6 +75,16 @@ impl Problem {
         self
     }
 
+    fn after(mut self, act: Option<Act>) -> Self {
+        self.params.act = act.map(Box::new);
+        self
+    }
+
+    /// What somebody has done before.
+    pub(crate) fn act(self) -> Option<Act> {
+        self.params.act.map(|act| *act)
+    }
+
     pub(crate) fn is_conflict(&self) -> bool {
         self.status == StatusCode::CONFLICT.as_u16()
     }
@@ -85,6 +98,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         // The daemon may be newer and know more codes; those are shown as they come.
         let status = match refusal.code.as_str() {
+            "unauthenticated" => return Self::unauthenticated().after(refusal.act),
             "not_found" => StatusCode::NOT_FOUND,
             "conflict" => StatusCode::CONFLICT,
             "invalid" => StatusCode::UNPROCESSABLE_ENTITY,
@@ -96,7 +110,7 @@ impl From<Refusal> for Problem {
             "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, &refusal.code, refusal.message)
+        Self::new(status, &refusal.code, refusal.message).after(refusal.act)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Sessions: a cookie that the daemon gave out for a pairing code, and checks.
 //!
-//! This process keeps an answer of the daemon for some seconds only, so that a phone that was logged out elsewhere is out
-//! at once, and a stolen memory image of this process holds no list of phones.
+//! This process keeps an answer of the daemon for some seconds only, so that a stolen memory image of it holds no list of
+//! phones. The daemon tells it who was logged out, and that answer is forgotten at once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -20,7 +20,10 @@ use axum::{
 use serde::de::DeserializeOwned;
 
 use super::{Arrived, Shared, daemon::Daemon, problem::Problem};
-use crate::rpc::{self, ClientError, Visitor};
+use crate::{
+    rpc::{self, ClientError, Refusal, Visitor},
+    view::Revoked,
+};
 
 const COOKIE: &str = "edgeward";
 /// 400 days, the most that browsers keep; renewed at each visit.
@@ -111,13 +114,20 @@ pub(super) struct Asker {
 
 impl Asker {
     pub(super) async fn ask<T: DeserializeOwned>(&self, request: rpc::Request) -> Result<T, ClientError> {
-        self.shared.daemon.ask_in(&self.token, request).await
+        self.forget_if_out(self.shared.daemon.ask_in(&self.token, request).await)
     }
 
     /// The answer as the daemon has written it, for lists that may be long.
     pub(super) async fn ask_text(&self, request: rpc::Request) -> Result<Response, ClientError> {
-        let text = self.shared.daemon.ask_text(&self.token, request).await?;
+        let text = self.forget_if_out(self.shared.daemon.ask_text(&self.token, request).await)?;
         Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
+    }
+
+    fn forget_if_out<T>(&self, answer: Result<T, ClientError>) -> Result<T, ClientError> {
+        if matches!(&answer, Err(ClientError::Refused(refusal)) if refusal.code == "unauthenticated") {
+            self.shared.sessions.forget(&self.token);
+        }
+        answer
     }
 }
 
@@ -130,10 +140,17 @@ impl FromRequestParts<Arc<Shared>> for Asker {
     }
 }
 
-/// Sessions that were checked a moment ago.
+/// Sessions that were checked a moment ago, and those that were ended.
 #[derive(Default)]
 pub(super) struct Sessions {
-    checked: Mutex<HashMap<Token, Checked>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    checked: HashMap<Token, Checked>,
+    /// The latest last. An answer that was on its way meanwhile must not let anyone in again.
+    revoked: VecDeque<Revoked>,
 }
 
 struct Checked {
@@ -161,37 +178,59 @@ impl Sessions {
             }
             Err(ClientError::Refused(refusal)) if refusal.code != "unavailable" => {
                 self.forget(token);
-                Err(Problem::unauthenticated())
+                Err(Refusal { code: "unauthenticated".to_owned(), ..refusal }.into())
             }
             Err(error) => Err(error.into()),
         }
     }
 
     pub(super) fn forget(&self, token: &Token) {
-        self.lock().remove(token);
+        self.lock().checked.remove(token);
     }
 
     pub(super) fn forget_all(&self) {
-        self.lock().clear();
+        self.lock().checked.clear();
+    }
+
+    /// These are out.
+    pub(super) fn revoke(&self, revoked: Revoked) {
+        let mut known = self.lock();
+        known.checked.retain(|_, checked| !revoked.clients.contains(&checked.visitor.id));
+        if known.revoked.len() == REMEMBERED {
+            known.revoked.pop_front();
+        }
+        known.revoked.push_back(revoked);
+    }
+
+    /// How this one was logged out, if it was as far as this process knows.
+    pub(super) fn revoked(&self, client: &str) -> Option<Revoked> {
+        self.lock().revoked(client).cloned()
     }
 
     fn remembered(&self, token: &Token, now: Instant) -> Option<Visitor> {
         self.lock()
+            .checked
             .get(token)
             .filter(|checked| now.duration_since(checked.at) < BELIEVED)
             .map(|checked| checked.visitor.clone())
     }
 
     fn remember(&self, token: Token, visitor: Visitor, now: Instant) {
-        let mut checked = self.lock();
-        checked.retain(|_, checked| now.duration_since(checked.at) < BELIEVED);
-        if checked.len() < REMEMBERED {
-            checked.insert(token, Checked { visitor, at: now });
+        let mut known = self.lock();
+        known.checked.retain(|_, checked| now.duration_since(checked.at) < BELIEVED);
+        if known.checked.len() < REMEMBERED && known.revoked(&visitor.id).is_none() {
+            known.checked.insert(token, Checked { visitor, at: now });
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Token, Checked>> {
-        // Every change of the table is a single call, so it is whole after a panic elsewhere.
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        // Every change of a table is a single call, so it is whole after a panic elsewhere.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn revoked(&self, client: &str) -> Option<&Revoked> {
+        self.revoked.iter().rfind(|revoked| revoked.clients.iter().any(|known| known == client))
     }
 }

@@ -25,7 +25,7 @@ use tokio::{
 use super::{Listening, Options, Shared, ntfy, openapi_document, serve};
 use crate::pushes::{Outage, Push, Told};
 use crate::rpc::{self, Call, Message, Refusal, Reply, Request};
-use crate::view::Event;
+use crate::view::{Act, Event, Revoked};
 
 /// Nothing here takes longer unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -115,7 +115,8 @@ impl Daemon {
             Request::SessionCheck { token, .. } if state.sessions.contains(token) => {
                 Ok(json!({"id": "1", "name": "Phone", "role": "owner", "pin": false}))
             }
-            Request::SessionCheck { .. } => Err(refusal("forbidden")),
+            Request::SessionCheck { .. } => Err(out()),
+            _ if call.session.as_ref().is_some_and(|session| !state.sessions.contains(session)) => Err(out()),
             Request::SessionEnd { token } => {
                 state.sessions.remove(token);
                 Ok(Value::Null)
@@ -148,8 +149,13 @@ impl Daemon {
     }
 }
 
+/// What a session hears that was ended.
+fn out() -> Refusal {
+    refusal("unauthenticated").after(Some(Act { by: Some("Anna".to_owned()), at: 5 }))
+}
+
 fn refusal(code: &str) -> Refusal {
-    Refusal { code: code.to_owned(), message: format!("refused: {code}") }
+    Refusal::new(code, format!("refused: {code}"))
 }
 
 fn status(rev: u64) -> Value {
@@ -728,6 +734,47 @@ async fn streams_are_limited_and_give_their_place_back() {
     })
     .await
     .expect("places come back");
+}
+
+#[tokio::test]
+async fn who_is_logged_out_is_out_at_once_and_hears_by_whom() {
+    let site = Site::start().await;
+    site.pair();
+    let (mut stream, _) = site.stream(None).await;
+    assert_eq!(site.get("/api/v1/pending").await.status, 200);
+    let act = || Some(Act { by: Some("Anna".to_owned()), at: 5 });
+    let revoke = |client: &str| {
+        let revoked = Revoked { clients: vec![client.to_owned()], act: act() };
+        site.daemon.events.send(Event::ClientRevoked(revoked)).unwrap();
+    };
+    revoke("2");
+    site.daemon.events.send(removed(1)).unwrap();
+    let next = stream.next().await.unwrap();
+    assert_eq!(next.name, "edge.removed", "what concerns another phone is told to nobody else");
+    site.daemon.state.lock().unwrap().sessions.clear();
+    revoke("1");
+    let last = stream.next().await.unwrap();
+    let told: Value = serde_json::from_str(&last.data).unwrap();
+    assert_eq!(
+        (last.name.as_str(), told),
+        ("client.revoked", json!({"clients": ["1"], "act": {"by": "Anna", "at": 5}}))
+    );
+    for path in ["/api/v1/me", "/api/v1/pending", "/api/v1/events"] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.problem(), (401, "unauthenticated".into()), "{path}");
+        assert_eq!(answer.json()["params"]["act"], json!({"by": "Anna", "at": 5}));
+    }
+}
+
+#[tokio::test]
+async fn the_daemon_is_believed_and_not_the_answer_of_a_moment_ago() {
+    let site = Site::start().await;
+    site.pair();
+    assert_eq!(site.get("/api/v1/me").await.status, 200);
+    site.daemon.state.lock().unwrap().sessions.clear();
+    for path in ["/api/v1/pending", "/api/v1/me"] {
+        assert_eq!(site.get(path).await.problem(), (401, "unauthenticated".into()), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
             .await
         }
         Command::Decisions(DecisionCommand::Undo { decision }) => {
-            ask.show(Request::Undo { decision }, print::decided).await
+            ask.show(Request::Undo { decision, pin: None }, print::decided).await
         }
         Command::Observe { follow, verdict, since } => ask.observe(follow, verdict, since).await,
         Command::Explain { edge, pcap, lifetime } => {
@@ -151,7 +151,7 @@ impl Ask {
                 self.show(Request::Principal { principal }, print::principal).await
             }
             PrincipalCommand::Set { principal, name, kind, room, description } => {
-                let patch = PrincipalPatch { name, kind, room, description };
+                let patch = PrincipalPatch { name, kind, room, description, pin: None };
                 self.show(Request::PrincipalSet { principal, patch }, print::principal).await
             }
             PrincipalCommand::Merge { principal, into } => {
@@ -169,7 +169,8 @@ impl Ask {
     }
 
     async fn principal_mode(&mut self, principal: String, mode: &str) -> Result<()> {
-        self.show(Request::PrincipalMode { principal, mode: mode.to_owned() }, print::principal).await
+        self.show(Request::PrincipalMode { principal, mode: mode.to_owned(), rev: None }, print::principal)
+            .await
     }
 
     async fn learn(&mut self, command: LearnCommand) -> Result<()> {

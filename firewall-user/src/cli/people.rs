@@ -9,7 +9,8 @@ use crate::duration::Span;
 
 /// A code as something to scan, to open and to type.
 pub(super) fn code(code: &PairingCode, lifetime: Span) {
-    let (Some(url), Some(authority)) = (code.url(), &code.authority) else {
+    let urls: Vec<String> = code.urls().collect();
+    let ([first, ..], Some(authority)) = (urls.as_slice(), &code.authority) else {
         println!("{}", code.code);
         eprintln!(
             "Type it on the page within {lifetime}, or open the page's address with /#/pair?k={}\n\
@@ -18,13 +19,26 @@ pub(super) fn code(code: &PairingCode, lifetime: Span) {
         );
         return;
     };
-    let page = url.split("/#").next().unwrap_or(&url);
-    if let Some(picture) = qr::for_terminal(&url).filter(|_| io::stdout().is_terminal()) {
-        println!("{picture}");
+    for url in &urls {
+        if let Some(picture) = qr::for_terminal(url).filter(|_| io::stdout().is_terminal()) {
+            println!("{picture}");
+        }
+        println!("{url}");
     }
-    println!("{url}");
+    let page = page_of(first);
+    let scan = match urls.as_slice() {
+        [_] => "Scan it with the phone".to_owned(),
+        several => {
+            let pages: Vec<&str> = several.iter().map(|url| page_of(url)).collect();
+            format!(
+                "It is one code at each address of this box: {}. Scan the picture above the address that is in the \
+                 phone's network",
+                pages.join(", ")
+            )
+        }
+    };
     eprintln!(
-        "\nScan it with the phone, or open {page} and type\n\n    {typed}\n\n\
+        "\n{scan}, or open {page} and type\n\n    {typed}\n\n\
          It is for one {role}, and valid for {lifetime}. A device of a kind that is not known yet may be refused at its \
          first try; then open the address again.\n\n\
          The phone will warn that it does not know who vouches for this page: this box does, under the name\n\n    \
@@ -37,6 +51,10 @@ pub(super) fn code(code: &PairingCode, lifetime: Span) {
         words = authority.words.join(" "),
         fingerprint = authority.fingerprint,
     );
+}
+
+fn page_of(url: &str) -> &str {
+    url.split("/#").next().unwrap_or(url)
 }
 
 pub(super) fn clients(clients: &[view::Client]) {

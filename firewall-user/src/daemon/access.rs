@@ -1,14 +1,15 @@
 //! Who may ask what. It is checked here, before anything is done, and not by the page, which anyone on the LAN can reach.
 
 use dashboard::{
-    rpc::{Answer, Lifetime, Refusal, Request, Visitor},
+    rpc::{Answer, Lifetime, PrincipalPatch, Refusal, Request, Visitor},
     view::Role,
 };
 use graph::{
     Graph, Now,
-    decision::{Author, Phone},
-    edge::EdgeId,
+    decision::{self, Author, Phone},
+    edge::{EdgeId, State},
     explain::Risk,
+    principal::{Kind, Principal},
 };
 
 use crate::{
@@ -86,7 +87,7 @@ impl Access<'_> {
             }
             (false, ..) => {
                 let message = format!("a {} may not do this; ask an owner", visitor.role.as_str());
-                Err(Refusal { code: "forbidden".to_owned(), message })
+                Err(Refusal::new("forbidden", message))
             }
         }
     }
@@ -99,6 +100,12 @@ impl Access<'_> {
             {
                 self.pin.check(pin.as_deref(), self.now)
             }
+            Request::Undo { decision, pin } if self.brings_back_danger(*decision) => {
+                self.pin.check(pin.as_deref(), self.now)
+            }
+            Request::PrincipalSet { principal, patch } if self.plays_down(principal, patch) => {
+                self.pin.check(patch.pin.as_deref(), self.now)
+            }
             Request::PinSet { old, .. } => self.pin.check(old.as_deref(), self.now),
             _ => Ok(()),
         }
@@ -106,6 +113,28 @@ impl Access<'_> {
 
     fn is_high(&self, edge: EdgeId) -> bool {
         self.graph.edge(edge).is_some_and(|edge| self.graph.risk(edge, self.now) == Risk::High)
+    }
+
+    /// Whether what is of high risk would pass for long again without this decision.
+    fn brings_back_danger(&self, decision: u64) -> bool {
+        let decision = self.graph.decisions().find(|known| known.id.0 == decision);
+        decision.and_then(|decision| decision.what.edge()).is_some_and(|before| {
+            let passed = match &before.state {
+                State::Learned => true,
+                State::Allowed(ruling) => {
+                    !matches!(ruling.lifetime, decision::Lifetime::Once | decision::Lifetime::For(_))
+                }
+                State::Denied(_) | State::Pending | State::Lapsed => false,
+            };
+            passed && self.is_high(before.id)
+        })
+    }
+
+    /// Whether a device that is dangerous would be none any more, by which the risk of everything that leads there falls.
+    fn plays_down(&self, principal: &str, patch: &PrincipalPatch) -> bool {
+        let principal = self.graph.find(principal).ok().and_then(|id| self.graph.principal(id));
+        let kind = patch.kind.as_deref().map(|kind| Kind::from_name(kind).unwrap_or(Kind::Unknown));
+        principal.is_some_and(Principal::may_be_dangerous) && kind.is_some_and(|kind| !kind.is_dangerous())
     }
 
     fn has_decided(&self, visitor: &Visitor, decision: u64) -> bool {
@@ -158,7 +187,7 @@ fn need(request: &Request) -> Need {
         }
         Request::PrincipalMode { mode, .. } if mode == "quarantine" => Need::Protect,
         Request::Decide { edge, answer: Answer::Allow, .. } => Need::Allow(EdgeId(*edge)),
-        Request::Undo { decision } => Need::TakeBack(*decision),
+        Request::Undo { decision, .. } => Need::TakeBack(*decision),
         Request::PrincipalSet { .. }
         | Request::PrincipalMerge { .. }
         | Request::PrincipalForget { .. }

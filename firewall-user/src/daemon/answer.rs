@@ -25,7 +25,7 @@ use super::{
     people::{self, People},
     tables::random,
     traffic::Past,
-    views::Views,
+    views::{self, Views},
 };
 use crate::store::Change;
 
@@ -38,8 +38,8 @@ pub(super) enum Outcome {
     Is(Value),
     /// The answer is complete once these changes are on the disk.
     Stored(Value, Vec<Change>),
-    /// The answer is complete, and who watches shall know.
-    Told(Box<view::Event>),
+    /// There is nothing to say once these changes are on the disk, and who watches shall know.
+    Told(Box<view::Event>, Vec<Change>),
     /// The answer comes later: the first packet of this edge, and those within so many seconds.
     Packets(EdgeId, Option<u32>),
     /// The answer comes from the store: what edges have carried.
@@ -145,7 +145,7 @@ pub(super) fn handle(
             graph.lift_ban(BanId(ban), author, now).map_err(refused)?;
             Outcome::Then(Show::Bans)
         }
-        Request::Undo { decision } => {
+        Request::Undo { decision, pin: _ } => {
             let edge = graph
                 .decisions()
                 .find(|known| known.id.0 == decision)
@@ -178,12 +178,19 @@ pub(super) fn handle(
             graph.forget(id, author, now).map_err(refused)?;
             Outcome::Then(Show::Done)
         }
-        Request::PrincipalMode { principal, mode } => {
+        Request::PrincipalMode { principal, mode, rev } => {
             let id = find(graph, &principal)?;
             let mode = mode_from_name(&mode).ok_or_else(|| {
                 invalid("there is no such mode; choose new, learning, enforcing, guest or quarantine")
             })?;
-            graph.set_mode(id, mode, author, now).map_err(refused)?;
+            let decided = match rev {
+                Some(rev) => graph.set_mode_seen(id, mode, rev, author, now),
+                None => graph.set_mode(id, mode, author, now),
+            };
+            decided.map_err(|error| match error {
+                Refused::Conflict(_) => refused(error).after(views::last_mode(graph, id)),
+                Refused::NotFound(_) | Refused::Invalid(_) | Refused::TooMany(_) => refused(error),
+            })?;
             Outcome::Then(Show::Principal(id))
         }
         Request::LearnStart { principal, seconds } => {
@@ -327,13 +334,13 @@ fn spec_of(spec: EdgeSpec) -> Spec {
 }
 
 fn patch_of(patch: PrincipalPatch) -> Patch {
-    let PrincipalPatch { name, kind, room, description } = patch;
+    let PrincipalPatch { name, kind, room, description, pin: _ } = patch;
     Patch { name, kind, room, description }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(super) fn refused(refused: Refused) -> Refusal {
-    Refusal { code: refused.code().to_owned(), message: refused.to_string() }
+    Refusal::new(refused.code(), refused.to_string())
 }
 
 fn no_edge(edge: u32) -> Refusal {
@@ -341,7 +348,7 @@ fn no_edge(edge: u32) -> Refusal {
 }
 
 pub(super) fn invalid(message: &str) -> Refusal {
-    Refusal { code: "invalid".to_owned(), message: message.to_owned() }
+    Refusal::new("invalid", message)
 }
 
 fn all<T: Display>(mistakes: &[T]) -> String {

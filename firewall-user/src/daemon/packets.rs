@@ -193,7 +193,7 @@ fn is_open(peer: &Principal) -> bool {
 }
 
 fn unavailable(message: &str) -> Refusal {
-    Refusal { code: "unavailable".to_owned(), message: message.to_owned() }
+    Refusal::new("unavailable", message)
 }
 
 #[cfg(test)]

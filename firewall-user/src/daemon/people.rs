@@ -49,6 +49,8 @@ use crate::{
 
 /// What members may ask of owners at one time; the oldest gives way.
 const WISHES: usize = 64;
+/// Under which name they are stored.
+pub(super) const WISHES_SETTING: &str = "wishes";
 
 /// Who is let in, and what they share.
 pub(super) struct People {
@@ -66,13 +68,20 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) fn new(pairing: Pairing, pin: Pin, household: Household, state_dir: PathBuf) -> Self {
+    /// `wishes` are as they were stored; those that cannot be read are asked again.
+    pub(super) fn new(
+        pairing: Pairing,
+        pin: Pin,
+        household: Household,
+        wishes: Option<&[u8]>,
+        state_dir: PathBuf,
+    ) -> Self {
         Self {
             pairing,
             pin,
             door: Door::default(),
             household,
-            wishes: Vec::new(),
+            wishes: wishes.and_then(|wishes| serde_json::from_slice(wishes).ok()).unwrap_or_default(),
             display: None,
             authority: None,
             listening: Vec::new(),
@@ -164,7 +173,7 @@ impl People {
     ) -> Result<Outcome, Refusal> {
         let by = author(&self.pairing.check(token, false, now)?);
         let ended = self.pairing.set_password(token, password, old, random(), now)?;
-        Ok(Outcome::Stored(Value::Null, self.shut(ended, &by, graph, now)))
+        Ok(self.shut(ended, &by, graph, now))
     }
 
     /// Whose session this is. A phone that comes with another MAC, while a code is open, proves itself by its session.
@@ -194,15 +203,12 @@ impl People {
     }
 
     pub(super) fn end(&mut self, token: &str, graph: &mut Graph, now: Now) -> Outcome {
-        let by = self.pairing.check(token, false, now);
-        match (by, self.pairing.end(token)) {
-            (Ok(visitor), Some(ended)) => {
-                Outcome::Stored(Value::Null, self.shut(ended, &author(&visitor), graph, now))
-            }
-            (Err(_), Some(ended)) => {
-                Outcome::Stored(Value::Null, self.shut(ended, &Author::firewall(), graph, now))
-            }
-            (_, None) => Outcome::Is(Value::Null),
+        // One that time has ended belongs to nobody any more.
+        let by =
+            self.pairing.check(token, false, now).map_or_else(|_| Author::firewall(), |who| author(&who));
+        match self.pairing.end(token) {
+            Some(ended) => self.shut(ended, &by, graph, now),
+            None => Outcome::Is(Value::Null),
         }
     }
 
@@ -214,15 +220,19 @@ impl People {
         now: Now,
     ) -> Result<Outcome, Refusal> {
         let ended = self.pairing.end_client(client)?;
-        Ok(Outcome::Stored(Value::Null, self.shut(ended, by, graph, now)))
+        Ok(self.shut(ended, by, graph, now))
     }
 
     /// Where nobody is paired any more, the page cannot be reached any more.
-    fn shut(&self, ended: Ended, by: &Author, graph: &mut Graph, now: Now) -> Vec<Change> {
-        for at in ended.places.into_iter().filter(|at| !self.pairing.is_anyone_at(*at)) {
-            self.door.shut(graph, at, by, now);
+    fn shut(&mut self, ended: Ended, by: &Author, graph: &mut Graph, now: Now) -> Outcome {
+        for at in ended.places.iter().filter(|at| !self.pairing.is_anyone_at(**at)) {
+            self.door.shut(graph, *at, by, now);
         }
-        ended.changes
+        if !ended.is_anyone() {
+            return Outcome::Stored(Value::Null, ended.changes);
+        }
+        let revoked = self.pairing.note_end(&ended, by.as_str(), now);
+        Outcome::Told(Box::new(view::Event::ClientRevoked(revoked)), ended.changes)
     }
 
     /// Whether the page's process speaks with whoever has this address.
@@ -307,7 +317,12 @@ impl People {
             self.wishes.remove(0);
         }
         self.wishes.push(wish.clone());
-        Ok(Outcome::Told(Box::new(view::Event::EdgeWished(wish))))
+        Ok(Outcome::Told(Box::new(view::Event::EdgeWished(wish)), vec![self.store_wishes()]))
+    }
+
+    fn store_wishes(&self) -> Change {
+        let value = serde_json::to_vec(&self.wishes).expect("wishes are plain data");
+        Change::PutSetting { name: WISHES_SETTING, value: Some(value) }
     }
 
     /// What owners are asked to decide and still waits.

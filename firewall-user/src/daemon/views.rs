@@ -7,7 +7,7 @@ use firewall_common::abi::{Action, PrincipalId};
 use graph::{
     Graph, Now,
     command::{self, Observation},
-    decision::{Decision, Terms},
+    decision::{Decision, Terms, What},
     edge::{Edge, EdgeId, Property, Ruling, State},
     explain::{Blocked, Cause, Evidence},
     graph::EdgeCounts,
@@ -293,6 +293,14 @@ impl Views<'_> {
             Event::Alarm { .. } | Event::Status => return None,
         })
     }
+}
+
+/// Who has changed the mode of a principal last, as far back as decisions are kept.
+pub(super) fn last_mode(graph: &Graph, id: PrincipalId) -> Option<view::Act> {
+    let is_it =
+        |decision: &&Decision| matches!(decision.what, What::Mode { principal, .. } if principal == id);
+    let last = graph.decisions().rev().find(is_it)?;
+    Some(view::Act { by: Some(last.by.as_str().to_owned()), at: last.at })
 }
 
 /// Whether an edge is what a list is limited to: its state, or `flagged`.

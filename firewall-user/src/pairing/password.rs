@@ -92,7 +92,6 @@ impl Pairing {
         let mut ended = self.end_signed_in(key);
         let paired = self.sessions.get_mut(&key).expect("it was found above");
         paired.password = password.map(|password| Hashed::of(password, salt, COST));
-        ended.name.clone_from(&paired.name);
         ended.changes.push(put(&key, paired));
         Ok(ended)
     }
@@ -135,12 +134,11 @@ impl Pairing {
 
     /// Ends whoever signed in by the password of this session.
     pub(super) fn end_signed_in(&mut self, parent: Hash) -> Ended {
-        let mut ended = Ended { name: String::new(), places: Vec::new(), changes: Vec::new() };
+        let mut ended = Ended::default();
         self.sessions.retain(|key, paired| {
             let stays = paired.parent != Some(parent);
             if !stays {
-                ended.places.extend(paired.places.iter().map(|at| PrincipalId(*at)));
-                ended.changes.push(Change::RemoveSession { key: key.to_vec() });
+                ended.note(key, paired);
             }
             stays
         });
@@ -222,12 +220,12 @@ mod tests {
         let again = "another long password";
         let ended = pairing.set_password(&phone, Some(again), Some(PASSWORD), [4; 16], at(2)).unwrap();
         assert_eq!((ended.places, ended.changes.len()), (vec![PrincipalId(20)], 2));
-        assert_eq!(code(pairing.check(&laptop.token, false, at(2))), "forbidden");
+        assert_eq!(code(pairing.check(&laptop.token, false, at(2))), "unauthenticated");
         assert_eq!(sign_in(&mut pairing, "Eve", PASSWORD, 3), "password_wrong", "the old one");
 
         let (laptop, _) = pairing.sign_in("Eve", again, None, [8; 32], at(4)).unwrap();
         assert_eq!(pairing.end(&phone).unwrap().changes.len(), 2);
-        assert_eq!(code(pairing.check(&laptop.token, false, at(4))), "forbidden");
+        assert_eq!(code(pairing.check(&laptop.token, false, at(4))), "unauthenticated");
         assert_eq!(sign_in(&mut pairing, "Eve", again, 5), "password_wrong");
     }
 
@@ -237,7 +235,11 @@ mod tests {
         let (laptop, _) = pairing.sign_in("Eve", PASSWORD, None, [9; 32], at(3 * 86_400)).unwrap();
         let after = 7 * 86_400;
         assert!(pairing.check(&laptop.token, false, at(after - 1)).is_ok());
-        assert_eq!(code(pairing.check(&laptop.token, false, at(after))), "forbidden", "not seven more days");
+        assert_eq!(
+            code(pairing.check(&laptop.token, false, at(after))),
+            "unauthenticated",
+            "not seven more days"
+        );
         assert_eq!(sign_in(&mut pairing, "Eve", PASSWORD, after), "password_wrong");
     }
 
@@ -277,6 +279,8 @@ mod tests {
         }
         assert_eq!(sign_in(&mut pairing, "Eve", "", 1), "password_wrong");
         let other = pair(&mut pairing, Role::Pro, "Eve", 2);
+        // As in a state of before names were unique.
+        pairing.sessions.get_mut(&hash(&other)).unwrap().name = "Eve".to_owned();
         pairing.set_password(&phone, Some(PASSWORD), None, [0; 16], at(0)).unwrap();
         let set = pairing.set_password(&other, Some(PASSWORD), None, [0; 16], at(0));
         assert_eq!(code(set), "invalid", "two with one name");

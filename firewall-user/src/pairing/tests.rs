@@ -24,7 +24,7 @@ fn a_code_becomes_one_session_that_survives_a_restart() {
     let mut restored = Pairing::restore([(key.clone(), value)]);
     assert_eq!(restored.check(&session.token, false, at(9)).unwrap().name, "phone");
     assert_eq!(restored.end(&session.token).unwrap().changes, [Change::RemoveSession { key }]);
-    assert_eq!(refused(restored.check(&session.token, false, at(9))), "forbidden");
+    assert_eq!(refused(restored.check(&session.token, false, at(9))), "unauthenticated");
     assert_eq!(restored.end(&session.token), None);
 }
 
@@ -93,7 +93,7 @@ fn who_helps_from_outside_is_logged_out_after_some_days() {
     assert_eq!(pairing.check(&session.token, false, last).unwrap().role, Role::Pro);
     assert_eq!(pairing.clients(last).len(), 1);
     let after = at(PRO_LIFETIME.unsigned_abs());
-    assert_eq!(refused(pairing.check(&session.token, false, after)), "forbidden");
+    assert_eq!(refused(pairing.check(&session.token, false, after)), "unauthenticated");
     assert!(pairing.clients(after).is_empty());
 }
 
@@ -105,8 +105,13 @@ fn a_lost_phone_is_logged_out_by_its_id() {
     let clients = pairing.clients(at(2));
     assert_eq!(clients.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["lost", "kept"]);
     assert!(!clients.iter().any(|one| lost.token.contains(&one.id)), "the id says nothing of the token");
-    pairing.end_client(&clients[0].id).unwrap();
-    assert_eq!(refused(pairing.check(&lost.token, false, at(2))), "forbidden");
+    let ended = pairing.end_client(&clients[0].id).unwrap();
+    let act = Act { by: Some("Anna".to_owned()), at: 1_003 };
+    let revoked = pairing.note_end(&ended, "Anna", at(3));
+    assert_eq!(revoked, Revoked { clients: vec![clients[0].id.clone()], act: Some(act.clone()) });
+    let told = pairing.check(&lost.token, false, at(4)).unwrap_err();
+    assert_eq!((told.code.as_str(), told.act), ("unauthenticated", Some(act)));
+    assert_eq!(pairing.check("guessed", false, at(4)).unwrap_err().act, None);
     assert!(pairing.check(&kept.token, false, at(2)).is_ok());
     assert_eq!(refused(pairing.end_client(&clients[0].id)), "not_found");
 }

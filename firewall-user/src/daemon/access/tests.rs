@@ -97,7 +97,7 @@ fn decide(edge: EdgeId, answer: Answer, lifetime: Lifetime, pin: Option<&str>) -
 }
 
 fn set_mode(mode: &str) -> Request {
-    Request::PrincipalMode { principal: "8".into(), mode: mode.into() }
+    Request::PrincipalMode { principal: "8".into(), mode: mode.into(), rev: None }
 }
 
 #[test]
@@ -143,7 +143,11 @@ fn a_member_takes_back_only_what_is_its_own() {
     {
         let (deny, always) = (decision::Answer::Deny, decision::Lifetime::Always);
         let decision = site.graph.decide(lamp, deny, always, &by, None, site.now).unwrap().0;
-        assert_eq!(site.ask_all(&Request::Undo { decision }), ["ok", may, "forbidden", "ok"], "{by:?}");
+        assert_eq!(
+            site.ask_all(&Request::Undo { decision, pin: None }),
+            ["ok", may, "forbidden", "ok"],
+            "{by:?}"
+        );
     }
 }
 
@@ -173,12 +177,62 @@ fn what_is_of_high_risk_and_holds_for_long_needs_the_pin() {
 }
 
 #[test]
+fn nobody_goes_around_the_pin() {
+    let mut site = Site::new();
+    let (lock, lamp) = (site.lock, site.lamp);
+    let owner = caller(Some(&site.sessions[0].clone()), true);
+    site.pin.set(Some("4711"), [0; 16]).unwrap();
+    let mut say = |edge, answer, lifetime| {
+        let author = Author::person("someone");
+        site.graph.decide(edge, answer, lifetime, &author, None, site.now).unwrap().0
+    };
+    let (always, hour) = (decision::Lifetime::Always, decision::Lifetime::For(3600));
+    let denied_first = say(lock, decision::Answer::Deny, always);
+    let allowed = say(lock, decision::Answer::Allow, always);
+    let denied = say(lock, decision::Answer::Deny, always);
+    say(lock, decision::Answer::Allow, hour);
+    let denied_after_an_hour = say(lock, decision::Answer::Deny, always);
+    say(lamp, decision::Answer::Allow, always);
+    let denied_lamp = say(lamp, decision::Answer::Deny, always);
+    let undo = |decision, pin: Option<&str>| Request::Undo { decision, pin: pin.map(str::to_owned) };
+    for (decision, expected) in [
+        (denied, "pin_needed"),
+        (denied_first, "ok"),
+        (allowed, "ok"),
+        (denied_after_an_hour, "ok"),
+        (denied_lamp, "ok"),
+    ] {
+        assert_eq!(site.admit(&undo(decision, None), &owner), expected, "{decision}");
+    }
+    assert_eq!(site.admit(&undo(denied, Some("1234")), &owner), "pin_wrong");
+    assert_eq!(site.admit(&undo(denied, Some("4711")), &owner), "ok");
+    assert_eq!(site.admit(&undo(denied, None), &caller(None, false)), "ok", "who is on the box");
+
+    let set = |principal: &str, kind: Option<&str>, pin: Option<&str>| {
+        let [kind, pin] = [kind, pin].map(|text| text.map(str::to_owned));
+        let patch = PrincipalPatch { name: Some("x".to_owned()), kind, pin, ..PrincipalPatch::default() };
+        Request::PrincipalSet { principal: principal.to_owned(), patch }
+    };
+    for (request, expected) in [
+        (set("lock", Some("light"), None), "pin_needed"),
+        (set("lock", Some(""), None), "pin_needed"),
+        (set("lock", Some("light"), Some("4711")), "ok"),
+        (set("lock", Some("camera"), None), "ok"),
+        (set("lock", Some("lock"), None), "ok"),
+        (set("lock", None, None), "ok"),
+        (set("light", Some("lock"), None), "ok"),
+    ] {
+        assert_eq!(site.admit(&request, &owner), expected, "{request:?}");
+    }
+}
+
+#[test]
 fn the_pages_process_has_no_rights_of_its_own() {
     let mut site = Site::new();
     let deny = decide(site.lock, Answer::Deny, Lifetime::Always, None);
     for request in [deny.clone(), Request::Confirm, Request::Pending, Request::Clients] {
         assert_eq!(site.admit(&request, &caller(None, true)), "forbidden", "{request:?}");
-        assert_eq!(site.admit(&request, &caller(Some("guessed"), true)), "forbidden", "{request:?}");
+        assert_eq!(site.admit(&request, &caller(Some("guessed"), true)), "unauthenticated", "{request:?}");
         assert_eq!(site.admit(&request, &caller(None, false)), "ok", "{request:?}");
     }
     let check = Request::SessionCheck { token: String::new(), from: None };

@@ -82,16 +82,19 @@ impl Display {
 
 /// What stands on the display; `None` while phones cannot reach the page.
 fn sheet(code: &PairingCode) -> Option<String> {
-    let (url, authority) = (code.url()?, code.authority.as_ref()?);
-    let page = url.split("/#").next().unwrap_or(&url);
+    let urls: Vec<String> = code.urls().collect();
+    let (url, authority) = (urls.first()?, code.authority.as_ref()?);
+    // There is room for one picture; what is typed goes to any address.
+    let pages: Vec<&str> = urls.iter().filter_map(|url| url.split("/#").next()).collect();
     let text = format!(
         "{picture}\n\
-         Edgeward: connect a phone. Scan this, or open {page} on the phone and type\n\n    \
+         Edgeward: connect a phone. Scan this, or open {pages} on the phone and type\n\n    \
          {typed}\n\n\
          The phone warns that it does not know who vouches for this page: this box does.\n\
          Go on if the page shows these four words: {words}\n\
          The code is for one {role} and valid for 10 minutes.\n",
-        picture = qr::for_terminal(&url).unwrap_or_default(),
+        picture = qr::for_terminal(url).unwrap_or_default(),
+        pages = pages.join(" or "),
         typed = code.typed,
         words = authority.words.join(" "),
         role = code.role.as_str(),

@@ -1,7 +1,11 @@
 use std::{fs, time::Duration};
 
-use firewall_common::{abi::Moved, precedence::Mode};
-use graph::{Settings, principal::Place, usual::Metered};
+use firewall_common::{
+    abi::{self, EdgeKey, Moved, Observed, ObservedKey},
+    precedence::Mode,
+    reason::{Reason, Verdict},
+};
+use graph::{Fact, Settings, principal::Place, usual::Metered};
 
 use super::*;
 
@@ -32,7 +36,7 @@ impl Started {
         }
         let graph = Graph::new(Settings::default(), at(0));
         let (pairing, pin, household) = (Pairing::default(), Pin::default(), Household::default());
-        let people = People::new(pairing, pin, household, folder.path().to_owned());
+        let people = People::new(pairing, pin, household, None, folder.path().to_owned());
         let mut started = Self { folder, people, graph };
         started.prepare();
         started
@@ -98,6 +102,67 @@ fn an_empty_note_shows_a_code_although_someone_is_paired() {
     fs::write(started.folder.path().join("edgeward-pair"), "").unwrap();
     started.prepare();
     assert_ne!(started.look(3), "");
+}
+
+/// A device has tried to reach the box, and nobody has decided about that.
+fn question(graph: &mut Graph) -> EdgeId {
+    let place = Place { port: "lan0".to_owned(), ifindex: 3, vlan: 0, mac: [2, 0, 0, 0, 0, 1] };
+    graph.handle_stranger(place, at(1));
+    let src = graph.principals().find(|principal| principal.is_device()).unwrap().id;
+    let owner = Author::person("owner");
+    graph.set_mode(src, Mode::Enforcing, &owner, at(1)).unwrap();
+    let spec = Spec {
+        from: src.0.to_string(),
+        to: PrincipalId::SELF.0.to_string(),
+        plane: Plane::Packet.as_str().to_owned(),
+        verb: "connect".to_owned(),
+        object: "tcp/80".to_owned(),
+        terms: Terms::NONE,
+    };
+    let (_, edge) =
+        graph.decide_spec(&spec, decision::Answer::Allow, Lifetime::For(60), &owner, at(1)).unwrap();
+    graph.handle_timeout(at(100));
+    let key = EdgeKey { src, dst: PrincipalId::SELF, port: 80, proto: 6, kind: abi::Kind::Transport as u8 };
+    let value = Observed {
+        count: 1,
+        first: at(101).boot_ns,
+        last: at(101).boot_ns,
+        verdict: Verdict::Dropped as u8,
+        reason: Reason::EdgeUnknown as u8,
+        object_len: 0,
+        ifindex: 3,
+        object: [0; 256],
+    };
+    let key = ObservedKey { addr: abi::Addr::default(), object: 0, edge: key, _pad: 0 };
+    graph.handle_observed(&Fact { key, value }, at(101));
+    edge
+}
+
+#[test]
+fn what_members_ask_of_owners_lives_over_a_restart() {
+    let mut started = Started::new(None);
+    let edge = question(&mut started.graph);
+    let graph = &mut started.graph;
+    assert!(waits(graph, edge.0));
+    let Ok(Outcome::Told(event, changes)) = started.people.wish(edge.0, "Ben", graph, at(102)) else {
+        panic!("owners are told")
+    };
+    let wish = Wish { edge: edge.0, by: "Ben".to_owned(), at: at(102).unix };
+    assert_eq!(*event, view::Event::EdgeWished(wish.clone()));
+    let [Change::PutSetting { name: WISHES_SETTING, value: Some(stored) }] = changes.as_slice() else {
+        panic!("{changes:?}")
+    };
+    let again = |stored: &[u8]| {
+        let (pairing, pin, household) = (Pairing::default(), Pin::default(), Household::default());
+        People::new(pairing, pin, household, Some(stored), started.folder.path().to_owned())
+    };
+    assert_eq!(again(stored).wishes(graph), [wish]);
+    assert_eq!(again(b"damaged").wishes(graph), []);
+    let deny = decision::Answer::Deny;
+    graph.decide(edge, deny, Lifetime::Always, &Author::person("owner"), None, at(103)).unwrap();
+    assert_eq!(again(stored).wishes(graph), [], "it was answered");
+    let late = started.people.wish(edge.0, "Ben", graph, at(104)).map(|_| ());
+    assert_eq!(late.unwrap_err().code, "not_found");
 }
 
 #[test]

@@ -112,6 +112,7 @@ async fn introduce(client: &mut Client) -> Result<()> {
             kind: Some(kind.to_owned()),
             room: Some(room.to_owned()),
             description: None,
+            pin: None,
         };
         let request = Request::PrincipalSet { principal: device.mac(), patch };
         let _: serde_json::Value = client.call(request).await?;
