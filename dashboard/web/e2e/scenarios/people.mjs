@@ -22,6 +22,11 @@ export async function member(/** @type {Kit} */ kit, /** @type {Device} */ devic
   await card.locator('.buttons .button:not(.refuse)').click();
   await card.locator('.notice', { hasText: /./ }).waitFor();
   await kit.look(theirs.page, 'phone-member-asked');
+  await theirs.page.goto(`${kit.base}#/history`);
+  await theirs.page.locator('section li').first().waitFor();
+  const undo = await theirs.page.locator('section li .acts button:last-child:not([disabled])').count();
+  kit.expect(undo === 0, 'a member takes back nothing that others have decided');
+  await kit.look(theirs.page, 'phone-member-history');
   await owner.page.goto(`${kit.base}#/decide`);
   await owner.page.locator('article.risk-high .waiting', { hasText: 'Ben' }).first().waitFor();
   await kit.look(owner.page, 'phone-owner-is-asked');
@@ -29,8 +34,9 @@ export async function member(/** @type {Kit} */ kit, /** @type {Device} */ devic
   await owner.page.locator('ul li', { hasText: 'Ben' }).locator('button.icon').click();
   await owner.page.locator('.sure .refuse').click();
   await owner.page.locator('.sure').waitFor({ state: 'detached' });
-  // The stream looks every 15 seconds whether its session holds.
-  await theirs.page.locator('input[autocomplete=one-time-code]').waitFor({ timeout: 30_000 });
+  await theirs.page.locator('input[autocomplete=one-time-code]').waitFor({ timeout: 5_000 });
+  const told = await theirs.page.locator('main .waiting').innerText();
+  kit.expect(/\(.+, .*\d\d:\d\d\)/.test(told), `who is logged out hears at once by whom and when: ${told}`);
   await kit.look(theirs.page, 'phone-logged-out');
   await owner.context.close();
   await theirs.context.close();

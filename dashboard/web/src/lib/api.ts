@@ -1,6 +1,7 @@
 // All requests to the server. Every answer is a value or a `Failure`; nothing here throws.
 
 import type {
+  Act,
   Alarm,
   AllApplied,
   Applied,
@@ -81,6 +82,9 @@ function asProblem(value: unknown, status: number): Problem {
   return { type: '', title: '', status, code: 'internal', params: {} };
 }
 
+const hasCode = (failure: Failure, ...codes: string[]): boolean =>
+  failure.kind === 'problem' && codes.includes(failure.problem.code);
+
 /** Whether it may have been done all the same. */
 export const isUnsure = (failure: Failure): boolean =>
   failure.kind === 'timeout' ||
@@ -92,8 +96,14 @@ export const isLost = (failure: Failure): boolean =>
   isUnsure(failure) ||
   (failure.kind === 'problem' && failure.problem.code === 'unavailable');
 
-export const isLoggedOut = (failure: Failure): boolean =>
-  failure.kind === 'problem' && failure.problem.code === 'unauthenticated';
+export const isLoggedOut = (failure: Failure): boolean => hasCode(failure, 'unauthenticated');
+export const isConflict = (failure: Failure): boolean => hasCode(failure, 'conflict');
+/** Whether the PIN of the household would help. */
+export const asksPin = (failure: Failure): boolean => hasCode(failure, 'pin_needed', 'pin_wrong');
+
+/** What somebody has done before, where that is why. */
+export const actOf = (failure: Failure): Act | undefined =>
+  failure.kind === 'problem' ? (failure.problem.params.act ?? undefined) : undefined;
 
 /** What the household sets up; what is left out stays as it is. */
 export type SettingsChange = Partial<NewSettings>;
@@ -131,12 +141,13 @@ export const api = {
   decideAll: (decisions: NewDecisions, key: string) =>
     request<AllApplied>('POST', '/edges/decisions', decisions, key),
   decisions: () => request<Decision[]>('GET', '/decisions'),
-  undo: (id: number) => request<Applied>('POST', `/decisions/${id}/undo`),
+  undo: (id: number, pin?: string) =>
+    request<Applied>('POST', `/decisions/${id}/undo`, pin === undefined ? undefined : { pin }),
   principals: () => request<Principal[]>('GET', '/principals'),
   setPrincipal: (id: number, patch: PrincipalPatch) =>
     request<Principal>('PATCH', `/principals/${id}`, patch),
-  setMode: (id: number, mode: PrincipalMode) =>
-    request<Principal>('POST', `/principals/${id}/mode`, { mode }),
+  setMode: (id: number, mode: PrincipalMode, rev?: number) =>
+    request<Principal>('POST', `/principals/${id}/mode`, { mode, ...(rev === undefined ? {} : { rev }) }),
   pause: (id: number, seconds: number) =>
     request<Principal>('POST', `/principals/${id}/pause`, { seconds }),
   quarantine: (id: number) => request<Principal>('POST', `/principals/${id}/quarantine`),

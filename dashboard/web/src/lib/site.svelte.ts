@@ -1,13 +1,25 @@
 // The state of the page: what the box says, and what this phone is about to change. Views are functions of it.
 
 import * as alarms from './alarms';
-import { api, isLoggedOut, isLost, isUnsure, ownAuthority, type Failure, type SettingsChange } from './api';
+import {
+  actOf,
+  api,
+  asksPin,
+  isConflict,
+  isLoggedOut,
+  isLost,
+  isUnsure,
+  ownAuthority,
+  type Failure,
+  type SettingsChange,
+} from './api';
 import { assertNever } from './assert';
 import * as later from './later';
 import type { Link, LiveEvent } from './live';
 import { follow } from './shared';
 import * as snapshot from './snapshot';
 import type {
+  Act,
   Alarm,
   Answer,
   Applied,
@@ -47,6 +59,19 @@ export type Progress =
   /** Someone else was faster, or the edge has changed. */
   | { kind: 'conflict'; edge: Edge | undefined };
 
+/** A new device about which somebody else was faster. */
+export interface Answered {
+  principal: Principal;
+  /** Who that was, as far as the box has said. */
+  act: Act | undefined;
+}
+
+/** Something that is not done without the PIN of the household. */
+export interface PinNeeded {
+  isWrong: boolean;
+  again: (pin: string) => Promise<unknown>;
+}
+
 /** What was just done, with a way back. */
 export interface Done {
   edge: Edge;
@@ -73,6 +98,8 @@ export class Site {
   phase = $state<Phase>('starting');
   /** Whether this browser was logged out while the page was open. */
   loggedOut = $state(false);
+  /** By whom, if that is known. */
+  loggedOutBy = $state.raw<Act>();
   me = $state<Visitor>();
   status = $state.raw<Status>();
   settings = $state.raw<Settings>();
@@ -83,6 +110,9 @@ export class Site {
   waiting = $state.raw<ReadonlySet<number>>(new Set());
   /** Requests that were on this page and were settled elsewhere. */
   elsewhere = $state.raw<ReadonlyMap<number, Edge>>(new Map());
+  /** New devices that were on this page and about which somebody else has answered. */
+  answered = $state.raw<ReadonlyMap<number, Answered>>(new Map());
+  pinNeeded = $state.raw<PinNeeded>();
   /** What owners are asked to decide, by edge. */
   wishes = $state.raw<ReadonlyMap<number, Wish>>(new Map());
   /** Who is banned at the moment. */
@@ -114,6 +144,8 @@ export class Site {
   #record: ReturnType<typeof setTimeout> | undefined;
   #build: string | undefined;
   #bansDue = false;
+  /** Devices whose mode this page is about to change. */
+  #choosing = new Set<number>();
 
   /** What needs a decision, the most important first. */
   readonly inbox = $derived.by(() => this.#waitingEdges().filter((edge) => !this.#isPutOff(edge)));
@@ -165,6 +197,16 @@ export class Site {
     return this.blocks && !this.principals.get(edge.from.id)?.paused_until;
   }
 
+  /** Whether an owner has to allow this, and a member can only ask for it. */
+  asksOwner(edge: Edge): boolean {
+    return this.me?.role === 'member' && edge.risk === 'high';
+  }
+
+  /** Whether this phone may take a decision back: a member what it has decided itself. */
+  mayUndo(decision: Decision): boolean {
+    return this.canChange || (this.canProtect && decision.client === this.me?.id);
+  }
+
   /** Finds out whether this browser is paired, and if so follows the box. */
   async start(): Promise<void> {
     const me = await api.me();
@@ -173,7 +215,8 @@ export class Site {
       this.phase = 'paired';
       this.#follow();
     } else if (isLoggedOut(me.failure)) {
-      this.#leave(this.isKept);
+      const act = actOf(me.failure);
+      this.#leave(this.isKept || act !== undefined, act);
     } else {
       this.#noteOutage(me.failure);
       if (me.failure.kind !== 'problem') this.#showSnapshot();
@@ -297,7 +340,7 @@ export class Site {
 
   #takeFailure(edge: Edge, tap: Tap, failure: Failure): void {
     if (isLoggedOut(failure)) {
-      this.#leave(true);
+      this.#leave(true, actOf(failure));
     } else if (failure.kind === 'problem' && failure.problem.code === 'conflict') {
       const now = failure.problem.params.edge ?? undefined;
       this.#setProgress(edge.id, { kind: 'conflict', edge: now });
@@ -329,16 +372,16 @@ export class Site {
     for (const one of [done, ...done.others]) await this.undo(one.decision, one.edge);
   }
 
-  async undo(decision: number, edge: Edge | undefined): Promise<void> {
+  async undo(decision: number, edge: Edge | undefined, pin?: string): Promise<void> {
     this.done = undefined;
-    const result = await api.undo(decision);
+    const result = await api.undo(decision, pin);
     if (result.ok) {
       const now = result.value.edge ?? edge;
       if (result.value.edge) this.#takeEdge(result.value.edge, false);
       if (now) this.done = { edge: now, answer: 'undo', lifetime: 'always', decision: result.value.decision_id, others: [] };
       await Promise.all([this.#reloadDecisions(), this.#reloadWaiting()]);
     } else {
-      this.#fail(result.failure);
+      this.#failOrAskPin(result.failure, (pin) => this.undo(decision, edge, pin));
     }
   }
 
@@ -395,8 +438,8 @@ export class Site {
     this.failure = undefined;
   }
 
-  setPrincipal = (id: number, patch: PrincipalPatch) => this.#changePrincipal(api.setPrincipal(id, patch));
-  setMode = (id: number, mode: PrincipalMode) => this.#changePrincipal(api.setMode(id, mode));
+  setPrincipal = (id: number, patch: PrincipalPatch): Promise<boolean> =>
+    this.#changePrincipal(api.setPrincipal(id, patch), (pin) => this.setPrincipal(id, { ...patch, pin }));
   quarantine = (id: number) => this.#changePrincipal(api.quarantine(id));
   pause = (id: number, seconds: number) => this.#changePrincipal(api.pause(id, seconds));
   learn = (id: number, seconds: number) => this.#changePrincipal(api.learn(id, seconds));
@@ -406,6 +449,29 @@ export class Site {
   setSiteMode = (mode: SiteMode) => this.#changeStatus(api.setSiteMode(mode));
   confirm = () => this.#changeStatus(api.confirm());
   settle = (learn: boolean) => this.#changeStatus(api.settle(learn));
+
+  /** Changes how a device is treated, unless somebody has done so since it was shown. */
+  async setMode(id: number, mode: PrincipalMode): Promise<boolean> {
+    this.done = undefined;
+    const shown = this.principals.get(id);
+    this.#choosing.add(id);
+    const result = await api.setMode(id, mode, shown?.rev);
+    this.#choosing.delete(id);
+    if (result.ok) {
+      this.#takePrincipal(result.value, true);
+    } else if (isConflict(result.failure) && shown?.mode === 'new') {
+      this.answered = new Map(this.answered).set(id, { principal: shown, act: actOf(result.failure) });
+      void this.#load();
+    } else {
+      this.#fail(result.failure);
+    }
+    return result.ok;
+  }
+
+  /** Takes the card of a new device away about which somebody else has answered. */
+  dismissAnswered(id: number): void {
+    this.answered = without(this.answered, id);
+  }
 
   /** Ends a ban before its time; whether it is over. */
   async liftBan(ban: Ban): Promise<boolean> {
@@ -440,7 +506,7 @@ export class Site {
         this.#repeatDenials();
         break;
       case 'client.revoked':
-        this.#leave(true);
+        this.#leave(true, event.data.act ?? undefined);
         break;
       case 'edge.pending':
         this.#takeEdge(event.data, true);
@@ -603,7 +669,7 @@ export class Site {
         if (this.link.state === 'live') this.link = { state: 'lost', since: Date.now() };
         break;
       case 'problem':
-        if (isLoggedOut(failure)) this.#leave(true);
+        if (isLoggedOut(failure)) this.#leave(true, actOf(failure));
         else if (failure.problem.code !== 'unavailable') this.failure = failure;
         else if (this.daemon.running) this.daemon = { running: false, since: Math.floor(Date.now() / 1000) };
         break;
@@ -612,13 +678,16 @@ export class Site {
     }
   }
 
-  #leave(byOthers: boolean): void {
+  #leave(byOthers: boolean, act?: Act): void {
     this.#stop?.();
     this.#stop = undefined;
     snapshot.clear(localStorage);
     this.isKept = false;
     this.phase = 'unpaired';
     this.loggedOut = byOthers;
+    this.loggedOutBy = act;
+    this.answered = new Map();
+    this.pinNeeded = undefined;
     this.me = undefined;
     this.loaded = false;
     this.edges = new Map();
@@ -641,14 +710,21 @@ export class Site {
   }
 
   #fail(failure: Failure): void {
-    if (isLoggedOut(failure)) this.#leave(true);
+    if (isLoggedOut(failure)) this.#leave(true, actOf(failure));
     else this.failure = failure;
   }
 
-  async #changePrincipal(request: Promise<Awaited<ReturnType<typeof api.setMode>>>): Promise<boolean> {
+  #failOrAskPin(failure: Failure, again: PinNeeded['again']): void {
+    if (!asksPin(failure)) return this.#fail(failure);
+    const isWrong = failure.kind === 'problem' && failure.problem.code === 'pin_wrong';
+    this.pinNeeded = { isWrong, again };
+  }
+
+  async #changePrincipal(request: ReturnType<typeof api.setMode>, again?: PinNeeded['again']): Promise<boolean> {
     this.done = undefined;
     const result = await request;
-    if (result.ok) this.#takePrincipal(result.value);
+    if (result.ok) this.#takePrincipal(result.value, true);
+    else if (again) this.#failOrAskPin(result.failure, again);
     else this.#fail(result.failure);
     return result.ok;
   }
@@ -723,10 +799,14 @@ export class Site {
     if (this.status === undefined || this.status.rev <= status.rev) this.status = status;
   }
 
-  #takePrincipal(principal: Principal): void {
-    this.#keep(() => this.#takePrincipal(principal));
+  #takePrincipal(principal: Principal, isOwn = this.#choosing.has(principal.id)): void {
+    this.#keep(() => this.#takePrincipal(principal, isOwn));
     const known = this.principals.get(principal.id);
     if (known !== undefined && known.rev > principal.rev) return;
+    if (known?.mode === 'new' && principal.mode !== 'new' && !isOwn) {
+      this.answered = new Map(this.answered).set(principal.id, { principal, act: undefined });
+      this.#reloadDecisionsSoon();
+    }
     this.principals = new Map(this.principals).set(principal.id, principal);
   }
 

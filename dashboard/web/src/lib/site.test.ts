@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Site } from './site.svelte';
-import type { Edge, Principal, Role, Status } from './types';
+import type { Decision, Edge, Principal, Role, Status } from './types';
 
 const washer = { id: 22, name: 'Washing machine', kind: 'washing_machine', confirmed: true };
 const hub = { id: 20, name: 'Home hub', kind: 'hub', confirmed: true };
@@ -331,6 +331,63 @@ describe('the site', () => {
     expect(site.elsewhere.size).toBe(0);
   });
 
+  describe('a new device', () => {
+    const device = (change: Partial<Principal> = {}): Principal =>
+      ({ id: 30, name: 'x', kind: 'unknown', mode: 'new', confirmed: false, rev: 4, ...change }) as Principal;
+
+    beforeEach(() => site.handle({ event: 'principal.added', data: device() }));
+
+    it('says who has answered before', async () => {
+      answers['/principals/30/mode'] = () => problem('conflict', 409, { act: { by: 'Anna', at: 5 } });
+      expect(await site.setMode(30, 'guest')).toBe(false);
+      expect(asked[0]?.body).toEqual({ mode: 'guest', rev: 4 });
+      expect(site.answered.get(30)?.act).toEqual({ by: 'Anna', at: 5 });
+      expect(site.failure).toBeUndefined();
+      site.dismissAnswered(30);
+      expect(site.answered.size).toBe(0);
+    });
+
+    it('stays until it is dismissed if somebody else answers, and goes if we do', async () => {
+      site.handle({ event: 'principal.changed', data: device({ name: 'Lamp', rev: 5 }) });
+      expect(site.answered.size).toBe(0);
+      answers['/principals/30/mode'] = () => {
+        site.handle({ event: 'principal.changed', data: device({ mode: 'guest', rev: 6 }) });
+        return json(device({ mode: 'guest', rev: 6 }));
+      };
+      expect(await site.setMode(30, 'guest')).toBe(true);
+      expect([site.answered.size, site.newcomers.length]).toEqual([0, 0]);
+      site.handle({ event: 'principal.changed', data: device({ id: 31 }) });
+      site.handle({ event: 'principal.changed', data: device({ id: 31, mode: 'learning', rev: 5 }) });
+      expect([...site.answered.keys()]).toEqual([31]);
+    });
+  });
+
+  it('asks for the PIN where it is needed, and tries again with it', async () => {
+    answers['/decisions/5/undo'] = () => problem('pin_needed', 403);
+    await site.undo(5, edge());
+    expect(site.failure).toBeUndefined();
+    expect(site.pinNeeded?.isWrong).toBe(false);
+    answers['/decisions/5/undo'] = () => problem('pin_wrong', 403);
+    await site.pinNeeded?.again('1234');
+    expect(site.pinNeeded?.isWrong).toBe(true);
+    expect(asked.at(-1)).toEqual({ path: '/decisions/5/undo', body: { pin: '1234' } });
+    answers['/principals/20'] = () => problem('pin_needed', 403);
+    expect(await site.setPrincipal(20, { kind: 'light' })).toBe(false);
+    await site.pinNeeded?.again('4711');
+    expect(asked.at(-1)?.body).toEqual({ kind: 'light', pin: '4711' });
+  });
+
+  it('lets a member take back what it has decided itself', () => {
+    const decision = (client: string | null) => ({ id: 1, by: 'Ben', client }) as Decision;
+    const may = (role: Role) => {
+      site.me = { id: '2', name: 'Ben', role, pin: false };
+      return [site.mayUndo(decision('2')), site.mayUndo(decision('1')), site.mayUndo(decision(null))];
+    };
+    expect(may('member')).toEqual([true, false, false]);
+    expect(may('owner')).toEqual([true, true, true]);
+    expect(may('viewer')).toEqual([false, false, false]);
+  });
+
   it('puts off on this phone and asks again when it is riskier', () => {
     asks({ risk: 'low' });
     site.decideLater(edge({ risk: 'low' }));
@@ -342,9 +399,10 @@ describe('the site', () => {
 
   it('forgets everything when it is logged out', () => {
     asks();
-    site.handle({ event: 'client.revoked', data: {} });
+    site.handle({ event: 'client.revoked', data: { clients: ['1'], act: { by: 'Anna', at: 5 } } });
     expect(site.phase).toBe('unpaired');
     expect(site.loggedOut).toBe(true);
+    expect(site.loggedOutBy).toEqual({ by: 'Anna', at: 5 });
     expect(site.edges.size).toBe(0);
   });
 
@@ -436,7 +494,7 @@ describe('the site', () => {
     });
 
     it('keeps nothing of one that is logged out', async () => {
-      site.handle({ event: 'client.revoked', data: {} });
+      site.handle({ event: 'client.revoked', data: { clients: ['1'], act: { by: 'Anna', at: 5 } } });
       const away = new Site();
       answers['/me'] = () => Promise.reject(new TypeError('network'));
       await away.start();

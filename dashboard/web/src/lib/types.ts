@@ -1,4 +1,10 @@
 // Made from the Rust view models by `EDGEWARD_UPDATE_TYPES=1 cargo test -p dashboard types_of_the_page`; do not edit.
+/** Who has done something, and when. */
+export interface Act {
+  at: UnixSeconds;
+  by?: string | null;
+}
+
 /** Something that a person should look at. */
 export interface Alarm {
   /** `scan`, `bruteforce`, `slowite`, `flood`, `malformed`, `spoof.mac`, `name.alike`, `client.taken`, `site.moved`, `overflow` or `rules.too_complex`. */
@@ -151,6 +157,8 @@ export interface DaemonState {
 export interface Decision {
   at: UnixSeconds;
   by: string;
+  /** Which phone or program that was, as in the list of those who are let in. */
+  client?: string | null;
   /** In words: the lifetime of a decision, the mode chosen. */
   detail: string;
   edge?: null | Edge;
@@ -158,6 +166,7 @@ export interface Decision {
   hash: string;
   id: number;
   principal?: null | End;
+  role?: null | Role;
   undone: boolean;
   /** `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal`, `remove`, `import`, `ban` or `lift`. */
   what: string;
@@ -280,6 +289,10 @@ export type Event = {
 } | {
   data: Wish;
   event: "edge.wished";
+} | {
+  /** Only those who are meant are told. */
+  data: Revoked;
+  event: "client.revoked";
 } | {
   data: Alarm;
   event: "alarm";
@@ -556,6 +569,8 @@ export interface NewLearning {
 /** The mode that a principal shall have. */
 export interface NewMode {
   mode: PrincipalMode;
+  /** The `rev` of the principal that was shown; if its mode has changed since, nothing is done. */
+  rev?: number | null;
 }
 
 /** Where questions shall be told. */
@@ -600,6 +615,12 @@ export interface NewSettings {
 /** The mode that the site shall have. */
 export interface NewSiteMode {
   mode: SiteMode;
+}
+
+/** What proves who takes a decision back. */
+export interface NewUndo {
+  /** Of the household, where something of high risk would pass for long again. */
+  pin?: string | null;
 }
 
 /** By how many seconds protection is put off. */
@@ -658,6 +679,7 @@ export interface Pairing {
 
 /** Facts that belong to a problem. */
 export interface Params {
+  act?: null | Act;
   edge?: null | Edge;
   /** With `too_many`: seconds to wait. */
   retry_after?: number | null;
@@ -703,6 +725,8 @@ export interface PrincipalPatch {
   description?: string | null;
   kind?: string | null;
   name?: string | null;
+  /** Of the household, where a dangerous kind becomes another one; refused as [`Request::Decide`] is. */
+  pin?: string | null;
   room?: string | null;
 }
 
@@ -733,6 +757,13 @@ export interface Review {
   groups: Group[];
   habits: number;
   update?: null | Update;
+}
+
+/** Phones or programs that were logged out. */
+export interface Revoked {
+  act?: null | Act;
+  /** Their ids. */
+  clients: string[];
 }
 
 /** How much a wrong answer about an edge could cost. */
@@ -816,10 +847,6 @@ export type StreamEvent = {
   /** A sign of life. */
   data: Record<string, never>;
   event: "ping";
-} | {
-  /** This browser was logged out. */
-  data: Record<string, never>;
-  event: "client.revoked";
 };
 
 /** What edges have carried within a time. A message is part of what the connection carried that it went through. */

@@ -379,6 +379,7 @@ export const de: Words = {
     partly: (done, failed, why) => `${done === 0 ? '' : `${done} gespeichert. `}${failed} nicht gespeichert. ${why}`,
     scope: (source, count) => `Nur ${source}, und nur ${count === 1 ? 'dieses eine Ziel' : `diese ${count} Ziele`}.`,
   },
+  mayNot: { look: 'Dieses Telefon sieht nur zu.', change: 'Das darf nur ein Eigentümer ändern.' },
   mode: {
     new: 'Neu hier',
     learning: 'Lernt',
@@ -449,9 +450,17 @@ export const de: Words = {
     askOwner: 'Eigentümer fragen',
     asked: 'Gefragt. Es bleibt blockiert, bis ein Eigentümer entscheidet.',
     wishedBy: (name) => `${name} bittet Sie, das zu entscheiden.`,
+    answered: (by, at) => `${by ?? 'Jemand'} hat das bereits${at === undefined ? '' : ` um ${at}`} beantwortet`,
+    ownersAllow: 'Das darf nur ein Eigentümer erlauben: Das Risiko ist hoch.',
     asksAgain: 'Es bleibt blockiert. Nach einem Tag werden Sie wieder gefragt.',
     showAll: (count) => `Alle ${count} zeigen`,
     showImportant: 'Nur Wichtiges zeigen',
+  },
+  pinSheet: {
+    title: 'PIN des Haushalts',
+    text: 'Danach wäre etwas Gefährliches leichter möglich. Ihre PIN zeigt, dass Sie es sind.',
+    wrong: 'Diese PIN stimmt nicht.',
+    submit: 'Weiter',
   },
   sheet: {
     title: 'Wie lange erlauben?',
@@ -662,7 +671,8 @@ export const de: Words = {
           return `${decision.what} ${from}`;
       }
     },
-    by: (name, at) => `${name} · ${at}`,
+    by: (name, at, role) => `${name}${role ? ` (${de.people.roles[role]})` : ''} · ${at}`,
+    notYours: 'Nur ein Eigentümer, oder wer das entschieden hat, kann es rückgängig machen.',
   },
   bars: {
     reconnecting: (at) => `Verbinde neu… Was Sie sehen, ist von ${at}.`,
@@ -945,7 +955,10 @@ export const de: Words = {
     noMatch: 'Nein, sie sind anders',
     differs: 'Dann ist das nicht Ihre Box. Machen Sie nicht weiter, und geben Sie hier keinen Code ein.',
     otherBox: 'Vorsicht: Das ist nicht die Box, deren Code Sie gescannt haben. Machen Sie nicht weiter.',
-    loggedOut: 'Dieses Telefon wurde abgemeldet. Verbinden Sie es neu, um weiterzumachen.',
+    loggedOut: (by, at) => {
+      const act = [by && `von ${by}`, at].filter(Boolean).join(', ');
+      return `Dieses Telefon wurde abgemeldet${act === '' ? '' : ` (${act})`}. Verbinden Sie es neu, um weiterzumachen.`;
+    },
     intro: 'Nur wer Zugang zur Box hat, kann ein Telefon oder einen Browser verbinden.',
     code: 'Code von der Box',
     codeHint: 'Rufen Sie auf der Box „edgeward pair“ auf oder scannen Sie den Code, den sie zeigt.',

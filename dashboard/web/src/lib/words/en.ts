@@ -385,6 +385,7 @@ export const en: Words = {
     partly: (done, failed, why) => `${done === 0 ? '' : `${done} saved. `}${failed} not saved. ${why}`,
     scope: (source, count) => `Only ${source}, and only ${count === 1 ? 'this one' : `these ${count}`}.`,
   },
+  mayNot: { look: 'This phone only looks on.', change: 'Only an owner may change this.' },
   mode: {
     new: 'New here',
     learning: 'Learning',
@@ -455,9 +456,17 @@ export const en: Words = {
     askOwner: 'Ask the owner',
     asked: 'Asked. It stays blocked until an owner decides.',
     wishedBy: (name) => `${name} asks you to decide this.`,
+    answered: (by, at) => `${by ?? 'Someone'} already answered this${at === undefined ? '' : ` at ${at}`}`,
+    ownersAllow: 'Only an owner may allow this: it is of high risk.',
     asksAgain: 'It stays blocked. You are asked again after a day.',
     showAll: (count) => `Show all ${count}`,
     showImportant: 'Show only what is important',
+  },
+  pinSheet: {
+    title: 'PIN of the household',
+    text: 'Something dangerous would be easier afterwards. Your PIN shows that it is you.',
+    wrong: 'That PIN is not right.',
+    submit: 'Go on',
   },
   sheet: {
     title: 'Allow for how long?',
@@ -663,7 +672,8 @@ export const en: Words = {
           return `${decision.what} ${from}`;
       }
     },
-    by: (name, at) => `${name} · ${at}`,
+    by: (name, at, role) => `${name}${role ? ` (${en.people.roles[role]})` : ''} · ${at}`,
+    notYours: 'Only an owner, or whoever decided this, can undo it.',
   },
   bars: {
     reconnecting: (at) => `Reconnecting… What you see is from ${at}.`,
@@ -945,7 +955,10 @@ export const en: Words = {
     noMatch: 'No, they are different',
     differs: 'Then this is not your box. Do not go on, and enter no code here.',
     otherBox: 'Careful: this is not the box whose code you scanned. Do not go on.',
-    loggedOut: 'This phone was logged out. Connect it again to go on.',
+    loggedOut: (by, at) => {
+      const act = [by && `by ${by}`, at].filter(Boolean).join(', ');
+      return `This phone was logged out${act === '' ? '' : ` (${act})`}. Connect it again to go on.`;
+    },
     intro: 'Only people with access to the box can connect a phone or browser.',
     code: 'Code from the box',
     codeHint: 'Run “edgeward pair” on the box, or scan the code that it shows.',

@@ -68,6 +68,8 @@ export interface Words {
     partly(done: number, failed: number, why: string): string;
     scope(source: string, count: number): string;
   };
+  /** Why a button cannot be used. */
+  mayNot: { look: string; change: string };
   mode: Record<PrincipalMode, string>;
   modeMeans: Record<PrincipalMode, string>;
   learning(learning: Learning, now: number): string;
@@ -112,9 +114,12 @@ export interface Words {
     askOwner: string;
     asked: string;
     wishedBy(name: string): string;
+    answered(by: string | undefined, at: string | undefined): string;
+    ownersAllow: string;
     showAll(count: number): string;
     showImportant: string;
   };
+  pinSheet: { title: string; text: string; wrong: string; submit: string };
   sheet: {
     title: string;
     once: string;
@@ -265,7 +270,8 @@ export interface Words {
     undone: string;
     change: string;
     entry(decision: Decision, from: string, to: string, does: string): string;
-    by(name: string, at: string): string;
+    by(name: string, at: string, role?: Role | null): string;
+    notYours: string;
   };
   bars: {
     reconnecting(at: string): string;
@@ -473,7 +479,7 @@ export interface Words {
     noMatch: string;
     differs: string;
     otherBox: string;
-    loggedOut: string;
+    loggedOut(by: string | undefined, at: string | undefined): string;
     intro: string;
     code: string;
     codeHint: string;
