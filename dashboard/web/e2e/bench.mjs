@@ -88,7 +88,8 @@ for (let id = 1; id <= EDGES; id += 1) {
     risk: 'medium',
     beneficiaries: [],
     tries: 3,
-    first_seen: NOW,
+    // What comes within an hour is one card.
+    first_seen: NOW - id * 7200,
     last_seen: NOW,
     rev: 1,
   });

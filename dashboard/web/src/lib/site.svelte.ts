@@ -14,6 +14,7 @@ import {
   type SettingsChange,
 } from './api';
 import { assertNever } from './assert';
+import { arrange, updatesOf } from './groups';
 import * as later from './later';
 import type { Link, LiveEvent } from './live';
 import { follow } from './shared';
@@ -168,7 +169,9 @@ export class Site {
     const step = this.me?.role === 'owner' ? this.settings?.first_run : undefined;
     return step === 'done' ? undefined : step;
   });
-  readonly openQuestions = $derived(this.inbox.length + this.newcomers.length);
+  /** What is asked, each card once: the number of them stands in badge, title and heading. */
+  readonly questions = $derived(arrange(this.inbox, this.newcomers, this.principals, updatesOf(this.decisions ?? [])));
+  readonly openQuestions = $derived(this.questions.length);
   /** Whether what is shown may be old. */
   readonly stale = $derived(this.link.state === 'lost' && this.now - this.link.since > PATIENCE);
   /** Whether a decision could be made now. */

@@ -380,6 +380,12 @@ export const de: Words = {
     scope: (source, count) => `Nur ${source}, und nur ${count === 1 ? 'dieses eine Ziel' : `diese ${count} Ziele`}.`,
   },
   mayNot: { look: 'Dieses Telefon sieht nur zu.', change: 'Das darf nur ein Eigentümer ändern.' },
+  cause: {
+    update: (device, at, devices) =>
+      `Nach dem Update von ${device} (${at}) ${devices === 1 ? 'hat 1 Gerät' : `haben ${devices} Geräte`} etwas Neues versucht`,
+    hour: (from, devices) => `Innerhalb einer Stunde (ab ${from}) haben ${devices} Geräte etwas Neues versucht`,
+    text: 'Das kam zusammen; ob es zusammengehört, ist nicht bekannt. Nichts davon hat ein hohes Risiko.',
+  },
   mode: {
     new: 'Neu hier',
     learning: 'Lernt',

@@ -386,6 +386,12 @@ export const en: Words = {
     scope: (source, count) => `Only ${source}, and only ${count === 1 ? 'this one' : `these ${count}`}.`,
   },
   mayNot: { look: 'This phone only looks on.', change: 'Only an owner may change this.' },
+  cause: {
+    update: (device, at, devices) =>
+      `After the update of ${device} (${at}), ${devices === 1 ? '1 device tried something new' : `${devices} devices tried something new`}`,
+    hour: (from, devices) => `Within an hour (from ${from}), ${devices} devices tried something new`,
+    text: 'It came together; whether it belongs together is not known. Nothing of it is of high risk.',
+  },
   mode: {
     new: 'New here',
     learning: 'Learning',

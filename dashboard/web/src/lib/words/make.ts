@@ -70,6 +70,12 @@ export interface Words {
   };
   /** Why a button cannot be used. */
   mayNot: { look: string; change: string };
+  cause: {
+    /** Devices that did something new after the time in which one was to be updated had begun. */
+    update(device: string, at: string, devices: number): string;
+    hour(from: string, devices: number): string;
+    text: string;
+  };
   mode: Record<PrincipalMode, string>;
   modeMeans: Record<PrincipalMode, string>;
   learning(learning: Learning, now: number): string;
