@@ -32,6 +32,11 @@ export async function twoAtOnce(/** @type {Kit} */ kit, /** @type {Device} */ de
     await kit.look(one.page, 'phone-not-saved');
     kit.expect(await mine.isVisible(), 'a decision that did not arrive leaves the question where it is');
     await one.context.setOffline(false);
+    // It is sent again by itself, because it blocks.
+    await mine.waitFor({ state: 'detached' });
+    await one.page.locator('[data-undo]').click();
+    await mine.waitFor();
+    await theirs.waitFor();
   }
   await one.context.close();
   await two.context.close();

@@ -88,6 +88,10 @@ export async function everyView(/** @type {Kit} */ kit, /** @type {Device} */ de
     await page.keyboard.press('j');
     const focused = await page.evaluate(() => document.activeElement?.closest('[data-edge]') !== null);
     kit.expect(focused, `${device.name}: J goes to the first question`);
+    await page.keyboard.press('Enter');
+    await card.locator('[aria-expanded=true]').waitFor();
+    kit.expect(await card.isVisible(), `${device.name}: Enter opens a question and does not answer it`);
+    await page.keyboard.press('Enter');
     await page.keyboard.press('a');
     await page.locator('dialog[open]').waitFor();
     await page.keyboard.press('Escape');
