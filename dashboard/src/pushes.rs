@@ -160,6 +160,8 @@ impl Pushes {
             | Event::PrincipalRemoved { .. }
             | Event::Observation(_)
             | Event::ClientRevoked(_)
+            | Event::EdgeStats(_)
+            | Event::LearningProgress(_)
             | Event::Alarm(_) => {}
         }
     }

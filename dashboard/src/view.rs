@@ -529,6 +529,24 @@ pub enum Fact {
     Tries {
         count: u64,
     },
+    /// When it was tried last, the oldest first; at most five.
+    Times {
+        at: Vec<UnixSeconds>,
+    },
+    /// Whether others in the network could read it, where that is known.
+    Encrypted {
+        yes: bool,
+    },
+    /// Since when the source is held to its habits.
+    HeldSince {
+        at: UnixSeconds,
+    },
+    /// Another device reached the same target at about the time of the last try.
+    Meanwhile {
+        who: End,
+        target: End,
+        at: UnixSeconds,
+    },
     /// What became of the last one.
     Verdict {
         verdict: String,
@@ -742,6 +760,21 @@ pub enum BrokerState {
     Refused,
 }
 
+/// What an edge has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EdgeStats {
+    pub id: u32,
+    pub tries: u64,
+    pub last_seen: Option<UnixSeconds>,
+}
+
+/// How far a device has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Progress {
+    pub principal: u32,
+    pub learning: Learning,
+}
+
 /// A live change, as the page gets it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", content = "data")]
@@ -756,6 +789,12 @@ pub enum Event {
     EdgeExpired(Edge),
     #[serde(rename = "edge.removed")]
     EdgeRemoved { id: u32 },
+    /// Of edges that were used and are as they were; at most one a second.
+    #[serde(rename = "edge.stats")]
+    EdgeStats(Vec<EdgeStats>),
+    /// Of devices that have come further; at most one in ten seconds.
+    #[serde(rename = "learning.progress")]
+    LearningProgress(Vec<Progress>),
     #[serde(rename = "principal.added")]
     PrincipalAdded(Principal),
     #[serde(rename = "principal.changed")]

@@ -28,6 +28,7 @@ mod tables;
 // What is shown.
 mod alarms;
 mod faults;
+mod stats;
 mod status;
 mod views;
 
@@ -68,6 +69,7 @@ use self::{
         household::{self, Household},
     },
     ports::Ports,
+    stats::Stats,
     tables::{Done, Tables},
     traffic::Past,
     views::Views,
@@ -161,6 +163,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
         ),
         seen: VecDeque::new(),
         alarms: Alarms::default(),
+        stats: Stats::default(),
         faults,
         status_changed: false,
         store,
@@ -213,6 +216,7 @@ async fn protect(config: Config, mut ports: Ports, pins: Pins) -> Result<()> {
                 daemon.graph.handle_timeout(clock.now());
                 daemon.carry_out(Urgency::Fact).await?;
                 daemon.look_at_itself(&ports)?;
+                daemon.tell_stats()?;
                 let mut changes = daemon.observer.names.changes(&daemon.tables, clock.now())?;
                 changes.extend(daemon.observer.traffic.changes(clock.now()));
                 daemon.writer.write(changes).await?;
@@ -261,6 +265,7 @@ struct Daemon {
     /// The latest observations, newest last.
     seen: VecDeque<view::Observation>,
     alarms: Alarms,
+    stats: Stats,
     faults: Faults,
     status_changed: bool,
     store: Arc<Store>,
@@ -442,6 +447,9 @@ impl Daemon {
                 view = Some(view::Event::Alarm(self.alarms.note(*alarm, end, views.now.unix)));
             }
             Event::Observation(seen) => {
+                if let Some(edge) = seen.edge {
+                    self.stats.note(edge, views);
+                }
                 if self.seen.len() == OBSERVATIONS {
                     self.seen.pop_front();
                 }
@@ -480,6 +488,15 @@ impl Daemon {
     fn look_at_itself(&mut self, ports: &Ports) -> Result<(), KernelError> {
         self.status_changed |= self.faults.look(&self.tables, ports, &self.graph, self.clock.now())?;
         Ok(())
+    }
+
+    fn tell_stats(&mut self) -> Result<()> {
+        if self.events.receiver_count() == 0 {
+            return Ok(());
+        }
+        let views = Views { graph: &self.graph, now: self.clock.now() };
+        let events: Vec<view::Event> = self.stats.next_events(views).collect();
+        events.into_iter().try_for_each(|event| self.broadcast(event))
     }
 
     fn tell_status(&self, ports: &Ports) -> Result<()> {

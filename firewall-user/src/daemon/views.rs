@@ -138,6 +138,12 @@ impl Views<'_> {
             Evidence::Unusual(flag) => unusual(flag)?,
             Evidence::Period { seconds } => view::Fact::Period { seconds: *seconds },
             Evidence::Tries { count } => view::Fact::Tries { count: *count },
+            Evidence::Times { at } => view::Fact::Times { at: at.clone() },
+            Evidence::Encrypted { yes } => view::Fact::Encrypted { yes: *yes },
+            Evidence::HeldSince { at } => view::Fact::HeldSince { at: *at },
+            Evidence::Meanwhile { who, target, at } => {
+                view::Fact::Meanwhile { who: self.end(*who), target: self.end(*target), at: *at }
+            }
             Evidence::Verdict { verdict, reason } => view::Fact::Verdict {
                 verdict: verdict.as_str().to_owned(),
                 reason: reason.as_str().to_owned(),

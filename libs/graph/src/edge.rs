@@ -245,6 +245,9 @@ pub struct Edge {
     /// Seconds since 1970.
     pub first_seen: Option<i64>,
     pub last_seen: Option<i64>,
+    /// When it was tried last, the oldest first, at most [`Edge::LATEST`]; not of what is only a habit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latest: Vec<i64>,
     pub(crate) tallies: Vec<Tally>,
     /// For transports: the most messages in ten seconds while its source learned.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -303,6 +306,20 @@ impl Edge {
     /// Whether it is only what a maker declares: the device has not tried it yet.
     pub fn is_proposal(&self) -> bool {
         self.state == State::Pending && self.tries == 0 && self.violated == Some(Property::Declared)
+    }
+
+    /// How many of the latest tries have their time kept.
+    pub const LATEST: usize = 5;
+
+    /// Notes when it was tried, in seconds since 1970.
+    pub(crate) fn note_try(&mut self, at: i64) {
+        if self.state == State::Learned {
+            return;
+        }
+        if self.latest.len() == Self::LATEST {
+            self.latest.remove(0);
+        }
+        self.latest.push(at);
     }
 
     /// Adds what an entry of the kernel has counted since it was read last, and returns that.

@@ -27,6 +27,8 @@ const NAMES: readonly LiveEvent['event'][] = [
   'edge.expired',
   'edge.removed',
   'edge.wished',
+  'edge.stats',
+  'learning.progress',
   'principal.added',
   'principal.changed',
   'principal.removed',

@@ -29,7 +29,9 @@ import type {
   DaemonState,
   Decision,
   Edge,
+  EdgeStats,
   Lifetime,
+  Progress as Progressed,
   Principal,
   PrincipalMode,
   PrincipalPatch,
@@ -528,6 +530,12 @@ export class Site {
       case 'edge.removed':
         this.#dropEdge(event.data.id);
         break;
+      case 'edge.stats':
+        this.#takeStats(event.data);
+        break;
+      case 'learning.progress':
+        this.#takeProgress(event.data);
+        break;
       case 'edge.wished':
         this.#takeWish(event.data);
         break;
@@ -787,6 +795,32 @@ export class Site {
     this.#setWaiting(edge.id, waits);
     if (!waits) this.wishes = without(this.wishes, edge.id);
     if (this.done !== undefined && this.done.edge.id === edge.id) this.done = { ...this.done, edge };
+  }
+
+  /** Counters of edges that are as they were; whoever used them was there. */
+  #takeStats(stats: readonly EdgeStats[]): void {
+    this.#keep(() => this.#takeStats(stats));
+    const edges = new Map(this.edges);
+    const principals = new Map(this.principals);
+    for (const { id, tries, last_seen = null } of stats) {
+      const edge = edges.get(id);
+      if (edge === undefined) continue;
+      edges.set(id, { ...edge, tries, last_seen });
+      const from = principals.get(edge.from.id);
+      if (from !== undefined && (last_seen ?? 0) > from.last_seen) principals.set(from.id, { ...from, last_seen: last_seen ?? 0 });
+    }
+    this.edges = edges;
+    this.principals = principals;
+  }
+
+  #takeProgress(progress: readonly Progressed[]): void {
+    this.#keep(() => this.#takeProgress(progress));
+    const principals = new Map(this.principals);
+    for (const { principal, learning } of progress) {
+      const known = principals.get(principal);
+      if (known !== undefined) principals.set(principal, { ...known, learning });
+    }
+    this.principals = principals;
   }
 
   #dropEdge(id: number): void {

@@ -123,6 +123,19 @@ describe('the site', () => {
     expect(site.status?.faults).toEqual([fault]);
   });
 
+  it('counts on without a change of what holds', () => {
+    const device = { id: 22, last_seen: 5, mode: 'learning', rev: 3 } as Principal;
+    site.handle({ event: 'principal.added', data: device });
+    asks({ state: 'learned' });
+    site.handle({ event: 'edge.stats', data: [{ id: 8, tries: 40, last_seen: 90 }, { id: 99, tries: 1, last_seen: 1 }] });
+    expect(site.edges.get(8)).toMatchObject({ tries: 40, last_seen: 90, rev: 5 });
+    expect(site.edges.has(99)).toBe(false);
+    expect(site.principals.get(22)?.last_seen).toBe(90);
+    const learning = { since: 0, habits: 7, last_new_at: null, percent: 62, at_least_seconds: 9, enforces_at: null, capped: false };
+    site.handle({ event: 'learning.progress', data: [{ principal: 22, learning }] });
+    expect(site.principals.get(22)?.learning?.percent).toBe(62);
+  });
+
   it('takes the same event twice', () => {
     asks();
     asks();

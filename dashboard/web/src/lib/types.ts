@@ -244,6 +244,13 @@ export interface EdgeCounts {
 /** What holds for an edge. */
 export type EdgeState = "learned" | "allowed" | "denied" | "pending";
 
+/** What an edge has counted. */
+export interface EdgeStats {
+  id: number;
+  last_seen?: null | UnixSeconds;
+  tries: number;
+}
+
 /** One end of an edge. */
 export interface End {
   /** Whether a person gave the name; otherwise it is shown in quotes. */
@@ -272,6 +279,14 @@ export type Event = {
     id: number;
   };
   event: "edge.removed";
+} | {
+  /** Of edges that were used and are as they were; at most one a second. */
+  data: EdgeStats[];
+  event: "edge.stats";
+} | {
+  /** Of devices that have come further; at most one in ten seconds. */
+  data: Progress[];
+  event: "learning.progress";
 } | {
   data: Principal;
   event: "principal.added";
@@ -362,6 +377,20 @@ export type Fact = {
 } | {
   code: "tries";
   count: number;
+} | {
+  at: UnixSeconds[];
+  code: "times";
+} | {
+  code: "encrypted";
+  yes: boolean;
+} | {
+  at: UnixSeconds;
+  code: "held_since";
+} | {
+  at: UnixSeconds;
+  code: "meanwhile";
+  target: End;
+  who: End;
 } | {
   code: "verdict";
   reason: string;
@@ -739,6 +768,12 @@ export interface Problem {
   title: string;
   /** `urn:edgeward:problem:` and the code. */
   type: string;
+}
+
+/** How far a device has come. */
+export interface Progress {
+  learning: Learning;
+  principal: number;
 }
 
 /** A QR code as a picture. */

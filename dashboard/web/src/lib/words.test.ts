@@ -245,6 +245,9 @@ describe('evidence', () => {
     { code: 'verdict', verdict: 'DROPPED', reason: 'edge.unknown' },
     { code: 'client_taken' },
     { code: 'subscribed', who: lock },
+    { code: 'encrypted', yes: false },
+    { code: 'held_since', at: 1_900_000_000 },
+    { code: 'meanwhile', who: hub, target: lock, at: 1_900_000_000 },
   ];
   const tell = (fact: Fact, words = en) => words.evidence.fact(fact, (one) => words.who(whoIs(one, outside)));
 

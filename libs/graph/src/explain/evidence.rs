@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 
-use firewall_common::abi::PrincipalId;
+use firewall_common::abi::{PrincipalId, Protocol};
+use firewall_common::precedence::Mode;
 use firewall_common::reason::{Reason, Verdict};
 
 use super::quoted;
 use crate::edge::{Edge, Property};
 use crate::graph::Graph;
-use crate::operation::Object;
+use crate::operation::{Object, Operation};
 use crate::principal::{Principal, show_address, show_mac};
 use crate::usual::Flag;
+
+/// Seconds between two things that happen at about the same time.
+const MEANWHILE: u64 = 60;
 
 /// A fact that was seen on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,24 @@ pub enum Evidence {
     },
     Tries {
         count: u64,
+    },
+    /// When it was tried last, in seconds since 1970, the oldest first.
+    Times {
+        at: Vec<i64>,
+    },
+    /// Whether others in the network could read it, where that is known.
+    Encrypted {
+        yes: bool,
+    },
+    /// Since when the source is held to its habits, in seconds since 1970.
+    HeldSince {
+        at: i64,
+    },
+    /// Another device reached the same target at about that time.
+    Meanwhile {
+        who: PrincipalId,
+        target: PrincipalId,
+        at: i64,
     },
     /// What became of the last one.
     Verdict {
@@ -68,6 +90,19 @@ impl Graph {
         if edge.tries > 0 {
             facts.push(Evidence::Tries { count: edge.tries });
         }
+        if !edge.latest.is_empty() {
+            facts.push(Evidence::Times { at: edge.latest.clone() });
+        }
+        facts.extend(is_encrypted(&edge.path.operation).map(|yes| Evidence::Encrypted { yes }));
+        let source = self.principal(edge.path.src).filter(|source| source.mode == Mode::Enforcing);
+        let is_about_habits = matches!(
+            edge.violated,
+            Some(Property::OpNotInModel | Property::EdgeNotInModel | Property::DestNew | Property::Protocol)
+        );
+        facts.extend(
+            source.filter(|_| is_about_habits).map(|source| Evidence::HeldSince { at: source.since }),
+        );
+        facts.extend(self.meanwhile(edge));
         if let (Some(verdict), Some(reason)) = (edge.verdict, edge.reason) {
             facts.push(Evidence::Verdict { verdict, reason });
         }
@@ -84,6 +119,28 @@ impl Graph {
         facts
     }
 
+    /// Who else reached the target of an edge, or sent there what it would have, when it was tried last.
+    fn meanwhile(&self, edge: &Edge) -> Option<Evidence> {
+        let tried = edge.last_seen?;
+        let receivers = self.beneficiaries(&edge.path);
+        let is_there = |other: &Edge| {
+            let is_same = other.path.dst == edge.path.dst && other.path.operation == edge.path.operation;
+            is_same
+                || receivers.contains(&other.path.dst)
+                || (receivers.is_empty() && other.path.dst == edge.path.dst)
+        };
+        let is_device = |id| self.principal(id).is_some_and(Principal::is_device);
+        let (other, at) = self
+            .edges()
+            .filter(|other| other.path.src != edge.path.src && is_device(other.path.src) && is_there(other))
+            .filter(|other| other.verdict == Some(Verdict::Forwarded))
+            .filter_map(|other| Some((other, other.last_seen?)))
+            .filter(|(_, at)| at.abs_diff(tried) <= MEANWHILE)
+            .min_by_key(|(other, at)| (at.abs_diff(tried), other.id))?;
+        let target = receivers.first().copied().unwrap_or(edge.path.dst);
+        Some(Evidence::Meanwhile { who: other.path.src, target, at })
+    }
+
     /// A fact in plain English, a line for each part.
     pub fn evidence_in_words(&self, evidence: &Evidence) -> Vec<String> {
         let one = |line: String| vec![line];
@@ -95,6 +152,18 @@ impl Graph {
                 one(format!("it usually comes round every {}", duration(*seconds)))
             }
             Evidence::Tries { count } => one(format!("{count} tries")),
+            Evidence::Times { at } => one(format!("last tries {}", times(at))),
+            Evidence::Encrypted { yes: true } => one("it is encrypted".to_owned()),
+            Evidence::Encrypted { yes: false } => one("it is not encrypted".to_owned()),
+            Evidence::HeldSince { at } => {
+                one(format!("its source is held to its habits since {}", times(&[*at])))
+            }
+            Evidence::Meanwhile { who, target, at } => one(format!(
+                "{} reached {} at {}",
+                self.title_of(*who),
+                self.title_of(*target),
+                times(&[*at])
+            )),
             Evidence::Verdict { verdict, reason } => {
                 one(format!("last verdict {} ({})", verdict.as_str(), reason.as_str()))
             }
@@ -108,6 +177,32 @@ impl Graph {
             Evidence::Subscribed { who } => one(format!("{} has subscribed to it", self.title_of(*who))),
         }
     }
+}
+
+/// What is known of a protocol; of what nobody has recognised nothing is.
+fn is_encrypted(operation: &Operation) -> Option<bool> {
+    match operation.protocol()? {
+        Protocol::Tls | Protocol::Dtls | Protocol::Quic => Some(true),
+        Protocol::Mqtt
+        | Protocol::Http
+        | Protocol::Modbus
+        | Protocol::Coap
+        | Protocol::Dns
+        | Protocol::Ntp
+        | Protocol::Ssdp
+        | Protocol::Websocket => Some(false),
+        Protocol::Opaque => None,
+    }
+}
+
+/// `14:02:11, 14:03:09 UTC`.
+fn times(at: &[i64]) -> String {
+    let clock = |at: &i64| {
+        let second = at.rem_euclid(86_400);
+        format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+    };
+    let times: Vec<String> = at.iter().map(clock).collect();
+    format!("{} UTC", times.join(", "))
 }
 
 /// `15 min`.

@@ -186,6 +186,7 @@ impl Graph {
             tries: 0,
             first_seen: None,
             last_seen: None,
+            latest: Vec::new(),
             tallies: Vec::new(),
             busiest: 0,
             usual: None,
@@ -208,6 +209,7 @@ impl Graph {
         if new == 0 {
             return 0;
         }
+        edge.note_try(last);
         let observation = Observation {
             at: last,
             verdict: edge.verdict,

@@ -6,6 +6,7 @@ import type { Cause, Edge, End, Fact, Fault } from '../types';
 import {
   bytes,
   capital,
+  dayTime,
   hourHere,
   kindText,
   listed,
@@ -175,7 +176,14 @@ const deFact = (fact: Fact, who: (end: End) => string): string | undefined => {
       return 'Der Name, mit dem es sich anmeldet, gehört einem anderen Gerät.';
     case 'subscribed':
       return `${capital(who(fact.who))} möchte davon erfahren.`;
+    case 'encrypted':
+      return fact.yes ? 'Es ist verschlüsselt; vom Inhalt ist nichts bekannt.' : 'Es ist nicht verschlüsselt; andere im Netz könnten es lesen.';
+    case 'held_since':
+      return `Nur Gewohntes kommt durch seit ${dayTime('de', fact.at)}.`;
+    case 'meanwhile':
+      return `Um ${timeOf('de', fact.at)} Uhr erreichte ${who(fact.who)}: ${who(fact.target)}.`;
     case 'tries':
+    case 'times':
     case 'whereabouts':
       return undefined;
     default:

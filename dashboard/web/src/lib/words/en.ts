@@ -6,6 +6,7 @@ import type { Cause, Edge, End, Fact, Fault } from '../types';
 import {
   bytes,
   capital,
+  dayTime,
   hourHere,
   kindText,
   listed,
@@ -181,7 +182,14 @@ const enFact = (fact: Fact, who: (end: End) => string): string | undefined => {
       return 'The name that it signs in with belongs to another device.';
     case 'subscribed':
       return `${capital(who(fact.who))} has asked to be told of it.`;
+    case 'encrypted':
+      return fact.yes ? 'It is encrypted, so nothing of its content is known.' : 'It is not encrypted; others in your network could read it.';
+    case 'held_since':
+      return `Only its habits pass since ${dayTime('en', fact.at)}.`;
+    case 'meanwhile':
+      return `${capital(who(fact.who))} reached ${who(fact.target)} at ${timeOf('en', fact.at)}.`;
     case 'tries':
+    case 'times':
     case 'whereabouts':
       return undefined;
     default:

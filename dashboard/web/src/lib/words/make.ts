@@ -596,6 +596,10 @@ export const timeOf = (lang: Lang, unix: number | null | undefined): string =>
     ? '–'
     : new Date(unix * 1000).toLocaleTimeString(lang, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 
+/** Day and time here. */
+export const dayTime = (lang: Lang, unix: number): string =>
+  `${new Date(unix * 1000).toLocaleDateString(lang, { day: 'numeric', month: 'long' })} ${timeOf(lang, unix)}`;
+
 /** A whole hour of the day in UTC, as clocks here show it today. */
 export const hourHere = (hour: number): number => new Date(new Date().setUTCHours(hour, 0, 0, 0)).getHours();
 

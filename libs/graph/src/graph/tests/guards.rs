@@ -221,3 +221,36 @@ fn many_unknown_devices_do_not_keep_each_other_from_learning() {
     assert!(states <= 10 * devices.len(), "{states} states");
     site.check();
 }
+
+#[test]
+fn the_latest_tries_are_told_and_who_else_was_there() {
+    let (mut site, hub, lock, washer) = with_lock();
+    assert!(site.subscribe(lock, hub, "lock/front/#"));
+    let app = site.named(4, "App", "app");
+    site.connect(app, hub);
+    assert!(!site.publish(app, hub, "lock/front/set"));
+    let allowed = site.edge(app, "publish", "lock/front/set").unwrap().id;
+    site.say(allowed, Answer::Allow, Lifetime::Always);
+    for _ in 0..7 {
+        site.wait(10);
+        assert!(!site.publish(washer, hub, "lock/front/set"));
+    }
+    assert!(site.publish(app, hub, "lock/front/set"));
+    let edge = site.edge(washer, "publish", "lock/front/set").unwrap();
+    let (id, last) = (edge.id, edge.last_seen.unwrap());
+    let evidence = site.graph.explain(id, site.now).unwrap().evidence;
+    let at = [40, 30, 20, 10, 0].map(|before| last - before).to_vec();
+    assert!(evidence.contains(&Evidence::Times { at }), "{evidence:?}");
+    assert!(evidence.contains(&Evidence::Encrypted { yes: false }), "{evidence:?}");
+    let meanwhile = |evidence: &[Evidence]| {
+        evidence.iter().find_map(|one| match one {
+            Evidence::Meanwhile { who, target, .. } => Some((*who, *target)),
+            _ => None,
+        })
+    };
+    assert_eq!(meanwhile(&evidence), Some((app, lock)));
+    site.wait(100);
+    assert!(!site.publish(washer, hub, "lock/front/set"));
+    let evidence = site.graph.explain(id, site.now).unwrap().evidence;
+    assert_eq!(meanwhile(&evidence), None, "that was long before");
+}
