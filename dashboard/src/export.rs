@@ -9,10 +9,14 @@ use std::{
     fmt::Write as _,
 };
 
-use serde::{Deserialize, Serialize};
+use capture::{Link, Writer};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::view::{Decision, Edge, End, Role};
+use crate::{
+    inspect::Packet,
+    view::{Decision, Edge, EdgeState, End, Principal, PrincipalMode, Role, UnixSeconds},
+};
 
 /// Who talks to whom, at one moment.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -93,6 +97,144 @@ impl GraphView {
         };
         ids.into_iter().enumerate().map(place).collect()
     }
+}
+
+/// Which part of the graph is drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    #[default]
+    Home,
+    Room(String),
+    Principal(u32),
+}
+
+impl<'de> Deserialize<'de> for View {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let view = match text.split_once(':') {
+            None if text == "home" => Some(Self::Home),
+            Some(("room", name)) if !name.is_empty() => Some(Self::Room(name.to_owned())),
+            Some(("principal", id)) => id.parse().ok().map(Self::Principal),
+            _ => None,
+        };
+        view.ok_or_else(|| serde::de::Error::custom("a view is home, room:NAME or principal:ID"))
+    }
+}
+
+/// What of the graph is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub view: View,
+    pub state: Option<EdgeState>,
+    /// Only edges that were first seen then or later.
+    pub since: Option<UnixSeconds>,
+    /// Most nodes.
+    pub limit: usize,
+}
+
+/// What is drawn of the graph.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct GraphPart {
+    /// Revision of the graph; what is here is at least as new.
+    pub rev: u64,
+    pub nodes: Vec<GraphNode>,
+    pub edges: Vec<Edge>,
+    pub hidden: Hidden,
+}
+
+/// A principal in the picture.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct GraphNode {
+    pub id: u32,
+    pub name: String,
+    /// Whether a person gave the name; otherwise it is shown in quotes.
+    pub confirmed: bool,
+    /// Kind of device, or `unknown`.
+    pub kind: String,
+    pub room: Option<String>,
+    #[schema(value_type = Option<PrincipalMode>)]
+    pub mode: Option<String>,
+}
+
+/// How much was left out for want of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Hidden {
+    pub nodes: usize,
+    pub edges: usize,
+}
+
+impl GraphPart {
+    /// Draws what is wanted; where not all have room, those that wait for a person come first, then those with most edges.
+    pub fn of(rev: u64, principals: &[Principal], edges: Vec<Edge>, wanted: &Wanted) -> Self {
+        let known: BTreeMap<u32, &Principal> = principals.iter().map(|one| (one.id, one)).collect();
+        let is_in_room = |end: &End, name: &str| {
+            known.get(&end.id).and_then(|one| one.room.as_deref()).is_some_and(|room| room == name)
+        };
+        let is_wanted = |edge: &Edge| {
+            let is_at = match &wanted.view {
+                View::Home => true,
+                View::Room(name) => is_in_room(&edge.from, name) || is_in_room(&edge.to, name),
+                View::Principal(id) => ends(edge).any(|end| end.id == *id),
+            };
+            let is_new = wanted.since.is_none_or(|since| edge.first_seen.is_some_and(|seen| seen >= since));
+            is_at && is_new && wanted.state.is_none_or(|state| edge.state == state.as_str())
+        };
+        let edges: Vec<Edge> = edges.into_iter().filter(is_wanted).collect();
+        let mut nodes: BTreeMap<u32, (GraphNode, bool, usize)> = BTreeMap::new();
+        for edge in &edges {
+            let waits = edge.state == "pending" || edge.flag.is_some();
+            for end in ends(edge) {
+                let (_, important, count) = nodes.entry(end.id).or_insert_with(|| {
+                    let principal = known.get(&end.id);
+                    let room = principal.and_then(|one| one.room.clone());
+                    let mode = principal.map(|one| one.mode.clone());
+                    let End { id, name, confirmed, kind } = end.clone();
+                    (GraphNode { id, name, confirmed, kind, room, mode }, false, 0)
+                });
+                *important |= waits;
+                *count += 1;
+            }
+        }
+        let all = (nodes.len(), edges.len());
+        let mut nodes: Vec<(GraphNode, bool, usize)> = nodes.into_values().collect();
+        nodes.sort_by_key(|(node, important, count)| (std::cmp::Reverse((*important, *count)), node.id));
+        nodes.truncate(wanted.limit);
+        let drawn: BTreeSet<u32> = nodes.iter().map(|(node, ..)| node.id).collect();
+        let is_drawn = |edge: &Edge| drawn.contains(&edge.from.id) && drawn.contains(&edge.to.id);
+        let edges: Vec<Edge> = edges.into_iter().filter(is_drawn).collect();
+        let nodes: Vec<GraphNode> = nodes.into_iter().map(|(node, ..)| node).collect();
+        let hidden = Hidden { nodes: all.0 - nodes.len(), edges: all.1 - edges.len() };
+        Self { rev, nodes, edges, hidden }
+    }
+}
+
+fn ends(edge: &Edge) -> impl Iterator<Item = &End> {
+    [&edge.from, &edge.to].into_iter().chain(&edge.beneficiaries)
+}
+
+/// A capture with one packet.
+pub fn to_pcap(packet: &Packet) -> Vec<u8> {
+    let mut file = Vec::new();
+    let written = Writer::new(&mut file, Link::Ethernet).and_then(|mut writer| {
+        writer.packet(packet.time, packet.length, &packet.bytes)?;
+        writer.finish()
+    });
+    written.expect("memory takes everything");
+    file
+}
+
+/// Sixteen bytes in a line, behind their offset.
+pub fn to_hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (index, line) in bytes.chunks(16).enumerate() {
+        put(&mut text, format_args!("{:04x} ", index * 16));
+        for byte in line {
+            put(&mut text, format_args!(" {byte:02x}"));
+        }
+        let shown = line.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' });
+        put(&mut text, format_args!("{}  {}\n", "   ".repeat(16 - line.len()), shown.collect::<String>()));
+    }
+    text
 }
 
 /// Edges as a table; the first line names the columns.

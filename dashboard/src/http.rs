@@ -13,6 +13,7 @@ mod door;
 mod guard;
 mod input;
 mod once;
+mod parts;
 mod places;
 mod session;
 mod tls;
@@ -20,6 +21,7 @@ mod tls;
 // What answers it.
 mod api;
 mod exports;
+mod groups;
 mod household;
 mod live;
 mod look;
@@ -307,15 +309,16 @@ impl Shared {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    let guarded = api::routes()
-        .merge(people::routes())
-        .merge(household::routes())
-        .merge(exports::routes())
-        .merge(look::routes())
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), session::require));
+    let (guarded, open) = openapi::everything();
+    let all = |resources: Vec<openapi::Resources>| {
+        let routes = resources.into_iter().map(|one| one.router);
+        routes.fold(Router::new(), Router::merge).route_layer(middleware::from_fn(openapi::described_only))
+    };
+    let guarded =
+        all(guarded).route_layer(middleware::from_fn_with_state(Arc::clone(&shared), session::require));
     Router::new()
         .merge(guarded)
-        .merge(people::open_routes())
+        .merge(all(open))
         .method_not_allowed_fallback(wrong_method)
         .fallback(page::file)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

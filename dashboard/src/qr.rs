@@ -29,6 +29,17 @@ impl Qr {
         }
         Some(Self { size: size as u32, path })
     }
+
+    /// A file with its margin, dark on light.
+    pub fn to_svg(&self) -> String {
+        const MARGIN: u32 = 4;
+        let (side, path) = (self.size + 2 * MARGIN, &self.path);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-{MARGIN} -{MARGIN} {side} {side}\" \
+             shape-rendering=\"crispEdges\"><path fill=\"#fff\" d=\"M-{MARGIN} -{MARGIN}h{side}v{side}h-{side}z\"/>\
+             <path d=\"{path}\"/></svg>"
+        )
+    }
 }
 
 /// Lines for a terminal, two modules in a character; `None` if the text is too long.

@@ -75,6 +75,7 @@ pub enum Action {
 
 /// Fields of a principal that a person sets; `None` leaves one as it is, an empty string removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PrincipalPatch {
     pub name: Option<String>,
     pub kind: Option<String>,
@@ -135,6 +136,15 @@ pub enum Request {
     Release {
         principal: String,
     },
+    /// Learns again, for so many seconds or until there is evidence enough. `forget`: without the habits that it has; what
+    /// people decided stays. The reply is the [`view::Principal`].
+    Relearn {
+        principal: String,
+        seconds: Option<u32>,
+        forget: bool,
+    },
+    /// Who learns, and how far that has come: a list of [`view::Learner`].
+    Learners,
     /// Ends learning and enforces now; without a principal for all that learn.
     LearnFinish {
         principal: Option<String>,
@@ -217,7 +227,8 @@ pub enum Request {
         principal: Option<String>,
     },
     /// The first packet of an edge, if it was stopped, and those that come within so many seconds; a list of
-    /// [`inspect::Packet`]. Without a number, others are waited for only where no first one is known.
+    /// [`inspect::Packet`]. Without a number, others are waited for only where no first one is known. In the name of a
+    /// session, of what they carry only what the edge says itself is shown.
     Packets {
         edge: u32,
         seconds: Option<u32>,
@@ -249,8 +260,17 @@ pub enum Request {
         from: i64,
         until: i64,
     },
+    /// The newest first: older than this one, about this principal, by this person, of this kind.
     Decisions {
         limit: Option<u32>,
+        #[serde(default)]
+        before: Option<u64>,
+        #[serde(default)]
+        principal: Option<String>,
+        #[serde(default)]
+        by: Option<String>,
+        #[serde(default)]
+        what: Option<String>,
     },
     /// `pin` as in `Decide`, where something of high risk would pass for long again.
     Undo {
@@ -331,10 +351,12 @@ pub enum Request {
     ClientEnd {
         client: String,
     },
-    /// Lets a program in.
+    /// Lets a program in, for so many seconds where that is said.
     TokenMake {
         name: String,
         role: Role,
+        #[serde(default)]
+        seconds: Option<u32>,
     },
     /// Sets the PIN of the household; `null` removes it. In the name of a session the old one is needed, if there is one.
     PinSet {
@@ -391,6 +413,7 @@ pub enum Request {
 
 /// A broker and how to sign in there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Broker {
     /// Address or name.
     pub host: String,

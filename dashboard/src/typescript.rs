@@ -1,7 +1,7 @@
 //! The page's types, made from the view models.
 //!
 //! `web/src/lib/types.ts` is committed, so that the page builds without Rust. The test fails when it has drifted; with
-//! `EDGEWARD_UPDATE_TYPES=1` it writes the file.
+//! `EDGEWARD_UPDATE_TYPES=1`, as `cargo xtask types` calls it, it writes the file.
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path};
 
@@ -12,7 +12,7 @@ use graph::principal::Kind;
 use crate::http::openapi_document;
 
 const HEADER: &str = "\
-// Made from the Rust view models by `EDGEWARD_UPDATE_TYPES=1 cargo test -p dashboard types_of_the_page`; do not edit.
+// Made from the Rust view models by `cargo xtask types`; do not edit.
 ";
 
 /// The alias `UnixSeconds` is described under the name of what it stands for.
@@ -33,6 +33,9 @@ fn render() -> String {
                 .expect("a string takes everything");
         }
     }
+    let codes = &schemas["ProblemCode"]["enum"];
+    writeln!(text, "/** All of them. */\nexport const PROBLEM_CODES: readonly ProblemCode[] = {codes};\n")
+        .expect("a string takes everything");
     let kinds = Kind::ALL.iter().map(|kind| format!("\n  | {:?}", kind.as_str()));
     text.push_str("/** What a device is. */\nexport type Kind =");
     text.extend(kinds);
@@ -127,7 +130,6 @@ fn types_of_the_page_are_those_of_the_view_models() {
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == types,
-        "web/src/lib/types.ts is not made from these view models; run \
-         `EDGEWARD_UPDATE_TYPES=1 cargo test -p dashboard types_of_the_page` and look at the change"
+        "web/src/lib/types.ts is not made from these view models; run `cargo xtask types` and look at the change"
     );
 }

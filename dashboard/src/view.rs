@@ -18,6 +18,18 @@ pub enum EdgeState {
     Pending,
 }
 
+impl EdgeState {
+    /// The name in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Learned => "learned",
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Pending => "pending",
+        }
+    }
+}
+
 /// How much a wrong answer about an edge could cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -644,6 +656,23 @@ pub struct Learning {
     pub capped: bool,
 }
 
+/// A principal that learns, or has learned and will enforce soon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Learner {
+    pub principal: End,
+    #[schema(value_type = PrincipalMode)]
+    pub mode: String,
+    pub learning: Learning,
+    /// Whole days that were covered, and how many there will be at least.
+    pub days: u64,
+    pub min_days: u64,
+    /// What there was no time for yet: `day`, `weekend`, `working_day`, `week`; and what its kind does and it did not:
+    /// `software`, `print`, `watch`, `set`, `play`.
+    pub missing: Vec<String>,
+    /// `low`, `medium` or `high`.
+    pub confidence: String,
+}
+
 /// A decision or mode change (`edgeward decisions list --json`). Append-only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Decision {
@@ -699,6 +728,9 @@ pub struct Settings {
     /// The step of the first run that comes next.
     #[serde(default)]
     pub first_run: FirstRun,
+    /// How long devices learn; set in the configuration.
+    #[serde(default)]
+    pub learning: LearningTimes,
 }
 
 /// The first run, step by step; what was skipped is over as well.
@@ -721,6 +753,17 @@ pub enum FirstRun {
     /// Where questions are told.
     Tell,
     Done,
+}
+
+/// How long devices learn, in seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LearningTimes {
+    pub at_least: u64,
+    /// So long nothing new was seen.
+    pub quiet: u64,
+    pub at_most: u64,
+    /// Between the end of learning and protection.
+    pub notice: u64,
 }
 
 /// Where questions are told: a topic of an ntfy server, to which phones subscribe.

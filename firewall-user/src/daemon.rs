@@ -335,8 +335,14 @@ impl Daemon {
             .and_then(|admitted| answer::handle(request, &admitted, &mut self.graph, &mut self.people, now));
         let result = match handled {
             Err(refusal) => Err(refusal),
-            Ok(Outcome::Packets(edge, seconds)) => {
-                match self.packets.begin(edge, seconds, self.observer.firsts.of(edge), &self.graph, ports) {
+            Ok(Outcome::Packets(edge, seconds, is_hidden)) => {
+                match self.packets.begin(
+                    edge,
+                    (seconds, is_hidden),
+                    self.observer.firsts.of(edge),
+                    &self.graph,
+                    ports,
+                ) {
                     Ok(wanted) => {
                         tokio::spawn(async move {
                             let _gone = answer.send(wanted.wait().await);

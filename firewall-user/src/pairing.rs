@@ -226,10 +226,25 @@ impl Pairing {
         random: [u8; 32],
         now: Now,
     ) -> Result<(Session, Change), Refusal> {
+        self.make_token_for(name, role, None, random, now)
+    }
+
+    /// Lets a program in for so many seconds; a professional's never lasts longer than that of their phone.
+    pub fn make_token_for(
+        &mut self,
+        name: &str,
+        role: Role,
+        seconds: Option<u32>,
+        random: [u8; 32],
+        now: Now,
+    ) -> Result<(Session, Change), Refusal> {
         if self.sessions.len() >= SESSIONS {
             return Err(full());
         }
-        let until = (role == Role::Pro).then_some(now.unix + PRO_LIFETIME);
+        let seconds = seconds.map(i64::from);
+        let seconds =
+            if role == Role::Pro { Some(seconds.unwrap_or(PRO_LIFETIME).min(PRO_LIFETIME)) } else { seconds };
+        let until = seconds.map(|seconds| now.unix + seconds);
         Ok(self.let_in(name, role, until, Kept::Token, random, now))
     }
 

@@ -49,7 +49,7 @@ impl Pin {
     pub fn set(&mut self, pin: Option<&str>, salt: Salt) -> Result<Change, Refusal> {
         let stored = pin.map(|pin| is_pin(pin).then(|| Hashed::of(pin, salt, COST)));
         if stored == Some(None) {
-            return Err(refusal("invalid", "a PIN has 4 to 12 digits"));
+            return Err(refusal("pin_format", "a PIN has 4 to 12 digits"));
         }
         *self = Self { stored: stored.flatten(), ..Self::default() };
         let value = self.stored.as_ref().map(|stored| serde_json::to_vec(stored).expect("it is plain data"));
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn what_is_no_pin_is_refused() {
         for bad in ["", "123", "1234567890123", "12a4", "١٢٣٤"] {
-            assert_eq!(Pin::default().set(Some(bad), [0; 16]).unwrap_err().code, "invalid", "{bad}");
+            assert_eq!(Pin::default().set(Some(bad), [0; 16]).unwrap_err().code, "pin_format", "{bad}");
         }
     }
 }

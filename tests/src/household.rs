@@ -186,7 +186,7 @@ impl Household<'_> {
 impl Household<'_> {
     /// Says to the page where Home Assistant is, with a token, as a program would.
     pub async fn show_at(&mut self, broker: &serde_json::Value) -> Result<()> {
-        let make = Request::TokenMake { name: "Test".to_owned(), role: Role::Owner };
+        let make = Request::TokenMake { name: "Test".to_owned(), role: Role::Owner, seconds: None };
         let token: Session = self.stage.client.call(make).await?;
         let bearer = format!("authorization: Bearer {}", token.token);
         let body = serde_json::json!({ "broker": broker }).to_string();

@@ -15,6 +15,7 @@ mod lint;
 mod run;
 mod setup;
 mod test;
+mod types;
 
 // What they stand on.
 mod host;
@@ -54,6 +55,8 @@ enum Verb {
     Fuzz(fuzz::Args),
     /// Measure what the firewall costs, beside none and beside others
     Bench(bench::Args),
+    /// Make the page's types from the view models, or check that they are
+    Types(types::Args),
     /// Check format and lints
     Lint,
     /// Do what the build server does: lint, then every test
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Kernels(args) => kernels::main(&args),
         Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Bench(args) => bench::main(&args),
+        Verb::Types(args) => types::main(&args),
         Verb::Lint => lint::main(),
         Verb::Ci => ci::main(),
     };

@@ -3,28 +3,29 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Json,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Shared,
+    groups::{self, QuestionGroup},
     input::{Body, Filter, Id},
     live::{self, Hello},
-    openapi,
+    openapi::{self, Resources, resources},
+    parts::{self, Cursor},
     problem::Problem,
     session::{Asker, Token},
 };
 use crate::{
     rpc::{Answer, ClientError, Decided, Lifetime, PrincipalPatch, Request, Visitor},
     view::{
-        Decision, Edge, EdgeState, End, Explanation, Learning, Principal, PrincipalMode, SiteMode, Status,
-        Trouble, Wish,
+        Decision, Edge, EdgeState, End, Explanation, Learner, Principal, PrincipalMode, SiteMode, Status,
+        Trouble, UnixSeconds, Wish,
     },
 };
 
@@ -37,35 +38,40 @@ type Answered<T> = Result<Json<T>, Problem>;
 type Daemon = State<Arc<Shared>>;
 
 /// What needs a session.
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/mode", post(set_site_mode))
-        .route("/api/v1/confirm", post(confirm))
-        .route("/api/v1/moved", post(moved))
-        .route("/api/v1/pending", get(pending))
-        .route("/api/v1/edges", get(edges))
-        .route("/api/v1/edges/decisions", post(decide_all))
-        .route("/api/v1/edges/{id}", get(edge))
-        .route("/api/v1/edges/{id}/evidence", get(evidence))
-        .route("/api/v1/edges/{id}/decision", post(decide))
-        .route("/api/v1/edges/{id}/wish", post(wish))
-        .route("/api/v1/wishes", get(wishes))
-        .route("/api/v1/decisions", get(decisions))
-        .route("/api/v1/decisions/{id}/undo", post(undo))
-        .route("/api/v1/principals", get(principals))
-        .route("/api/v1/principals/{id}", get(principal).patch(set_principal))
-        .route("/api/v1/principals/{id}/mode", post(set_mode))
-        .route("/api/v1/principals/{id}/pause", post(pause))
-        .route("/api/v1/principals/{id}/quarantine", post(quarantine))
-        .route("/api/v1/principals/{id}/release", post(release))
-        .route("/api/v1/principals/{id}/relearn", post(relearn))
-        .route("/api/v1/trouble", get(trouble))
-        .route("/api/v1/learning", get(learning))
-        .route("/api/v1/learning/{principal}/finish", post(finish_learning))
-        .route("/api/v1/learning/{principal}/wait", post(wait))
-        .route("/api/v1/events", get(events))
-        .route("/openapi.json", get(describe))
+pub(super) fn routes() -> Resources {
+    resources! {
+        get "/api/v1/status" => status,
+        post "/api/v1/mode" => set_site_mode,
+        post "/api/v1/confirm" => confirm,
+        post "/api/v1/moved" => moved,
+        get "/api/v1/pending" => pending,
+        get "/api/v1/edges" => edges,
+        post "/api/v1/edges/decisions" => decide_all,
+        get "/api/v1/edges/{id}" => edge,
+        get "/api/v1/edges/{id}/evidence" => evidence,
+        post "/api/v1/edges/{id}/decision" => decide,
+        post "/api/v1/edges/{id}/wish" => wish,
+        get "/api/v1/wishes" => wishes,
+        get "/api/v1/decisions" => decisions,
+        post "/api/v1/decisions/{id}/undo" => undo,
+        get "/api/v1/ledger" => ledger,
+        get "/api/v1/principals" => principals,
+        get "/api/v1/principals/{id}" => principal,
+        patch "/api/v1/principals/{id}" => set_principal,
+        post "/api/v1/principals/{id}/mode" => set_mode,
+        post "/api/v1/principals/{id}/pause" => pause,
+        post "/api/v1/principals/{id}/quarantine" => quarantine,
+        post "/api/v1/principals/{id}/release" => release,
+        post "/api/v1/principals/{id}/relearn" => relearn,
+        delete "/api/v1/principals/{id}" => forget,
+        post "/api/v1/principals/merge" => merge,
+        get "/api/v1/trouble" => trouble,
+        get "/api/v1/learning" => learning,
+        post "/api/v1/learning/{principal}/finish" => finish_learning,
+        post "/api/v1/learning/{principal}/wait" => wait,
+        get "/api/v1/events" => events,
+        get "/openapi.json" => describe,
+    }
 }
 
 // The site.
@@ -78,6 +84,7 @@ pub(super) async fn status(asker: Asker) -> Answered<Status> {
 
 /// The mode that the site shall have.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewSiteMode {
     mode: SiteMode,
 }
@@ -115,10 +122,68 @@ pub(super) async fn moved(asker: Asker, Body(body): Body<Moved>) -> Answered<Sta
 
 // Edges and what is decided about them.
 
-/// What waits for a decision; a request is a pending edge and has its id.
-#[utoipa::path(get, path = "/api/v1/pending", responses((status = 200, body = Vec<Edge>)))]
-pub(super) async fn pending(asker: Asker) -> Result<Response, Problem> {
-    Ok(asker.ask_text(Request::Pending).await?)
+/// How what waits is wanted.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PendingFilter {
+    #[param(inline)]
+    group: Option<Grouped>,
+    /// 1 to 1000 at once.
+    limit: Option<u32>,
+    /// From the link to the next part.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+/// Whether similar questions of one device stand together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+pub(super) enum Grouped {
+    #[serde(rename = "0")]
+    No,
+    #[serde(rename = "1")]
+    Yes,
+}
+
+/// What waits for a decision; a request is a pending edge and has its id. With `group=1` a list of groups.
+#[utoipa::path(get, path = "/api/v1/pending", params(PendingFilter), responses(
+    (status = 200, description = "A list of edges, or with `group=1` of groups", body = Pending,
+     headers(("Link" = Option<String>, description = "The next part, if there is one"))),
+))]
+pub(super) async fn pending(
+    asker: Asker,
+    uri: Uri,
+    Filter(filter): Filter<PendingFilter>,
+) -> Result<Response, Problem> {
+    let size = parts::size(filter.limit, filter.cursor)?;
+    let is_grouped = filter.group == Some(Grouped::Yes);
+    if size.is_none() && !is_grouped {
+        return Ok(asker.ask_text(Request::Pending).await?);
+    }
+    let edges: Vec<Edge> = asker.ask(Request::Pending).await?;
+    let after = |id: u32| filter.cursor.is_none_or(|Cursor(last)| u64::from(id) > last);
+    let size = size.unwrap_or(usize::MAX);
+    Ok(if is_grouped {
+        let mut groups = groups::of(edges);
+        groups.retain(|group| after(group.id));
+        parts::part(groups, size, &uri, |group| group.id.into())
+    } else {
+        parts::part(in_order(edges, after), size, &uri, |edge| edge.id.into())
+    })
+}
+
+/// What `/pending` answers.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "describes the two forms")]
+pub(super) enum Pending {
+    Edges(Vec<Edge>),
+    Groups(Vec<QuestionGroup>),
+}
+
+fn in_order(mut edges: Vec<Edge>, after: impl Fn(u32) -> bool) -> Vec<Edge> {
+    edges.retain(|edge| after(edge.id));
+    edges.sort_unstable_by_key(|edge| edge.id);
+    edges
 }
 
 /// Which edges are wanted.
@@ -128,19 +193,30 @@ pub(super) struct EdgeFilter {
     state: Option<EdgeState>,
     /// Name, number, MAC or IP address of one end.
     principal: Option<String>,
+    /// 1 to 1000 at once; all if neither this nor a cursor is given.
+    limit: Option<u32>,
+    /// From the link to the next part.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
 }
 
 /// The edges of the graph.
-#[utoipa::path(get, path = "/api/v1/edges", params(EdgeFilter), responses((status = 200, body = Vec<Edge>)))]
-pub(super) async fn edges(asker: Asker, Filter(filter): Filter<EdgeFilter>) -> Result<Response, Problem> {
-    let state = filter.state.map(|state| match state {
-        EdgeState::Learned => "learned".to_owned(),
-        EdgeState::Allowed => "allowed".to_owned(),
-        EdgeState::Denied => "denied".to_owned(),
-        EdgeState::Pending => "pending".to_owned(),
-    });
+#[utoipa::path(get, path = "/api/v1/edges", params(EdgeFilter), responses(
+    (status = 200, body = Vec<Edge>,
+     headers(("Link" = Option<String>, description = "The next part, if there is one"))),
+))]
+pub(super) async fn edges(
+    asker: Asker,
+    uri: Uri,
+    Filter(filter): Filter<EdgeFilter>,
+) -> Result<Response, Problem> {
+    let size = parts::size(filter.limit, filter.cursor)?;
+    let state = filter.state.map(|state| state.as_str().to_owned());
     let request = Request::Edges { state, principal: filter.principal };
-    Ok(asker.ask_text(request).await?)
+    let Some(size) = size else { return Ok(asker.ask_text(request).await?) };
+    let after = |id: u32| filter.cursor.is_none_or(|Cursor(last)| u64::from(id) > last);
+    let edges = in_order(asker.ask(request).await?, after);
+    Ok(parts::part(edges, size, &uri, |edge| edge.id.into()))
 }
 
 /// One edge.
@@ -162,9 +238,12 @@ pub(super) async fn evidence(asker: Asker, Id(edge): Id<u32>) -> Answered<Explan
 
 /// An answer to a request, or a change of an earlier one.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewDecision {
-    answer: Answer,
-    lifetime: Lifetime,
+    #[schema(value_type = DecisionAnswer)]
+    answer: DecisionAnswer,
+    /// What is blocked without one is blocked always.
+    lifetime: Option<Lifetime>,
     /// The `rev` of the edge that was shown; if the edge has changed since, nothing is decided.
     rev: Option<u64>,
     /// Of the household, where what is of high risk is allowed for long.
@@ -172,10 +251,31 @@ pub(super) struct NewDecision {
 }
 
 impl NewDecision {
+    pub(super) fn new(
+        answer: DecisionAnswer,
+        lifetime: Option<Lifetime>,
+        rev: Option<u64>,
+        pin: Option<String>,
+    ) -> Self {
+        Self { answer, lifetime, rev, pin }
+    }
+
     /// What makes one request another than the next.
     fn essence(&self) -> String {
         format!("{:?} {:?} {:?}", self.answer, self.lifetime, self.rev)
     }
+}
+
+/// What someone says to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DecisionAnswer {
+    Allow,
+    Deny,
+    /// Nothing is written; it stays as it is.
+    Later,
+    /// Owners are asked.
+    Escalate,
 }
 
 /// A decision that is in force.
@@ -183,7 +283,59 @@ impl NewDecision {
 pub(super) struct Applied {
     decision_id: u64,
     state: DecisionState,
+    scope: Option<Scope>,
     edge: Option<Edge>,
+}
+
+/// What came of an answer that decides nothing.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(super) struct Noted {
+    state: NotedState,
+    edge: Edge,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NotedState {
+    Later,
+    Escalated,
+}
+
+/// What came of an answer.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Outcome {
+    Applied(Box<Applied>),
+    Noted(Box<Noted>),
+}
+
+/// How far a decision reaches; the page makes its sentence of it.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub(super) struct Scope {
+    from: End,
+    to: End,
+    plane: String,
+    verb: String,
+    object: String,
+    /// As in the view of an edge.
+    lifetime: Option<String>,
+    until: Option<UnixSeconds>,
+    uses: Option<u64>,
+}
+
+impl From<&Edge> for Scope {
+    fn from(edge: &Edge) -> Self {
+        Self {
+            from: edge.from.clone(),
+            to: edge.to.clone(),
+            plane: edge.plane.clone(),
+            verb: edge.verb.clone(),
+            object: edge.object.clone(),
+            lifetime: edge.lifetime.clone(),
+            until: edge.until,
+            uses: edge.uses,
+        }
+    }
 }
 
 /// How far a decision is.
@@ -196,16 +348,18 @@ pub(super) enum DecisionState {
 
 impl From<Decided> for Applied {
     fn from(decided: Decided) -> Self {
-        Self { decision_id: decided.decision_id, state: DecisionState::Applied, edge: decided.edge }
+        let scope = decided.edge.as_ref().map(Scope::from);
+        Self { decision_id: decided.decision_id, state: DecisionState::Applied, scope, edge: decided.edge }
     }
 }
 
-/// Decides about an edge; answered when the kernel holds the decision. A repeat with the same `Idempotency-Key` gets the
-/// same answer.
+/// Decides about an edge; answered when the kernel holds the decision. `later` writes nothing, `escalate` asks the owners.
+/// A repeat with the same `Idempotency-Key` gets the same answer.
 #[utoipa::path(post, path = "/api/v1/edges/{id}/decision",
     params(("id" = u32, Path), ("idempotency-key" = Option<String>, Header)), request_body = NewDecision,
     responses(
-        (status = 200, body = Applied),
+        (status = 200, body = Outcome),
+        (status = 429, description = "Too many wrong PINs, or no room for more decisions", body = Problem),
         (status = 403, description = "Not in this role, or not without the PIN", body = Problem),
         (status = 404, body = Problem),
         (status = 409, description = "Decided or changed meanwhile; `params.edge` says by whom", body = Problem),
@@ -215,31 +369,52 @@ pub(super) async fn decide(
     headers: HeaderMap,
     Id(edge): Id<u32>,
     Body(body): Body<NewDecision>,
-) -> Answered<Applied> {
+) -> Answered<Outcome> {
     let asked = (edge, body.essence());
     let work = async { decide_one(&asker, edge, body).await.map(Json) };
     asker.shared.once.answer(&headers, &asker.token, &asked, work).await
 }
 
-async fn decide_one(asker: &Asker, edge: u32, body: NewDecision) -> Result<Applied, Problem> {
+pub(super) async fn decide_one(asker: &Asker, edge: u32, body: NewDecision) -> Result<Outcome, Problem> {
     let NewDecision { answer, lifetime, rev, pin } = body;
+    let (answer, lifetime) = match (answer, lifetime) {
+        (DecisionAnswer::Allow, Some(lifetime)) => (Answer::Allow, lifetime),
+        (DecisionAnswer::Allow, None) => {
+            return Err(Problem::refused("lifetime_missing", "Say for how long it is allowed"));
+        }
+        (DecisionAnswer::Deny, lifetime) => (Answer::Deny, lifetime.unwrap_or(Lifetime::Always)),
+        (DecisionAnswer::Later, _) => return note(asker, edge, NotedState::Later).await,
+        (DecisionAnswer::Escalate, _) => {
+            asker.ask::<IgnoredAny>(Request::Wish { edge }).await?;
+            return note(asker, edge, NotedState::Escalated).await;
+        }
+    };
     match asker.ask::<Decided>(Request::Decide { edge, answer, lifetime, rev, pin }).await {
-        Ok(decided) => Ok(decided.into()),
+        Ok(decided) => Ok(Outcome::Applied(Box::new(decided.into()))),
         Err(error) => Err(with_present_edge(asker, edge, error.into()).await),
     }
 }
 
+async fn note(asker: &Asker, edge: u32, state: NotedState) -> Result<Outcome, Problem> {
+    let explanation: Explanation = asker.ask(Request::Explain { edge }).await?;
+    Ok(Outcome::Noted(Box::new(Noted { state, edge: explanation.edge })))
+}
+
 /// One answer to several requests.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewDecisions {
     edges: Vec<EdgeAt>,
-    answer: Answer,
-    lifetime: Lifetime,
+    #[schema(value_type = DecisionAnswer)]
+    answer: DecisionAnswer,
+    /// What is blocked without one is blocked always.
+    lifetime: Option<Lifetime>,
     pin: Option<String>,
 }
 
 /// An edge as it was shown.
 #[derive(Clone, Copy, Deserialize, Hash, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EdgeAt {
     id: u32,
     /// If it has changed since, nothing is decided about it.
@@ -250,7 +425,20 @@ pub(super) struct EdgeAt {
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 pub(super) struct AllApplied {
     applied: Vec<Applied>,
+    /// What was put off, or handed to the owners.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    noted: Vec<Noted>,
     refused: Vec<NotApplied>,
+}
+
+impl AllApplied {
+    pub(super) fn add(&mut self, id: u32, outcome: Result<Outcome, Problem>) {
+        match outcome {
+            Ok(Outcome::Applied(applied)) => self.applied.push(*applied),
+            Ok(Outcome::Noted(noted)) => self.noted.push(*noted),
+            Err(problem) => self.refused.push(NotApplied { id, problem }),
+        }
+    }
 }
 
 /// An edge about which nothing was decided.
@@ -281,10 +469,7 @@ pub(super) async fn decide_all(
         let mut all = AllApplied::default();
         for EdgeAt { id, rev } in edges {
             let one = NewDecision { answer, lifetime: lifetime.clone(), rev, pin: pin.clone() };
-            match decide_one(&asker, id, one).await {
-                Ok(applied) => all.applied.push(applied),
-                Err(problem) => all.refused.push(NotApplied { id, problem }),
-            }
+            all.add(id, decide_one(&asker, id, one).await);
         }
         Ok(Json(all))
     };
@@ -318,22 +503,71 @@ pub(super) async fn wishes(asker: Asker) -> Answered<Vec<Wish>> {
     Ok(Json(asker.ask(Request::Wishes).await?))
 }
 
-/// How many decisions are wanted.
+/// Which decisions are wanted.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DecisionFilter {
+    /// 1 to 1000 at once; 200 if not given.
     limit: Option<u32>,
+    /// From the link to the next part.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+    /// Name, number, MAC or IP address of whom it is about.
+    principal: Option<String>,
+    /// Who decided.
+    by: Option<String>,
+    /// One kind of them: `allow`, `deny`, `undo`, `mode`, ….
+    what: Option<String>,
 }
 
 /// What was decided, newest first.
-#[utoipa::path(get, path = "/api/v1/decisions", params(DecisionFilter),
-    responses((status = 200, body = Vec<Decision>)))]
+#[utoipa::path(get, path = "/api/v1/decisions", params(DecisionFilter), responses(
+    (status = 200, body = Vec<Decision>,
+     headers(("Link" = Option<String>, description = "The next part, if there is one"))),
+))]
 pub(super) async fn decisions(
     asker: Asker,
+    uri: Uri,
     Filter(filter): Filter<DecisionFilter>,
 ) -> Result<Response, Problem> {
-    let limit = Some(filter.limit.unwrap_or(DECISIONS));
-    Ok(asker.ask_text(Request::Decisions { limit }).await?)
+    let DecisionFilter { limit, cursor, principal, by, what } = filter;
+    let size = parts::size(Some(limit.unwrap_or(DECISIONS)), cursor)?.unwrap_or(usize::MAX);
+    // One more tells whether there is a next part.
+    let limit = u32::try_from(size + 1).ok();
+    let before = cursor.map(|Cursor(last)| last);
+    let found: Vec<Decision> = asker.ask(Request::Decisions { limit, before, principal, by, what }).await?;
+    Ok(parts::part(found, size, &uri, |decision| decision.id))
+}
+
+/// Whether the record of all that was decided is whole.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(super) struct Ledger {
+    /// Whether every entry follows from the one before it.
+    unbroken: bool,
+    entries: Option<u64>,
+    /// Of the newest entry, hexadecimal.
+    hash: Option<String>,
+}
+
+/// Checks the record from its first entry.
+#[utoipa::path(get, path = "/api/v1/ledger", responses((status = 200, body = Ledger)))]
+pub(super) async fn ledger(asker: Asker) -> Answered<Ledger> {
+    /// Reply of the daemon.
+    #[derive(Deserialize)]
+    struct Head {
+        entries: u64,
+        hash: String,
+    }
+    match asker.ask::<Head>(Request::LedgerVerify).await {
+        Ok(Head { entries, hash }) => {
+            Ok(Json(Ledger { unbroken: true, entries: Some(entries), hash: Some(hash) }))
+        }
+        Err(ClientError::Refused(refusal)) if refusal.code == "conflict" => {
+            tracing::warn!(why = refusal.message, "The ledger is broken");
+            Ok(Json(Ledger { unbroken: false, entries: None, hash: None }))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What proves who takes a decision back.
@@ -392,6 +626,7 @@ pub(super) async fn set_principal(
 
 /// The mode that a principal shall have.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewMode {
     mode: PrincipalMode,
     /// The `rev` of the principal that was shown; if its mode has changed since, nothing is done.
@@ -418,7 +653,7 @@ pub(super) async fn set_mode(
         PrincipalMode::Guest => "guest",
         PrincipalMode::Quarantine => "quarantine",
         PrincipalMode::Ready | PrincipalMode::Outside | PrincipalMode::System => {
-            return Err(Problem::invalid("Nobody can choose this mode"));
+            return Err(Problem::refused("mode_unknown", "Nobody can choose this mode"));
         }
     };
     change_mode(&asker, id, mode, body.rev).await
@@ -445,6 +680,7 @@ async fn change_mode(asker: &Asker, id: u32, mode: &str, rev: Option<u64>) -> An
 
 /// How long a principal is only watched.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewPause {
     seconds: u32,
 }
@@ -457,22 +693,56 @@ pub(super) async fn pause(asker: Asker, Id(id): Id<u32>, Body(body): Body<NewPau
     Ok(Json(asker.ask(request).await?))
 }
 
-/// How long a principal learns.
+/// How a principal learns again.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewLearning {
-    seconds: u32,
+    /// For so long, as for an update that is wanted; otherwise until there is evidence enough.
+    seconds: Option<u32>,
+    /// Whether it forgets its habits first; what people decided stays.
+    #[serde(default)]
+    forget: bool,
 }
 
-/// Lets a principal learn for a while, for an update that is wanted.
+/// Lets a principal learn again.
 #[utoipa::path(post, path = "/api/v1/principals/{id}/relearn", params(("id" = u32, Path)), request_body = NewLearning,
-    responses((status = 200, body = Principal), (status = 404, body = Problem)))]
+    responses((status = 200, body = Principal), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn relearn(
     asker: Asker,
     Id(id): Id<u32>,
     Body(body): Body<NewLearning>,
 ) -> Answered<Principal> {
-    let start = Request::LearnStart { principal: Some(id.to_string()), seconds: Some(body.seconds) };
-    Ok(Json(asker.ask(start).await?))
+    let NewLearning { seconds, forget } = body;
+    let principal = id.to_string();
+    Ok(Json(asker.ask(Request::Relearn { principal, seconds, forget }).await?))
+}
+
+/// Two principals that are the same thing.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Merge {
+    /// Becomes part of the other, with its addresses and edges.
+    principal: u32,
+    into: u32,
+}
+
+/// Makes one principal of two; this cannot be undone.
+#[utoipa::path(post, path = "/api/v1/principals/merge", request_body = Merge, responses(
+    (status = 200, body = Principal), (status = 404, body = Problem),
+    (status = 429, description = "It would have too many places", body = Problem),
+))]
+pub(super) async fn merge(asker: Asker, Body(Merge { principal, into }): Body<Merge>) -> Answered<Principal> {
+    let request = Request::PrincipalMerge { principal: principal.to_string(), into: into.to_string() };
+    Ok(Json(asker.ask(request).await?))
+}
+
+/// Forgets a principal, with its habits and what was decided about it; if it is there, it is new at its next sign of life.
+#[utoipa::path(delete, path = "/api/v1/principals/{id}", params(("id" = u32, Path)), responses(
+    (status = 204, description = "Forgotten"), (status = 404, body = Problem),
+))]
+pub(super) async fn forget(asker: Asker, Id(id): Id<u32>) -> Result<StatusCode, Problem> {
+    asker.ask::<IgnoredAny>(Request::PrincipalForget { principal: id.to_string() }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Whose trouble, and how far back.
@@ -492,32 +762,10 @@ pub(super) async fn trouble(asker: Asker, Filter(filter): Filter<TroubleFilter>)
     Ok(Json(asker.ask(request).await?))
 }
 
-/// A principal that learns, or has learned and will enforce soon.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Learner {
-    principal: End,
-    #[schema(value_type = PrincipalMode)]
-    mode: String,
-    learning: Learning,
-}
-
 /// Who learns, and how far that has come.
 #[utoipa::path(get, path = "/api/v1/learning", responses((status = 200, body = Vec<Learner>)))]
 pub(super) async fn learning(asker: Asker) -> Answered<Vec<Learner>> {
-    let principals: Vec<Principal> = asker.ask(Request::Principals).await?;
-    let learners = principals.into_iter().filter_map(|principal| {
-        Some(Learner {
-            learning: principal.learning?,
-            mode: principal.mode,
-            principal: End {
-                id: principal.id,
-                name: principal.name,
-                confirmed: principal.confirmed,
-                kind: principal.kind,
-            },
-        })
-    });
-    Ok(Json(learners.collect()))
+    Ok(Json(asker.ask(Request::Learners).await?))
 }
 
 /// Ends learning and enforces now.
@@ -531,6 +779,7 @@ pub(super) async fn finish_learning(asker: Asker, Id(id): Id<u32>) -> Answered<P
 
 /// By how many seconds protection is put off.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewWait {
     seconds: u32,
 }
@@ -563,6 +812,7 @@ pub(super) async fn events(
 }
 
 /// This description.
-async fn describe() -> Json<utoipa::openapi::OpenApi> {
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub(super) async fn describe() -> Json<utoipa::openapi::OpenApi> {
     Json(openapi::document())
 }

@@ -1,17 +1,23 @@
 //! What a household sets up: what the site is called, and where questions are told.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Json,
     http::{HeaderMap, StatusCode, header},
-    routing::{get, post, put},
 };
 use serde::Deserialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::{Arrived, Shared, input::Body, ntfy, problem::Problem, session::Asker};
+use super::{
+    Arrived, Shared,
+    input::Body,
+    ntfy,
+    openapi::{Resources, resources},
+    problem::Problem,
+    session::Asker,
+};
 use crate::{
     rpc::{Broker, Request},
     view::{BrokerState, FirstRun, HomeAssistant, Ntfy, Settings},
@@ -25,13 +31,18 @@ const TEST: &str =
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What needs a session.
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/api/v1/settings", get(settings).put(set_settings))
-        .route("/api/v1/ntfy", put(set_ntfy).get(get_ntfy))
-        .route("/api/v1/ntfy/test", post(test_ntfy))
-        .route("/api/v1/home-assistant/test", post(test_home_assistant))
-        .route("/api/v1/home-assistant", put(set_home_assistant).get(get_home_assistant))
+pub(super) fn routes() -> Resources {
+    resources! {
+        get "/api/v1/settings" => settings,
+        put "/api/v1/settings" => set_settings,
+        patch "/api/v1/settings" => change_settings,
+        put "/api/v1/ntfy" => set_ntfy,
+        get "/api/v1/ntfy" => get_ntfy,
+        post "/api/v1/notify/test" => test_ntfy,
+        post "/api/v1/home-assistant/test" => test_home_assistant,
+        put "/api/v1/home-assistant" => set_home_assistant,
+        get "/api/v1/home-assistant" => get_home_assistant,
+    }
 }
 
 /// What the household has set up.
@@ -42,6 +53,7 @@ pub(super) async fn settings(asker: Asker) -> Result<Json<Settings>, Problem> {
 
 /// What the household sets up; what is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewSettings {
     /// What the site shall be called. Empty removes it.
     name: Option<String>,
@@ -60,6 +72,14 @@ pub(super) async fn set_settings(
     Ok(Json(asker.ask(Request::SettingsSet { name: new.name, first_run: new.first_run }).await?))
 }
 
+/// The same as `PUT`, under the name that says what it does.
+#[utoipa::path(patch, path = "/api/v1/settings", request_body = NewSettings, responses(
+    (status = 200, body = Settings), (status = 403, description = "Not an owner", body = Problem),
+))]
+pub(super) async fn change_settings(asker: Asker, new: Body<NewSettings>) -> Result<Json<Settings>, Problem> {
+    set_settings(asker, new).await
+}
+
 /// Where questions are told; `null` if nowhere.
 #[utoipa::path(get, path = "/api/v1/ntfy", responses(
     (status = 200, body = Option<Ntfy>), (status = 403, description = "Not an owner", body = Problem),
@@ -70,6 +90,7 @@ pub(super) async fn get_ntfy(asker: Asker) -> Result<Json<Option<Ntfy>>, Problem
 
 /// Where questions shall be told.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewNtfy {
     /// `https://ntfy.sh`, or one of one's own; `null` tells nobody any more.
     server: Option<String>,
@@ -95,15 +116,14 @@ pub(super) async fn set_ntfy(
 }
 
 /// Sends a message now.
-#[utoipa::path(post, path = "/api/v1/ntfy/test", responses(
+#[utoipa::path(post, path = "/api/v1/notify/test", responses(
     (status = 204, description = "The server has taken it"),
     (status = 404, description = "Questions are told nowhere", body = Problem),
     (status = 502, description = "The server has not taken it", body = Problem),
 ))]
 pub(super) async fn test_ntfy(asker: Asker) -> Result<StatusCode, Problem> {
     let to: Option<Ntfy> = asker.ask(Request::Ntfy).await?;
-    let to =
-        to.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", "Questions are told nowhere"))?;
+    let to = to.ok_or_else(|| Problem::not_found("Questions are told nowhere"))?;
     ntfy::send(&to, TEST, false).await.map_err(|error| {
         Problem::new(StatusCode::BAD_GATEWAY, "undelivered", format!("The message was not taken: {error}"))
     })?;
@@ -121,6 +141,7 @@ pub(super) async fn get_home_assistant(asker: Asker) -> Result<Json<Option<HomeA
 
 /// Where Home Assistant shall find this box.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewHomeAssistant {
     /// `null` shows it nothing any more.
     broker: Option<Broker>,

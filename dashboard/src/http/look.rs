@@ -1,19 +1,13 @@
 //! What people look at besides edges and devices: what was carried when, the habits of a device, alarms, and who
 //! is banned.
 
-use std::sync::Arc;
-
-use axum::{
-    Json, Router,
-    response::Response,
-    routing::{delete, get},
-};
+use axum::{Json, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    Shared,
     input::{Filter, Id},
+    openapi::{Resources, resources},
     problem::Problem,
     session::Asker,
 };
@@ -26,14 +20,15 @@ use crate::{
 type Answered<T> = Result<Json<T>, Problem>;
 
 /// What needs a session.
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/api/v1/traffic", get(traffic))
-        .route("/api/v1/traffic/hours", get(hours))
-        .route("/api/v1/learning/{principal}/review", get(review))
-        .route("/api/v1/alarms", get(alarms))
-        .route("/api/v1/bans", get(bans))
-        .route("/api/v1/bans/{id}", delete(lift_ban))
+pub(super) fn routes() -> Resources {
+    resources! {
+        get "/api/v1/traffic" => traffic,
+        get "/api/v1/traffic/hours" => hours,
+        get "/api/v1/learning/{principal}/review" => review,
+        get "/api/v1/alarms" => alarms,
+        get "/api/v1/bans" => bans,
+        delete "/api/v1/bans/{id}" => lift_ban,
+    }
 }
 
 /// How much each hour of the last 30 days has carried, oldest first; hours in which nothing was carried are left out.

@@ -1,13 +1,12 @@
 //! Who is let in: pairing, sessions, phones, and how a browser recognises this box.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{AppendHeaders, IntoResponse, Response},
-    routing::{delete, get, post, put},
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use utoipa::ToSchema;
@@ -15,6 +14,7 @@ use utoipa::ToSchema;
 use super::{
     Arrived, Shared,
     input::{Body, Id},
+    openapi::{Resources, resources},
     problem::Problem,
     session::{self, Asker, Token},
 };
@@ -26,30 +26,37 @@ use crate::{
 
 /// Longest name of a phone, in characters.
 const NAME_LIMIT: usize = 40;
-/// How long a code of the page is valid, in seconds.
+/// How long a code of the page is valid, in seconds: where nobody says it, and what may be said.
 const CODE_LIFETIME: u32 = 600;
+const CODE_LIFETIMES: RangeInclusive<u32> = 60..=600;
+/// How long a token may be valid, in seconds: an hour to two years.
+const TOKEN_LIFETIMES: RangeInclusive<u32> = 3_600..=2 * 365 * 86_400;
 
 type Daemon = State<Arc<Shared>>;
 
 /// What needs no session.
-pub(super) fn open_routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/api/v1/pair", post(pair))
-        .route("/api/v1/session", post(sign_in))
-        .route("/api/v1/authority", get(authority))
-        .route("/ca.crt", get(issuer))
+pub(super) fn open_routes() -> Resources {
+    resources! {
+        post "/api/v1/pair" => pair,
+        post "/api/v1/session" => sign_in,
+        get "/api/v1/authority" => authority,
+        get "/ca.crt" => issuer,
+    }
 }
 
 /// What needs a session.
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/api/v1/session", delete(end_session))
-        .route("/api/v1/me", get(me))
-        .route("/api/v1/pair/codes", post(make_code))
-        .route("/api/v1/clients", get(clients))
-        .route("/api/v1/clients/{id}", delete(end_client))
-        .route("/api/v1/pin", put(set_pin))
-        .route("/api/v1/password", put(set_password))
+pub(super) fn routes() -> Resources {
+    resources! {
+        delete "/api/v1/session" => end_session,
+        get "/api/v1/me" => me,
+        post "/api/v1/pair/codes" => make_code,
+        get "/api/v1/clients" => clients,
+        get "/api/v1/clients/{id}" => client,
+        delete "/api/v1/clients/{id}" => end_client,
+        post "/api/v1/tokens" => make_token,
+        put "/api/v1/pin" => set_pin,
+        put "/api/v1/password" => set_password,
+    }
 }
 
 // Before there is a session.
@@ -64,7 +71,11 @@ pub(super) async fn authority(Extension(arrived): Extension<Arrived>) -> Result<
 }
 
 /// The issuer's certificate, for phones that shall recognise the box from now on.
-async fn issuer(Extension(arrived): Extension<Arrived>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/ca.crt", responses(
+    (status = 200, description = "PEM", body = String, content_type = "application/x-x509-ca-cert"),
+    (status = 404, description = "The page is not served with TLS"),
+))]
+pub(super) async fn issuer(Extension(arrived): Extension<Arrived>) -> Result<Response, Problem> {
     let issuer = arrived.tls.and_then(|tls| tls.issuer()).ok_or_else(no_authority)?;
     let kind = HeaderValue::from_static("application/x-x509-ca-cert");
     Ok(([(header::CONTENT_TYPE, kind)], issuer).into_response())
@@ -76,6 +87,7 @@ fn no_authority() -> Problem {
 
 /// The code from the box and how this phone is to be called.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Pairing {
     code: String,
     name: String,
@@ -93,7 +105,8 @@ pub(super) async fn pair(
     Extension(arrived): Extension<Arrived>,
     Body(pairing): Body<Pairing>,
 ) -> Result<Response, Problem> {
-    let name = phone_name(&pairing.name).ok_or_else(|| Problem::invalid("Give this phone a name"))?;
+    let name = phone_name(&pairing.name)
+        .ok_or_else(|| Problem::refused("name_missing", "Give this phone a name"))?;
     let code = pairing.code.trim().to_owned();
     let request = Request::PairRedeem { code, name, from: Some(arrived.remote) };
     let session: Session = shared.daemon.ask(request).await?;
@@ -110,7 +123,10 @@ fn let_in(session: Session, tls: bool) -> Result<Response, Problem> {
 
 /// The name of a professional and the password that they have set.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SignIn {
+    /// May be called `user` as well.
+    #[serde(alias = "user")]
     name: String,
     password: String,
 }
@@ -176,8 +192,11 @@ pub(super) async fn me(
 
 /// What another phone shall be.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewPhone {
     role: Role,
+    /// Seconds for which the code is valid: 60 to 600, which is also what is meant where none are given.
+    ttl: Option<u32>,
 }
 
 /// A one-use code for another phone.
@@ -188,6 +207,8 @@ pub(super) struct NewCode {
     url: String,
     /// The same as a picture.
     qr: Qr,
+    /// The same as a file.
+    qr_svg: String,
     /// Where it can be typed instead, and what.
     page: String,
     typed: String,
@@ -204,7 +225,11 @@ pub(super) async fn make_code(
     headers: HeaderMap,
     Body(phone): Body<NewPhone>,
 ) -> Result<Json<NewCode>, Problem> {
-    let request = Request::Pair { seconds: CODE_LIFETIME, role: phone.role };
+    let seconds = phone.ttl.unwrap_or(CODE_LIFETIME);
+    if !CODE_LIFETIMES.contains(&seconds) {
+        return Err(Problem::refused("duration_range", "A code is valid for 60 to 600 seconds"));
+    }
+    let request = Request::Pair { seconds, role: phone.role };
     let code: PairingCode = asker.ask(request).await?;
     // Where phones cannot reach the page, another browser can that reaches it as this one does.
     let here = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
@@ -215,7 +240,44 @@ pub(super) async fn make_code(
     let url = url.unwrap_or_else(|| format!("{scheme}://{here}/#/pair?k={}", code.code));
     let page = url.split("/#").next().unwrap_or(&url).to_owned();
     let qr = Qr::new(&url).ok_or_else(|| Problem::invalid("The address is too long for a picture"))?;
-    Ok(Json(NewCode { role: code.role, qr, page, url, typed: code.typed, expires_at: code.expires_at }))
+    let qr_svg = qr.to_svg();
+    let (role, expires_at) = (code.role, code.expires_at);
+    Ok(Json(NewCode { role, qr, qr_svg, page, url, typed: code.typed, expires_at }))
+}
+
+/// A program that shall be let in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewToken {
+    name: String,
+    role: Role,
+    /// Seconds after which it is logged out, 3600 to 63072000; a `pro` after 7 days at most.
+    ttl: Option<u32>,
+}
+
+/// The secret of a program; it is shown only now.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenMade {
+    token: String,
+    name: String,
+    role: Role,
+}
+
+/// Lets a program in.
+#[utoipa::path(post, path = "/api/v1/tokens", request_body = NewToken, responses(
+    (status = 200, body = TokenMade), (status = 403, description = "Not an owner", body = Problem),
+    (status = 429, description = "Too many are let in", body = Problem),
+))]
+pub(super) async fn make_token(
+    asker: Asker,
+    Body(NewToken { name, role, ttl }): Body<NewToken>,
+) -> Result<Json<TokenMade>, Problem> {
+    if ttl.is_some_and(|ttl| !TOKEN_LIFETIMES.contains(&ttl)) {
+        return Err(Problem::refused("duration_range", "A token is valid for an hour to two years"));
+    }
+    let made: Session = asker.ask(Request::TokenMake { name, role, seconds: ttl }).await?;
+    let Session { token, name, role } = made;
+    Ok(Json(TokenMade { token, name, role }))
 }
 
 /// Who is let in.
@@ -224,6 +286,17 @@ pub(super) async fn make_code(
 ))]
 pub(super) async fn clients(asker: Asker) -> Result<Json<Vec<Client>>, Problem> {
     Ok(Json(asker.ask(Request::Clients).await?))
+}
+
+/// One who is let in.
+#[utoipa::path(get, path = "/api/v1/clients/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = Client), (status = 403, description = "Not an owner", body = Problem),
+    (status = 404, body = Problem),
+))]
+pub(super) async fn client(asker: Asker, Id(id): Id<String>) -> Result<Json<Client>, Problem> {
+    let clients: Vec<Client> = asker.ask(Request::Clients).await?;
+    let client = clients.into_iter().find(|client| client.id == id);
+    client.map(Json).ok_or_else(|| Problem::not_found("Nobody with this id is let in"))
 }
 
 /// Logs someone out.
@@ -237,6 +310,7 @@ pub(super) async fn end_client(asker: Asker, Id(client): Id<String>) -> Result<S
 
 /// The PIN of the household.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewPin {
     /// None removes it.
     pin: Option<String>,
@@ -247,6 +321,7 @@ pub(super) struct NewPin {
 /// Sets the PIN of the household.
 #[utoipa::path(put, path = "/api/v1/pin", request_body = NewPin, responses(
     (status = 204, description = "Set"), (status = 403, body = Problem), (status = 422, body = Problem),
+    (status = 429, description = "Too many wrong PINs", body = Problem),
 ))]
 pub(super) async fn set_pin(asker: Asker, Body(new): Body<NewPin>) -> Result<StatusCode, Problem> {
     asker.ask::<IgnoredAny>(Request::PinSet { pin: new.pin, old: new.old }).await?;
@@ -256,6 +331,7 @@ pub(super) async fn set_pin(asker: Asker, Body(new): Body<NewPin>) -> Result<Sta
 
 /// The password of a professional.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewPassword {
     /// None removes it.
     password: Option<String>,

@@ -21,10 +21,47 @@ pub(crate) struct Problem {
     kind: String,
     title: String,
     status: u16,
-    /// `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `password_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`,
-    /// `origin`, `timeout`, `undelivered`, `in_progress`, `internal`.
+    #[schema(value_type = ProblemCode)]
     code: String,
     params: Params,
+}
+
+/// Every code that a problem can have; the page has words for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProblemCode {
+    NotFound,
+    Conflict,
+    Invalid,
+    Forbidden,
+    AskOwner,
+    PinNeeded,
+    PinWrong,
+    PinFormat,
+    PasswordWrong,
+    PasswordFormat,
+    NameMissing,
+    NameTaken,
+    NameReserved,
+    ServerFormat,
+    BrokerFormat,
+    BrokerUnreachable,
+    BrokerRefused,
+    KindUnknown,
+    ModeUnknown,
+    LifetimeMissing,
+    DurationRange,
+    DatePassed,
+    Gone,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    Host,
+    Origin,
+    Timeout,
+    Undelivered,
+    InProgress,
+    Internal,
 }
 
 /// Facts that belong to a problem.
@@ -47,7 +84,7 @@ impl Problem {
             kind: format!("urn:edgeward:problem:{code}"),
             title: title.into(),
             status: status.as_u16(),
-            code: code.to_owned(),
+            code: known(code).to_owned(),
             params: Params::default(),
         }
     }
@@ -60,8 +97,17 @@ impl Problem {
         )
     }
 
+    /// As [`Problem::invalid`], with a code of its own.
+    pub(crate) fn refused(code: &str, title: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, title)
+    }
+
     pub(crate) fn invalid(title: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title)
+    }
+
+    pub(crate) fn not_found(title: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", title)
     }
 
     pub(crate) fn too_many(title: impl Into<String>, retry_after: u32) -> Self {
@@ -94,14 +140,24 @@ impl Problem {
     }
 }
 
+/// The code, if pages have words for it. The daemon may be newer and know more.
+fn known(code: &str) -> &str {
+    let text = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(code);
+    match ProblemCode::deserialize(text) {
+        Ok(_) => code,
+        Err(_) => "internal",
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        // The daemon may be newer and know more codes; those are shown as they come.
         let status = match refusal.code.as_str() {
             "unauthenticated" => return Self::unauthenticated().after(refusal.act),
             "not_found" => StatusCode::NOT_FOUND,
             "conflict" => StatusCode::CONFLICT,
-            "invalid" => StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid" | "pin_format" | "password_format" | "name_missing" | "name_taken"
+            | "name_reserved" | "server_format" | "broker_format" | "kind_unknown" | "mode_unknown"
+            | "duration_range" | "date_passed" => StatusCode::UNPROCESSABLE_ENTITY,
             "forbidden" | "ask_owner" | "pin_needed" | "pin_wrong" | "password_wrong" => {
                 StatusCode::FORBIDDEN
             }

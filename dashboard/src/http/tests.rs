@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Listening, Options, Shared, ntfy, openapi_document, serve};
+use super::{Listening, Options, Shared, ntfy, openapi, serve};
 use crate::pushes::{Outage, Push, Told};
 use crate::rpc::{self, Call, Message, Refusal, Reply, Request};
 use crate::view::{Act, Event, Revoked};
@@ -46,6 +46,8 @@ struct DaemonState {
     told: Told,
     /// Of Home Assistant.
     broker: Value,
+    /// Whether there is more than one edge, and the ledger broken.
+    many: bool,
 }
 
 impl Daemon {
@@ -93,7 +95,7 @@ impl Daemon {
     fn answer(&self, call: Call) -> Result<Value, Refusal> {
         let mut state = self.state.lock().unwrap();
         let answer = match &call.request {
-            Request::Watch | Request::Reached => Ok(Value::Null),
+            Request::Watch | Request::Reached | Request::Wish { edge: 8 } => Ok(Value::Null),
             Request::Status => Ok(status(state.rev)),
             Request::PairRedeem { code, name, .. } => match code.as_str() {
                 "good" => {
@@ -129,7 +131,27 @@ impl Daemon {
             }
             Request::HomeAssistant | Request::Broker => Ok(state.broker.clone()),
             Request::Waiting => Ok(json!({"count": 1, "newest": 8, "sentence": "x"})),
+            Request::Pending | Request::Edges { .. } if state.many => Ok(many_edges()),
             Request::Pending | Request::Edges { .. } => Ok(json!([edge(1)])),
+            Request::Decisions { limit, before, .. } => {
+                let newest = before.unwrap_or(6) - 1;
+                let ids = (1..=newest).rev().take(limit.unwrap() as usize);
+                Ok(ids.map(decision).collect())
+            }
+            Request::LedgerVerify if state.many => Err(refusal("conflict")),
+            Request::LedgerVerify => Ok(json!({"entries": 7, "hash": "ab"})),
+            Request::Clients => Ok(json!([client()])),
+            Request::Pair { seconds, .. } => Ok(json!({
+                "code": "k", "typed": "K7QF-2M9D", "expires_at": seconds, "role": "member", "listening": [],
+                "authority": null,
+            })),
+            Request::TokenMake { name, role, .. } => Ok(json!({"token": "t", "name": name, "role": role})),
+            Request::Settings | Request::SettingsSet { .. } => Ok(json!({"name": "Home", "notified": false})),
+            Request::Packets { edge: 8, .. } => {
+                Ok(json!([{"time": 1, "length": 60, "bytes": [71, 69, 84, 0]}]))
+            }
+            Request::Principals | Request::Packets { .. } => Ok(json!([])),
+            Request::EdgesExport => Ok(json!("[[edge]]\n")),
             Request::GraphExport { .. } => Ok(json!("digraph edgeward {\n}\n")),
             Request::Explain { edge: 8 } => {
                 Ok(json!({"edge": edge(2), "because": "", "habits": [], "evidence": []}))
@@ -142,6 +164,12 @@ impl Daemon {
         };
         state.calls.push(call);
         answer
+    }
+
+    /// What was asked in the name of a session.
+    fn asked(&self) -> Vec<Request> {
+        let calls = self.calls().into_iter().filter(|call| call.session.is_some());
+        calls.map(|call| call.request).collect()
     }
 
     fn calls(&self) -> Vec<Call> {
@@ -174,6 +202,35 @@ fn edge(rev: u64) -> Value {
         "meaning": null, "state": "pending", "since": 0, "by": "Phone", "until": null, "lifetime": null, "uses": null, "action": null, "no_retain": false, "max_qos": null,
         "reason": null, "violated": null, "risk": "high", "beneficiaries": [], "tries": 1, "first_seen": null,
         "last_seen": null, "rev": rev, "unusual": "", "flag": null, "limit": null,
+    })
+}
+
+/// Three questions of one device to sensors within a day, one a day later, and one of high risk.
+fn many_edges() -> Value {
+    let of = |(id, first_seen, risk): (u64, u64, &str)| {
+        let mut edge = edge(id);
+        edge["id"] = json!(id);
+        edge["first_seen"] = json!(first_seen);
+        edge["risk"] = json!(risk);
+        edge["to"] = json!({"id": 30 + id, "name": "Sensor", "confirmed": true, "kind": "sensor"});
+        edge
+    };
+    [(13, 100, "low"), (11, 50, "low"), (12, 86_449, "low"), (14, 86_450, "low"), (15, 60, "high")]
+        .map(of)
+        .into()
+}
+
+fn decision(id: u64) -> Value {
+    json!({
+        "id": id, "at": 0, "by": "Phone", "what": "allow", "edge": null, "principal": null, "detail": "always",
+        "undone": false, "hash": "",
+    })
+}
+
+fn client() -> Value {
+    json!({
+        "id": "7", "name": "Phone", "role": "owner", "token": false, "since": 0, "last_seen": 0, "until": null,
+        "by_password": false,
     })
 }
 
@@ -348,28 +405,98 @@ impl EventStream {
     }
 }
 
+/// Method and path of every route that there is, with numbers in its path.
+fn routes(resources: &[openapi::Resources]) -> Vec<(String, String)> {
+    let list = resources.iter().flat_map(|one| one.list);
+    let filled = |path: &str| path.replace("{id}", "8").replace("{principal}", "8");
+    list.map(|(method, path)| (method.to_uppercase(), filled(path))).collect()
+}
+
 #[tokio::test]
 async fn nothing_but_pairing_answers_without_a_session() {
     let site = Site::start().await;
-    let document = serde_json::to_value(openapi_document()).unwrap();
-    let paths = document["paths"].as_object().unwrap();
-    assert!(paths.len() > 15);
-    for (path, methods) in paths {
-        let path = path.replace("{id}", "8").replace("{principal}", "8");
-        for method in methods.as_object().unwrap().keys() {
-            let is_sign_in = path == "/api/v1/session" && method == "post";
-            if path == "/api/v1/pair" || path == "/api/v1/authority" || is_sign_in {
-                continue;
-            }
-            let method = method.to_uppercase();
-            for headers in [&[JSON][..], &[JSON, ("cookie", "edgeward=guessed")]] {
-                let answer = site.send(&method, &path, headers, "{}").await;
-                assert_eq!(answer.problem(), (401, "unauthenticated".into()), "{method} {path}");
-            }
+    let (guarded, open) = openapi::everything();
+    let guarded = routes(&guarded);
+    assert!(guarded.len() > 40, "{guarded:?}");
+    for (method, path) in guarded {
+        for headers in [&[JSON][..], &[JSON, ("cookie", "edgeward=guessed")]] {
+            let answer = site.send(&method, &path, headers, "{}").await;
+            assert_eq!(answer.problem(), (401, "unauthenticated".into()), "{method} {path}");
         }
     }
-    let answer = site.send("GET", "/openapi.json", &[], "").await;
-    assert_eq!(answer.status, 401);
+    let open: Vec<String> =
+        routes(&open).into_iter().map(|(method, path)| format!("{method} {path}")).collect();
+    assert_eq!(open, ["POST /api/v1/pair", "POST /api/v1/session", "GET /api/v1/authority", "GET /ca.crt"]);
+}
+
+#[tokio::test]
+async fn every_route_is_described_with_what_can_go_wrong() {
+    let site = Site::start().await;
+    site.pair();
+    let document = site.get("/openapi.json").await.json();
+    let (guarded, open) = openapi::everything();
+    let is_open = |path: &str, method: &str| open.iter().any(|one| one.list.contains(&(method, path)));
+    let mut described = 0;
+    for (method, path) in guarded.iter().chain(&open).flat_map(|one| one.list) {
+        let operation = &document["paths"][path][method];
+        assert!(operation.is_object(), "{method} {path} is not described");
+        described += 1;
+        assert!(!operation["summary"].as_str().unwrap_or_default().is_empty(), "{method} {path}");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
+        let mut wanted = vec!["403", "422", "503"];
+        if is_open(path, method) {
+            assert_eq!(operation["security"], json!([]), "{method} {path}");
+        } else {
+            wanted.push("401");
+        }
+        if path.contains('{') {
+            wanted.push("404");
+        }
+        if operation["requestBody"].is_object() {
+            wanted.extend(["413", "415"]);
+        }
+        for status in wanted {
+            assert!(responses.contains_key(status), "{method} {path} can answer {status}");
+        }
+        for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
+            let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(schema, "#/components/schemas/Problem", "{method} {path} {status}");
+        }
+    }
+    let operations =
+        document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len());
+    assert_eq!(operations.sum::<usize>(), described, "what is described is there");
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert_eq!(schemes.keys().collect::<Vec<_>>(), ["bearer", "cookie"]);
+    assert_eq!(document["security"], json!([{"cookie": []}, {"bearer": []}]));
+}
+
+#[tokio::test]
+async fn what_is_not_described_is_refused() {
+    let site = Site::start().await;
+    site.pair();
+    let (guarded, open) = openapi::everything();
+    for (method, path) in routes(&guarded).into_iter().chain(routes(&open)) {
+        let answer = site.send(&method, &format!("{path}?surprise=1"), &[COOKIE, JSON], "").await;
+        assert_eq!(answer.problem(), (422, "invalid".into()), "{method} {path}");
+    }
+    for (method, path, body) in [
+        ("GET", "/api/v1/edges?state=pending&state=learned", ""),
+        ("POST", "/api/v1/confirm", "{}"),
+        (
+            "POST",
+            "/api/v1/edges/8/decision",
+            r#"{"answer":"allow","lifetime":"once","rev":2,"forever":true}"#,
+        ),
+        ("PATCH", "/api/v1/principals/20", r#"{"name":"Hub","colour":"red"}"#),
+        ("PUT", "/api/v1/home-assistant", r#"{"broker":{"host":"a","port":1,"tls":true}}"#),
+    ] {
+        let answer = site.send(method, path, &[COOKIE, JSON], body).await;
+        assert_eq!(answer.problem(), (422, "invalid".into()), "{method} {path} {body}");
+    }
+    let asked = site.daemon.asked();
+    assert!(asked.is_empty(), "the daemon hears of none of these: {asked:?}");
 }
 
 #[tokio::test]
@@ -414,7 +541,7 @@ async fn a_wrong_code_is_told_from_an_old_and_a_burnt_one() {
         assert_eq!(answer.header("set-cookie"), None);
     }
     let nameless = site.send("POST", "/api/v1/pair", &[JSON], r#"{"code":"good","name":" \u200b"}"#).await;
-    assert_eq!(nameless.problem(), (422, "invalid".into()));
+    assert_eq!(nameless.problem(), (422, "name_missing".into()));
 }
 
 #[tokio::test]
@@ -556,7 +683,15 @@ async fn a_decision_is_made_in_the_name_of_the_phone() {
     let answer =
         site.post("/api/v1/edges/8/decision", r#"{"answer":"allow","lifetime":{"for":3600},"rev":2}"#).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.json(), json!({"decision_id": 5, "state": "applied", "edge": edge(3)}));
+    let json = answer.json();
+    assert_eq!(
+        (&json["decision_id"], &json["state"], &json["edge"]),
+        (&json!(5), &json!("applied"), &edge(3))
+    );
+    assert_eq!(
+        (&json["scope"]["from"]["id"], &json["scope"]["object"]),
+        (&json!(20), &json!("lock/front/set"))
+    );
     let calls = site.daemon.calls();
     let call = calls.iter().find(|call| matches!(call.request, Request::Decide { .. })).unwrap();
     assert_eq!(call.session.as_deref(), Some("secret-1"));
@@ -903,7 +1038,7 @@ async fn whether_home_assistant_is_reached_is_found_out_and_shown() {
 async fn a_test_message_says_whether_it_was_taken() {
     let site = Site::start().await;
     site.pair();
-    let test = || site.post("/api/v1/ntfy/test", "");
+    let test = || site.post("/api/v1/notify/test", "");
     assert_eq!(test().await.problem(), (404, "not_found".into()));
     let ntfy = NtfyServer::start(&site).await;
     let (answer, message) = tokio::join!(test(), ntfy.take("200 OK"));
@@ -926,7 +1061,7 @@ async fn what_is_taken_along_is_a_file() {
         ("edges/export", "application/json", "edges.json", "lock/front/set"),
         ("graph?format=svg", "image/svg+xml", "graph.svg", "<svg"),
         ("graph?format=dot", "text/vnd.graphviz; charset=utf-8", "graph.dot", "digraph edgeward {"),
-        ("graph", "application/json", "graph.json", "\"nodes\":[{\"id\":20"),
+        ("graph?format=json", "application/json", "graph.json", "\"nodes\":[{\"id\":20"),
     ] {
         let answer = site.get(&format!("/api/v1/{path}")).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)), "{path}");
@@ -989,4 +1124,209 @@ async fn one_answer_decides_about_several_edges() {
     }] {
         assert_eq!(site.post("/api/v1/edges/decisions", &none).await.problem(), (422, "invalid".into()));
     }
+}
+
+#[tokio::test]
+async fn long_lists_come_in_parts() {
+    let site = Site::start().await;
+    site.pair();
+    site.daemon.state.lock().unwrap().many = true;
+    let ids = |answer: &Answer| -> Vec<u64> {
+        answer.json().as_array().unwrap().iter().map(|one| one["id"].as_u64().unwrap()).collect()
+    };
+    for (first, all) in [
+        ("/api/v1/edges?state=pending&limit=2", vec![11, 12, 13, 14, 15]),
+        ("/api/v1/pending?limit=2", vec![11, 12, 13, 14, 15]),
+        ("/api/v1/pending?limit=2&group=1", vec![11, 14, 15]),
+        ("/api/v1/decisions?limit=2&by=Phone", vec![5, 4, 3, 2, 1]),
+    ] {
+        let (mut path, mut found) = (first.to_owned(), Vec::new());
+        loop {
+            let answer = site.get(&path).await;
+            assert_eq!(answer.status, 200, "{path}: {answer:?}");
+            let part = ids(&answer);
+            assert!(part.len() <= 2, "{path}");
+            found.extend(part);
+            let Some(link) = answer.header("link") else { break };
+            let next = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap();
+            assert!(next.starts_with(first), "what was asked for stays: {next}");
+            path = next.to_owned();
+        }
+        assert_eq!(found, all, "{first}");
+    }
+    assert_eq!(ids(&site.get("/api/v1/edges").await), [13, 11, 12, 14, 15], "all of it, as it is");
+    for path in [
+        "/api/v1/edges?limit=0",
+        "/api/v1/edges?limit=1001",
+        "/api/v1/edges?cursor=5",
+        "/api/v1/edges?cursor=czz",
+        "/api/v1/decisions?limit=-1",
+        "/api/v1/pending?group=2",
+    ] {
+        assert_eq!(site.get(path).await.problem(), (422, "invalid".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_decided_but_for_what_is_left_out_or_was_not_seen() {
+    let site = Site::start().await;
+    site.pair();
+    site.daemon.state.lock().unwrap().many = true;
+    let groups = site.get("/api/v1/pending?group=1").await.json();
+    let of_group = |index: usize| -> Vec<u64> {
+        groups[index]["edges"].as_array().unwrap().iter().map(|edge| edge["id"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((of_group(0), of_group(1), of_group(2)), (vec![11, 13, 12], vec![14], vec![15]));
+    assert_eq!((&groups[0]["kind"], &groups[0]["rev"]), (&json!("sensor"), &json!(13)));
+
+    let answer = site.post("/api/v1/groups/11/decision", r#"{"answer":"deny","except":[13],"rev":11}"#).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let calls = site.daemon.calls();
+    let decided: Vec<_> = calls
+        .iter()
+        .filter_map(|call| match &call.request {
+            Request::Decide {
+                edge, answer: rpc::Answer::Deny, lifetime: rpc::Lifetime::Always, rev, ..
+            } => Some((*edge, *rev)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        decided,
+        [(11, Some(11)), (12, Some(0))],
+        "12 has changed since and is asked about as never seen"
+    );
+    for (path, status) in [("/api/v1/groups/13/decision", 404), ("/api/v1/groups/x/decision", 404)] {
+        assert_eq!(site.post(path, r#"{"answer":"deny"}"#).await.status, status, "{path}");
+    }
+    let later = site.post("/api/v1/groups/14/decision", r#"{"answer":"later"}"#).await.json();
+    assert_eq!((later["applied"].as_array().unwrap().len(), &later["refused"][0]["id"]), (0, &json!(14)));
+}
+
+#[tokio::test]
+async fn a_question_can_be_put_off_or_handed_on() {
+    let site = Site::start().await;
+    site.pair();
+    let path = "/api/v1/edges/8/decision";
+    for (answer, state) in [("later", "later"), ("escalate", "escalated")] {
+        let answer = site.post(path, &json!({ "answer": answer }).to_string()).await;
+        assert_eq!((answer.status, &answer.json()["state"]), (200, &json!(state)));
+        assert_eq!(answer.json()["edge"]["id"], 8);
+    }
+    let calls = site.daemon.calls();
+    assert!(!calls.iter().any(|call| matches!(call.request, Request::Decide { .. })), "nothing is decided");
+    assert_eq!(calls.iter().filter(|call| matches!(call.request, Request::Wish { edge: 8 })).count(), 1);
+    assert_eq!(site.post(path, r#"{"answer":"allow"}"#).await.problem(), (422, "lifetime_missing".into()));
+    assert_eq!(site.post("/api/v1/edges/9/decision", r#"{"answer":"later"}"#).await.status, 404);
+    assert_eq!(site.post(path, r#"{"answer":"deny","rev":2}"#).await.status, 200, "blocked always");
+}
+
+#[tokio::test]
+async fn the_graph_is_drawn_as_far_as_there_is_room() {
+    let site = Site::start().await;
+    site.pair();
+    site.daemon.state.lock().unwrap().many = true;
+    let count = |graph: &Value| {
+        let length = |of: &str| graph[of].as_array().unwrap().len();
+        (length("nodes"), length("edges"), graph["hidden"]["nodes"].clone(), graph["hidden"]["edges"].clone())
+    };
+    let whole = site.get("/api/v1/graph").await;
+    assert_eq!(whole.header("content-disposition"), None);
+    assert_eq!(count(&whole.json()), (6, 5, json!(0), json!(0)));
+    let cut = site.get("/api/v1/graph?limit=3").await.json();
+    assert_eq!(count(&cut), (3, 2, json!(3), json!(3)));
+    assert_eq!(cut["nodes"][0]["name"], "Hub", "who has most edges comes first");
+    assert_eq!(count(&site.get("/api/v1/graph?view=principal:44&since=60").await.json()).1, 1);
+    assert_eq!(count(&site.get("/api/v1/graph?view=room:Attic").await.json()).1, 0);
+    assert_eq!(count(&site.get("/api/v1/graph?state=denied").await.json()).1, 0);
+    for path in
+        ["view=attic", "view=room:", "view=principal:hub", "limit=0", "format=svg&limit=3", "state=odd"]
+    {
+        let answer = site.get(&format!("/api/v1/graph?{path}")).await;
+        assert_eq!(answer.problem(), (422, "invalid".into()), "{path}");
+    }
+    let file = site.get("/api/v1/graph?format=json").await;
+    assert!(file.header("content-disposition").unwrap().contains("edgeward-graph.json"));
+}
+
+#[tokio::test]
+async fn the_record_says_whether_it_is_whole() {
+    let site = Site::start().await;
+    site.pair();
+    assert_eq!(
+        site.get("/api/v1/ledger").await.json(),
+        json!({"unbroken": true, "entries": 7, "hash": "ab"})
+    );
+    site.daemon.state.lock().unwrap().many = true;
+    assert_eq!(site.get("/api/v1/ledger").await.json()["unbroken"], false);
+}
+
+#[tokio::test]
+async fn who_is_let_in_has_an_end() {
+    let site = Site::start().await;
+    site.pair();
+    assert_eq!(site.get("/api/v1/clients/7").await.json()["name"], "Phone");
+    assert_eq!(site.get("/api/v1/clients/8").await.problem(), (404, "not_found".into()));
+    let code = async |ttl: u32| {
+        site.post("/api/v1/pair/codes", &json!({"role": "member", "ttl": ttl}).to_string()).await
+    };
+    assert_eq!(code(60).await.json()["expires_at"], 60);
+    assert!(code(600).await.json()["qr_svg"].as_str().unwrap().starts_with("<svg xmlns"));
+    for ttl in [0, 59, 601] {
+        assert_eq!(code(ttl).await.problem(), (422, "duration_range".into()), "{ttl}");
+    }
+    let token = async |ttl: Value| {
+        site.post("/api/v1/tokens", &json!({"name": "Script", "role": "viewer", "ttl": ttl}).to_string())
+            .await
+    };
+    assert_eq!(token(json!(3_600)).await.json(), json!({"token": "t", "name": "Script", "role": "viewer"}));
+    assert_eq!(token(json!(60)).await.problem(), (422, "duration_range".into()));
+    let asked =
+        Request::TokenMake { name: "Script".into(), role: crate::view::Role::Viewer, seconds: Some(3_600) };
+    assert_eq!(site.daemon.calls().iter().filter(|call| call.request == asked).count(), 1);
+}
+
+#[tokio::test]
+async fn devices_are_merged_forgotten_and_learn_again() {
+    let site = Site::start().await;
+    site.pair();
+    for (method, path, body, request) in [
+        (
+            "POST",
+            "/api/v1/principals/merge",
+            r#"{"principal":20,"into":21}"#,
+            Request::PrincipalMerge { principal: "20".into(), into: "21".into() },
+        ),
+        ("DELETE", "/api/v1/principals/20", "", Request::PrincipalForget { principal: "20".into() }),
+        (
+            "POST",
+            "/api/v1/principals/20/relearn",
+            r#"{"forget":true}"#,
+            Request::Relearn { principal: "20".into(), seconds: None, forget: true },
+        ),
+        (
+            "PATCH",
+            "/api/v1/settings",
+            r#"{"name":"Hut"}"#,
+            Request::SettingsSet { name: Some("Hut".into()), first_run: None },
+        ),
+    ] {
+        site.send(method, path, &[COOKIE, JSON], body).await;
+        assert_eq!(site.daemon.asked().last(), Some(&request), "{method} {path}");
+    }
+    assert_eq!(site.post("/api/v1/principals/merge", r#"{"principal":20}"#).await.status, 422);
+}
+
+#[tokio::test]
+async fn a_packet_and_the_model_can_be_taken_along() {
+    let site = Site::start().await;
+    site.pair();
+    let hex = site.get("/api/v1/edges/8/packet?format=hex").await;
+    assert_eq!(hex.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(hex.body, format!("0000  47 45 54 00{}  GET.\n", "   ".repeat(12)));
+    let first = Request::Packets { edge: 8, seconds: Some(0) };
+    assert_eq!(site.daemon.asked().last(), Some(&first), "nothing is waited for");
+    assert_eq!(site.get("/api/v1/edges/9/packet?format=hex").await.problem(), (404, "not_found".into()));
+    let model = site.get("/api/v1/edges/export?format=toml").await;
+    assert_eq!((model.body.as_str(), model.header("content-type")), ("[[edge]]\n", Some("application/toml")));
 }

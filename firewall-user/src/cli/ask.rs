@@ -54,7 +54,8 @@ pub(super) async fn run(command: Command, client: Client, json: bool) -> Result<
             ask.show(Request::Moved { learn }, print::status).await
         }
         Command::Decisions(DecisionCommand::List { limit }) => {
-            ask.show(Request::Decisions { limit }, |decisions: &Vec<view::Decision>| {
+            let request = Request::Decisions { limit, before: None, principal: None, by: None, what: None };
+            ask.show(request, |decisions: &Vec<view::Decision>| {
                 print::decisions(decisions);
             })
             .await
@@ -120,7 +121,7 @@ impl Ask {
                 self.show(Request::ClientEnd { client: id }, |_: &Value| println!("Logged out.")).await
             }
             PhoneCommand::Token { name, role } => {
-                let request = Request::TokenMake { name, role };
+                let request = Request::TokenMake { name, role, seconds: None };
                 self.show(request, |session: &Session| {
                     println!("{}", session.token);
                     eprintln!("It is shown only now. Send it as `Authorization: Bearer TOKEN`.");

@@ -47,6 +47,8 @@ enum Need {
     Change,
     /// To say who is let in.
     Own,
+    /// To see what packets carry.
+    Payload,
     /// To have a password.
     Password,
     /// To be the page's process, or someone on the box.
@@ -73,7 +75,7 @@ impl Access<'_> {
     fn check_role(&self, visitor: &Visitor, request: &Request) -> Result<(), Refusal> {
         let need = need(request);
         let may = match (visitor.role, need) {
-            (role, Need::Password) => role == Role::Pro,
+            (role, Need::Password | Need::Payload) => role == Role::Pro,
             (_, Need::Look) | (Role::Owner, _) | (Role::Member, Need::Protect) => true,
             (Role::Pro, need) => need != Need::Own && need != Need::Page,
             (Role::Member, Need::Allow(edge)) => !self.is_high(edge),
@@ -176,6 +178,7 @@ fn need(request: &Request) -> Need {
         | Request::Traffic { .. }
         | Request::Bans
         | Request::Decisions { .. }
+        | Request::Learners
         | Request::Observations { .. }
         | Request::Trouble { .. }
         | Request::LedgerVerify
@@ -193,6 +196,7 @@ fn need(request: &Request) -> Need {
         | Request::PrincipalForget { .. }
         | Request::PrincipalMode { .. }
         | Request::LearnStart { .. }
+        | Request::Relearn { .. }
         | Request::LearnFinish { .. }
         | Request::LearnWait { .. }
         | Request::Release { .. }
@@ -204,7 +208,6 @@ fn need(request: &Request) -> Need {
         | Request::EdgesImport { .. }
         | Request::MudImport { .. }
         | Request::AwaitUpdate { .. }
-        | Request::Packets { .. }
         | Request::SiteMode { .. }
         | Request::Confirm
         | Request::Moved { .. }
@@ -219,6 +222,7 @@ fn need(request: &Request) -> Need {
         | Request::HomeAssistant
         | Request::HomeAssistantSet { .. }
         | Request::PinSet { .. } => Need::Own,
+        Request::Packets { .. } => Need::Payload,
         Request::PasswordSet { .. } => Need::Password,
         Request::PairRedeem { .. }
         | Request::SignIn { .. }

@@ -40,8 +40,9 @@ pub(super) enum Outcome {
     Stored(Value, Vec<Change>),
     /// There is nothing to say once these changes are on the disk, and who watches shall know.
     Told(Box<view::Event>, Vec<Change>),
-    /// The answer comes later: the first packet of this edge, and those within so many seconds.
-    Packets(EdgeId, Option<u32>),
+    /// The answer comes later: the first packet of this edge, and those within so many seconds; whether what they carry is
+    /// hidden.
+    Packets(EdgeId, Option<u32>, bool),
     /// The answer comes from the store: what edges have carried.
     Past(Past),
     /// The answer shows how this stands once the graph's commands are carried out.
@@ -85,7 +86,12 @@ pub(super) fn handle(
         }
         Request::Pending => is(views.pending()),
         Request::Explain { edge } => is(views.explanation(EdgeId(edge)).ok_or_else(|| no_edge(edge))?),
-        Request::Decisions { limit } => is(views.decisions(limit.map_or(DECISIONS, |limit| limit as usize))),
+        Request::Decisions { limit, before, principal, by, what } => {
+            let principal = principal.map(|principal| find(graph, &principal)).transpose()?;
+            let wanted = views::Wanted { before, principal, by, what };
+            is(views.decisions(&wanted, limit.map_or(DECISIONS, |limit| limit as usize)))
+        }
+        Request::Learners => is(views.learners()),
         Request::Trouble { principal, minutes } => is(views.trouble(find(graph, &principal)?, minutes)),
         Request::Observations { verdict, since_seconds } => {
             let since = since_seconds.map(|seconds| now.unix - i64::from(seconds));
@@ -189,7 +195,9 @@ pub(super) fn handle(
             };
             decided.map_err(|error| match error {
                 Refused::Conflict(_) => refused(error).after(views::last_mode(graph, id)),
-                Refused::NotFound(_) | Refused::Invalid(_) | Refused::TooMany(_) => refused(error),
+                Refused::NotFound(_) | Refused::Invalid(_) | Refused::Wrong { .. } | Refused::TooMany(_) => {
+                    refused(error)
+                }
             })?;
             Outcome::Then(Show::Principal(id))
         }
@@ -198,7 +206,16 @@ pub(super) fn handle(
             graph.learn_start(id, seconds, author, now).map_err(refused)?;
             Outcome::Then(id.map_or(Show::Done, Show::Principal))
         }
-        Request::Packets { edge, seconds } => Outcome::Packets(EdgeId(edge), seconds),
+        Request::Relearn { principal, seconds, forget } => {
+            let id = find(graph, &principal)?;
+            if forget {
+                graph.learn_anew(id, seconds, author, now).map_err(refused)?;
+            } else {
+                graph.learn_start(Some(id), seconds, author, now).map_err(refused)?;
+            }
+            Outcome::Then(Show::Principal(id))
+        }
+        Request::Packets { edge, seconds } => Outcome::Packets(EdgeId(edge), seconds, session.is_some()),
         Request::AwaitUpdate { principal, seconds } => {
             let id = find(graph, &principal)?;
             graph.await_update(id, seconds, author, now).map_err(refused)?;
@@ -254,10 +271,10 @@ pub(super) fn handle(
         Request::Admit { from, port } => people.admits(from, port, graph, now),
         Request::Clients => is(people.pairing.clients(now)),
         Request::ClientEnd { client } => people.end_client(&client, author, graph, now)?,
-        Request::TokenMake { name, role } => people.make_token(&name, role, now)?,
+        Request::TokenMake { name, role, seconds } => people.make_token(&name, role, seconds, now)?,
         Request::PinSet { pin, old: _ } => done(people.pin.set(pin.as_deref(), random())?),
-        Request::Settings => people.settings(),
-        Request::SettingsSet { name, first_run } => people.set_up(name.as_deref(), first_run),
+        Request::Settings => people.settings(graph),
+        Request::SettingsSet { name, first_run } => people.set_up(name.as_deref(), first_run, graph),
         Request::Ntfy => people.ntfy(),
         Request::NtfySet { server, page } => people.tell(server.as_deref(), page.as_deref())?,
         Request::HomeAssistant => people.home_assistant(),

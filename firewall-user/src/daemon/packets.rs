@@ -44,6 +44,12 @@ const FIRSTS: usize = 512;
 const FIRSTS_EACH: usize = 32;
 /// Requests at a time.
 const REQUESTS: usize = 2;
+/// What stands in place of what is hidden.
+const HIDDEN: u8 = b'x';
+/// Shorter words are found anywhere.
+const LEAST_WORD: usize = 3;
+/// Of a frame that cannot be parsed: Ethernet and the shortest header of IPv4.
+const LEAST_HEADERS: usize = 14 + 20;
 /// How often it is looked whether something has come.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -94,6 +100,8 @@ pub(super) struct Wanted {
     listener: Listener,
     edge: Wire,
     time: Duration,
+    /// Of what is carried only this is shown.
+    shown: Option<String>,
 }
 
 /// How an edge looks on the wire.
@@ -115,11 +123,13 @@ impl Packets {
     pub(super) fn begin(
         &self,
         edge: EdgeId,
-        seconds: Option<u32>,
+        (seconds, is_hidden): (Option<u32>, bool),
         first: Option<inspect::Packet>,
         graph: &Graph,
         ports: &Ports,
     ) -> Result<Wanted, Refusal> {
+        let said = graph.edge(edge).filter(|_| is_hidden);
+        let shown = said.map(|edge| edge.path.operation.object_text());
         let (edge, port) = wire(edge, graph)?;
         let ifindex = ports.present().find(|(name, _)| name.as_str() == port).map(|(_, ifindex)| ifindex);
         let ifindex = ifindex.ok_or_else(|| unavailable(&format!("the port {port} is not there now")))?;
@@ -129,7 +139,7 @@ impl Packets {
             .map_err(|error| unavailable(&format!("the port cannot be listened at: {error}")))?;
         let seconds = seconds.unwrap_or(if first.is_some() { 0 } else { WAIT });
         let time = Duration::from_secs(seconds.into()).min(LONGEST);
-        Ok(Wanted { _place: place, first, listener, edge, time })
+        Ok(Wanted { _place: place, first, listener, edge, time, shown })
     }
 }
 
@@ -142,6 +152,11 @@ impl Wanted {
         while packets.len() < PACKETS && Instant::now() < end {
             look.tick().await;
             self.take(&mut packets).map_err(|error| unavailable(&error.to_string()))?;
+        }
+        if let Some(shown) = &self.shown {
+            for packet in &mut packets {
+                hide(&mut packet.bytes, shown);
+            }
         }
         Ok(value(&packets))
     }
@@ -168,6 +183,28 @@ impl Wire {
             if frame.src_mac == self.mac { (frame.dst_port, frame.dst) } else { (frame.src_port, frame.src) };
         let is_there = self.peers.is_empty() || self.peers.contains(&peer);
         is_there && frame.proto == self.proto && port == self.port
+    }
+}
+
+/// Writes over what a frame carries, but for words that are shown elsewhere already. Passwords and contents are nobody's
+/// business, whatever the protocol.
+fn hide(bytes: &mut [u8], shown: &str) {
+    let mut headers = Frame::EMPTY;
+    let is_whole = frame::parse(&&*bytes, &mut headers).is_ok() && headers.payload > 0;
+    let from = if is_whole { headers.payload as usize } else { LEAST_HEADERS };
+    let Some(payload) = bytes.get_mut(from..) else { return };
+    let before = payload.to_vec();
+    payload.fill(HIDDEN);
+    let words = shown.split(|character: char| !character.is_alphanumeric());
+    for word in words.map(str::as_bytes).filter(|word| word.len() >= LEAST_WORD) {
+        for at in 0..=before.len().saturating_sub(word.len()) {
+            let end = at + word.len();
+            if before.get(at..end) == Some(word)
+                && let Some(place) = payload.get_mut(at..end)
+            {
+                place.copy_from_slice(word);
+            }
+        }
     }
 }
 
@@ -199,6 +236,27 @@ fn unavailable(message: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_packets_carry_is_hidden_but_for_what_the_edge_says() {
+        // Ethernet, IPv4 and TCP without options, then a CONNECT.
+        let carried = b"\x10\x20\0\x04MQTT\x04\xc2\0\x3c\0\x06washer\0\x04anna\0\x06secret";
+        let mut bytes = vec![0; 12];
+        bytes.extend([8, 0, 0x45, 0, 0, 40 + carried.len() as u8, 0, 0, 0x40, 0, 64, 6, 0, 0]);
+        bytes.extend([10, 0, 0, 1, 10, 0, 0, 2, 0xc3, 0x50, 7, 0x5b]);
+        bytes.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 1, 0, 0, 0, 0, 0]);
+        bytes.extend(carried);
+        for cut in [0, 5] {
+            let mut hidden = bytes[..bytes.len() - cut].to_vec();
+            hide(&mut hidden, "mqtt:1883:client:washer");
+            let text = String::from_utf8_lossy(&hidden).into_owned();
+            assert!(!text.contains("anna") && !text.contains("secr"), "{text}");
+            assert!(text.contains("washer"), "{text}");
+            assert_eq!(hidden.len(), bytes.len() - cut);
+            assert_eq!(hidden[..34], bytes[..34], "who spoke with whom stays");
+        }
+        hide(&mut [1, 2, 3], "short");
+    }
 
     #[test]
     fn both_directions_of_an_edge_are_its_packets() {

@@ -247,18 +247,41 @@ impl People {
         self.door.keep(graph, open, now)
     }
 
-    pub(super) fn make_token(&mut self, name: &str, role: Role, now: Now) -> Result<Outcome, Refusal> {
-        let (session, change) = self.pairing.make_token(&name_of(name)?, role, random(), now)?;
+    pub(super) fn make_token(
+        &mut self,
+        name: &str,
+        role: Role,
+        seconds: Option<u32>,
+        now: Now,
+    ) -> Result<Outcome, Refusal> {
+        let name = name_of(name)?;
+        let (session, change) = self.pairing.make_token_for(&name, role, seconds, random(), now)?;
         Ok(Outcome::Stored(value(&session), vec![change]))
     }
 
-    pub(super) fn settings(&self) -> Outcome {
-        Outcome::Is(value(&self.household.settings()))
+    pub(super) fn settings(&self, graph: &Graph) -> Outcome {
+        Outcome::Is(value(&self.shown(graph)))
     }
 
-    pub(super) fn set_up(&mut self, name: Option<&str>, first_run: Option<view::FirstRun>) -> Outcome {
+    pub(super) fn set_up(
+        &mut self,
+        name: Option<&str>,
+        first_run: Option<view::FirstRun>,
+        graph: &Graph,
+    ) -> Outcome {
         let change = self.household.set_up(name, first_run);
-        Outcome::Stored(value(&self.household.settings()), vec![change])
+        Outcome::Stored(value(&self.shown(graph)), vec![change])
+    }
+
+    fn shown(&self, graph: &Graph) -> view::Settings {
+        let settings = graph.settings();
+        let learning = view::LearningTimes {
+            at_least: settings.learn_min,
+            quiet: settings.learn_quiet,
+            at_most: settings.learn_max,
+            notice: settings.ready_notice,
+        };
+        view::Settings { learning, ..self.household.settings() }
     }
 
     pub(super) fn ntfy(&self) -> Outcome {
@@ -354,7 +377,7 @@ impl People {
 /// The name that a phone or program is given, harmless to show.
 fn name_of(text: &str) -> Result<String, Refusal> {
     let name = harmless(text, NAME_LIMIT);
-    if name.is_empty() { Err(refusal("invalid", "a phone or program needs a name")) } else { Ok(name) }
+    if name.is_empty() { Err(refusal("name_missing", "a phone or program needs a name")) } else { Ok(name) }
 }
 
 /// The device from which someone wants to be let in, if it is one; refused if nobody can hold it in their hands.

@@ -17,6 +17,8 @@ use graph::{
     usual::Flag,
 };
 
+const DAY: u64 = 24 * 60 * 60;
+
 /// The graph at one moment.
 #[derive(Clone, Copy)]
 pub(super) struct Views<'g> {
@@ -246,8 +248,29 @@ impl Views<'_> {
         }
     }
 
-    pub(super) fn decisions(self, limit: usize) -> Vec<view::Decision> {
-        self.graph.decisions().rev().take(limit).map(|decision| self.decision(decision)).collect()
+    /// The newest first.
+    pub(super) fn decisions(self, wanted: &Wanted, limit: usize) -> Vec<view::Decision> {
+        let decisions = self.graph.decisions().rev().filter(|decision| wanted.is_met_by(decision));
+        decisions.take(limit).map(|decision| self.decision(decision)).collect()
+    }
+
+    pub(super) fn learners(self) -> Vec<view::Learner> {
+        let learner = |principal: &Principal| {
+            let learning = principal.learning.as_ref()?;
+            let rests_on = self.graph.rests_on(principal.id, learning, self.now);
+            let gaps = rests_on.not_covered.iter().map(|gap| gap.code());
+            let jobs = rests_on.not_seen.iter().map(|job| job.as_str());
+            Some(view::Learner {
+                principal: self.end(principal.id),
+                mode: principal.mode.as_str().to_owned(),
+                learning: self.learning(learning, self.graph.edge_counts(Some(principal.id))),
+                days: rests_on.days,
+                min_days: self.graph.settings().learn_min.div_ceil(DAY),
+                missing: gaps.chain(jobs).map(str::to_owned).collect(),
+                confidence: rests_on.confidence.as_str().to_owned(),
+            })
+        };
+        self.graph.principals().filter_map(learner).collect()
     }
 
     pub(super) fn observation(self, seen: &Observation) -> view::Observation {
@@ -307,6 +330,28 @@ pub(super) fn last_mode(graph: &Graph, id: PrincipalId) -> Option<view::Act> {
         |decision: &&Decision| matches!(decision.what, What::Mode { principal, .. } if principal == id);
     let last = graph.decisions().rev().find(is_it)?;
     Some(view::Act { by: Some(last.by.as_str().to_owned()), at: last.at })
+}
+
+/// Which decisions are wanted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) before: Option<u64>,
+    pub(super) principal: Option<PrincipalId>,
+    pub(super) by: Option<String>,
+    pub(super) what: Option<String>,
+}
+
+impl Wanted {
+    fn is_met_by(&self, decision: &Decision) -> bool {
+        let is_about = |id: PrincipalId| {
+            let is_end = decision.what.edge().is_some_and(|edge| edge.path.src == id || edge.path.dst == id);
+            is_end || decision.what.principal() == Some(id)
+        };
+        self.before.is_none_or(|before| decision.id.0 < before)
+            && self.principal.is_none_or(is_about)
+            && self.by.as_deref().is_none_or(|by| decision.by.as_str() == by)
+            && self.what.as_deref().is_none_or(|what| decision.what.as_str() == what)
+    }
 }
 
 /// Whether an edge is what a list is limited to: its state, or `flagged`.

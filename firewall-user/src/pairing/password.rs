@@ -84,10 +84,10 @@ impl Pairing {
             self.guesses.count(is_right, now)?;
         }
         if password.is_some_and(|password| !is_long_enough(password)) {
-            return Err(refusal("invalid", "a password has 10 to 128 characters"));
+            return Err(refusal("password_format", "a password has 10 to 128 characters"));
         }
         if password.is_some() && self.account(&paired.name, now).is_some_and(|(other, _)| other != key) {
-            return Err(refusal("invalid", "someone else signs in with this name; pair with another one"));
+            return Err(refusal("name_taken", "someone else signs in with this name; pair with another one"));
         }
         let mut ended = self.end_signed_in(key);
         let paired = self.sessions.get_mut(&key).expect("it was found above");
@@ -275,7 +275,7 @@ mod tests {
         let long = "x".repeat(129);
         for bad in ["", "short", "123456789", &long] {
             let set = pairing.set_password(&phone, Some(bad), None, [0; 16], at(0));
-            assert_eq!(code(set), "invalid", "{}", bad.len());
+            assert_eq!(code(set), "password_format", "{}", bad.len());
         }
         assert_eq!(sign_in(&mut pairing, "Eve", "", 1), "password_wrong");
         let other = pair(&mut pairing, Role::Pro, "Eve", 2);
@@ -283,7 +283,7 @@ mod tests {
         pairing.sessions.get_mut(&hash(&other)).unwrap().name = "Eve".to_owned();
         pairing.set_password(&phone, Some(PASSWORD), None, [0; 16], at(0)).unwrap();
         let set = pairing.set_password(&other, Some(PASSWORD), None, [0; 16], at(0));
-        assert_eq!(code(set), "invalid", "two with one name");
+        assert_eq!(code(set), "name_taken", "two with one name");
     }
 
     #[test]

@@ -98,6 +98,17 @@ fn who_helps_from_outside_is_logged_out_after_some_days() {
 }
 
 #[test]
+fn a_program_is_let_in_for_a_while() {
+    let mut pairing = Pairing::default();
+    let (short, _) = pairing.make_token_for("script", Role::Viewer, Some(60), [1; 32], at(0)).unwrap();
+    let (pro, _) = pairing.make_token_for("tool", Role::Pro, Some(u32::MAX), [2; 32], at(0)).unwrap();
+    assert!(pairing.check(&short.token, false, at(59)).is_ok());
+    assert_eq!(refused(pairing.check(&short.token, false, at(60))), "forbidden");
+    assert!(pairing.check(&pro.token, false, at(60)).is_ok());
+    assert_eq!(refused(pairing.check(&pro.token, false, at(PRO_LIFETIME.unsigned_abs()))), "forbidden");
+}
+
+#[test]
 fn a_lost_phone_is_logged_out_by_its_id() {
     let mut pairing = Pairing::default();
     let (lost, _) = pairing.make_token("lost", Role::Owner, [1; 32], at(0)).unwrap();

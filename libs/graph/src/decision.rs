@@ -75,11 +75,13 @@ impl Lifetime {
         let wrong = |text: &str| Err(Refused::Invalid(text.to_owned()));
         match self {
             Self::For(seconds) if !FOR_SECONDS.contains(&seconds) => {
-                wrong("A duration is at least one minute and at most 12 hours")
+                Err(Refused::duration("A duration is at least one minute and at most 12 hours"))
             }
             Self::Uses(0) => wrong("A decision needs at least one use"),
             Self::Uses(uses) if uses > USES_CAP => wrong("A decision has at most 1,000,000 uses"),
-            Self::Until(unix) if now.synchronised && unix <= now.unix => wrong("This date has passed"),
+            Self::Until(unix) if now.synchronised && unix <= now.unix => {
+                Err(Refused::Wrong { code: "date_passed", text: "This date has passed".to_owned() })
+            }
             Self::Once
             | Self::Uses(_)
             | Self::For(_)
@@ -447,14 +449,23 @@ pub enum Refused {
     Conflict(String),
     #[error("{0}")]
     Invalid(String),
+    /// As `Invalid`, with a code of its own, from which the page makes its text.
+    #[error("{text}")]
+    Wrong { code: &'static str, text: String },
     #[error("{0}")]
     TooMany(String),
 }
 
 impl Refused {
-    /// `not_found`, `conflict`, `invalid` or `too_many`.
+    /// A length of time that is out of range.
+    pub(crate) fn duration(text: &str) -> Self {
+        Self::Wrong { code: "duration_range", text: text.to_owned() }
+    }
+
+    /// `not_found`, `conflict`, `invalid`, `too_many`, or what is wrong.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Wrong { code, .. } => code,
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
             Self::Invalid(_) => "invalid",

@@ -162,7 +162,8 @@ impl Graph {
         }
     }
 
-    fn rests_on(&self, id: PrincipalId, learning: &Learning, now: Now) -> Evidence {
+    /// What the model of a principal that learns rests on.
+    pub fn rests_on(&self, id: PrincipalId, learning: &Learning, now: Now) -> Evidence {
         let covered = now.seconds_since(&learning.since);
         let not_covered = not_covered(now.unix, i64::try_from(covered).unwrap_or(i64::MAX));
         let not_seen = self.jobs_not_seen(id);

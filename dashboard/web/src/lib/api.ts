@@ -14,22 +14,26 @@ import type {
   Explanation,
   HomeAssistant,
   Hour,
+  Ledger,
   NewCode,
   NewDecision,
   NewDecisions,
   NewPassword,
   NewPin,
   NewSettings,
+  NewToken,
   Ntfy,
   Principal,
   PrincipalMode,
   PrincipalPatch,
   Problem,
+  ProblemCode,
   Review,
   Role,
   Settings,
   SiteMode,
   Status,
+  TokenMade,
   Traffic,
   Trouble,
   Visitor,
@@ -44,13 +48,20 @@ export type Failure =
   | { kind: 'timeout' }
   | { kind: 'problem'; problem: Problem };
 
-export type Result<T> = { ok: true; value: T } | { ok: false; failure: Failure };
+/** `next` is where a list that came in parts goes on. */
+export type Result<T> = { ok: true; value: T; next?: string | undefined } | { ok: false; failure: Failure };
 
 /** Longer than the server waits for the daemon. */
 const TIMEOUT = 15_000;
 
 /** @param key With the same key, a repeat is carried out once. */
-async function request<T>(method: string, path: string, body?: unknown, key?: string): Promise<Result<T>> {
+async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  key?: string,
+  read = (response: Response): Promise<unknown> => response.json(),
+): Promise<Result<T>> {
   let response: Response;
   try {
     response = await fetch(`/api/v1${path}`, {
@@ -65,8 +76,8 @@ async function request<T>(method: string, path: string, body?: unknown, key?: st
           }),
     });
     if (response.status === 204) return { ok: true, value: undefined as T };
-    const value: unknown = await response.json();
-    if (response.ok) return { ok: true, value: value as T };
+    const value: unknown = await (response.ok ? read(response) : response.json());
+    if (response.ok) return { ok: true, value: value as T, next: nextOf(response.headers.get('link')) };
     return { ok: false, failure: { kind: 'problem', problem: asProblem(value, response.status) } };
   } catch (error) {
     const isLate = error instanceof DOMException && error.name === 'TimeoutError';
@@ -74,10 +85,13 @@ async function request<T>(method: string, path: string, body?: unknown, key?: st
   }
 }
 
+/** The path of the next part of a list (RFC 8288). */
+const nextOf = (link: string | null): string | undefined => /^<\/api\/v1(\/[^>]+)>; rel="next"$/.exec(link ?? '')?.[1];
+
 /** Something between us and the box may answer in its place; then there is only the status. */
 function asProblem(value: unknown, status: number): Problem {
   if (typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'string') {
-    return { type: '', title: '', status, params: {}, ...value, code: value.code };
+    return { type: '', title: '', status, params: {}, ...value, code: value.code as ProblemCode };
   }
   return { type: '', title: '', status, code: 'internal', params: {} };
 }
@@ -115,6 +129,7 @@ export const api = {
   makeCode: (role: Role) => request<NewCode>('POST', '/pair/codes', { role }),
   clients: () => request<Client[]>('GET', '/clients'),
   endClient: (id: string) => request<void>('DELETE', `/clients/${id}`),
+  makeToken: (token: NewToken) => request<TokenMade>('POST', '/tokens', token),
   setPassword: (password: NewPassword) => request<void>('PUT', '/password', password),
   setPin: (pin: NewPin) => request<void>('PUT', '/pin', pin),
   settings: () => request<Settings>('GET', '/settings'),
@@ -124,7 +139,7 @@ export const api = {
   homeAssistant: () => request<HomeAssistant | null>('GET', '/home-assistant'),
   setHomeAssistant: (broker: Broker | null) => request<HomeAssistant | null>('PUT', '/home-assistant', { broker }),
   testHomeAssistant: () => request<void>('POST', '/home-assistant/test'),
-  testNtfy: () => request<void>('POST', '/ntfy/test'),
+  testNtfy: () => request<void>('POST', '/notify/test'),
   wish: (id: number) => request<void>('POST', `/edges/${id}/wish`),
   wishes: () => request<Wish[]>('GET', '/wishes'),
   me: () => request<Visitor>('GET', '/me'),
@@ -141,6 +156,10 @@ export const api = {
   decideAll: (decisions: NewDecisions, key: string) =>
     request<AllApplied>('POST', '/edges/decisions', decisions, key),
   decisions: () => request<Decision[]>('GET', '/decisions'),
+  /** A part of the record: of a filter, or the one behind another. */
+  record: (path: string) => request<Decision[]>('GET', path),
+  ledger: () => request<Ledger>('GET', '/ledger'),
+  model: () => request<string>('GET', '/edges/export?format=toml', undefined, undefined, (response) => response.text()),
   undo: (id: number, pin?: string) =>
     request<Applied>('POST', `/decisions/${id}/undo`, pin === undefined ? undefined : { pin }),
   principals: () => request<Principal[]>('GET', '/principals'),
@@ -155,6 +174,8 @@ export const api = {
     request<Principal>('POST', `/principals/${id}/relearn`, { seconds }),
   wait: (id: number, seconds: number) => request<Principal>('POST', `/learning/${id}/wait`, { seconds }),
   release: (id: number) => request<Principal>('POST', `/principals/${id}/release`),
+  learnAnew: (id: number) => request<Principal>('POST', `/principals/${id}/relearn`, { forget: true }),
+  merge: (principal: number, into: number) => request<Principal>('POST', '/principals/merge', { principal, into }),
   finishLearning: (id: number) => request<Principal>('POST', `/learning/${id}/finish`),
   alarms: () => request<Alarm[]>('GET', '/alarms'),
   bans: () => request<Ban[]>('GET', '/bans'),

@@ -10,6 +10,7 @@ export type Route =
   | { view: 'review'; principal: number | undefined }
   | { view: 'history' }
   | { view: 'people' }
+  | { view: 'pro' }
   | { view: 'trouble'; principal: number | undefined }
   | { view: 'pair' };
 
@@ -93,6 +94,7 @@ export function parseHash(hash: string): Route {
       return { view, principal };
     case 'history':
     case 'people':
+    case 'pro':
     case 'pair':
       return { view };
     default:

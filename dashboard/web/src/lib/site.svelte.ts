@@ -450,6 +450,8 @@ export class Site {
   learn = (id: number, seconds: number) => this.#changePrincipal(api.learn(id, seconds));
   wait = (id: number, seconds: number) => this.#changePrincipal(api.wait(id, seconds));
   release = (id: number) => this.#changePrincipal(api.release(id));
+  learnAnew = (id: number) => this.#changePrincipal(api.learnAnew(id));
+  merge = (id: number, into: number) => this.#changePrincipal(api.merge(id, into));
   finishLearning = (id: number) => this.#changePrincipal(api.finishLearning(id));
   setSiteMode = (mode: SiteMode) => this.#changeStatus(api.setSiteMode(mode));
   confirm = () => this.#changeStatus(api.confirm());

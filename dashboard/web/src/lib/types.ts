@@ -1,4 +1,4 @@
-// Made from the Rust view models by `EDGEWARD_UPDATE_TYPES=1 cargo test -p dashboard types_of_the_page`; do not edit.
+// Made from the Rust view models by `cargo xtask types`; do not edit.
 /** Who has done something, and when. */
 export interface Act {
   at: UnixSeconds;
@@ -19,6 +19,8 @@ export interface Alarm {
 /** What became of each. */
 export interface AllApplied {
   applied: Applied[];
+  /** What was put off, or handed to the owners. */
+  noted?: Noted[];
   refused: NotApplied[];
 }
 
@@ -29,6 +31,7 @@ export type Answer = "allow" | "deny";
 export interface Applied {
   decision_id: number;
   edge?: null | Edge;
+  scope?: null | Scope;
   state: DecisionState;
 }
 
@@ -171,6 +174,9 @@ export interface Decision {
   /** `allow`, `deny`, `undo`, `mode`, `pause`, `learn`, `principal`, `remove`, `import`, `ban` or `lift`. */
   what: string;
 }
+
+/** What someone says to a question. */
+export type DecisionAnswer = "allow" | "deny" | "later" | "escalate";
 
 /** How far a decision is. */
 export type DecisionState = "applied";
@@ -427,6 +433,27 @@ export interface Flag {
   times: number;
 }
 
+/** A principal in the picture. */
+export interface GraphNode {
+  /** Whether a person gave the name; otherwise it is shown in quotes. */
+  confirmed: boolean;
+  id: number;
+  /** Kind of device, or `unknown`. */
+  kind: string;
+  mode?: null | PrincipalMode;
+  name: string;
+  room?: string | null;
+}
+
+/** What is drawn of the graph. */
+export interface GraphPart {
+  edges: Edge[];
+  hidden: Hidden;
+  nodes: GraphNode[];
+  /** Revision of the graph; what is here is at least as new. */
+  rev: number;
+}
+
 /** Who talks to whom, at one moment. */
 export interface GraphView {
   edges: Edge[];
@@ -439,6 +466,17 @@ export interface Group {
   habits: Edge[];
   newest: UnixSeconds;
   with: string;
+}
+
+/** One answer to a group. */
+export interface GroupDecision {
+  answer: DecisionAnswer;
+  /** Questions that are left as they are. */
+  except?: number[];
+  lifetime?: null | Lifetime;
+  pin?: string | null;
+  /** The `rev` of the group that was shown; what has come or changed since is refused. */
+  rev?: number | null;
 }
 
 /** What a device may be. */
@@ -470,6 +508,12 @@ export interface Hello {
   rev: number;
   /** Names the page that is served now; if it is not the one that reads this, a reload brings a newer one. */
   ui_build: string;
+}
+
+/** How much was left out for want of room. */
+export interface Hidden {
+  edges: number;
+  nodes: number;
 }
 
 /** The broker at which Home Assistant finds this box. */
@@ -508,7 +552,14 @@ export interface Interface {
 
 /** A principal that learns, or has learned and will enforce soon. */
 export interface Learner {
+  /** `low`, `medium` or `high`. */
+  confidence: string;
+  /** Whole days that were covered, and how many there will be at least. */
+  days: number;
   learning: Learning;
+  min_days: number;
+  /** What there was no time for yet: `day`, `weekend`, `working_day`, `week`; and what its kind does and it did not: `software`, `print`, `watch`, `set`, `play`. */
+  missing: string[];
   mode: PrincipalMode;
   principal: End;
 }
@@ -526,6 +577,25 @@ export interface Learning {
   /** 0 to 100, by the slower of the two conditions (time, quiet). */
   percent: number;
   since: UnixSeconds;
+}
+
+/** How long devices learn, in seconds. */
+export interface LearningTimes {
+  at_least: number;
+  at_most: number;
+  /** Between the end of learning and protection. */
+  notice: number;
+  /** So long nothing new was seen. */
+  quiet: number;
+}
+
+/** Whether the record of all that was decided is whole. */
+export interface Ledger {
+  entries?: number | null;
+  /** Of the newest entry, hexadecimal. */
+  hash?: string | null;
+  /** Whether every entry follows from the one before it. */
+  unbroken: boolean;
 }
 
 /** How long a decision holds. */
@@ -548,6 +618,13 @@ export interface MapUse {
   name: string;
 }
 
+/** Two principals that are the same thing. */
+export interface Merge {
+  into: number;
+  /** Becomes part of the other, with its addresses and edges. */
+  principal: number;
+}
+
 /** What a new router or network means. */
 export interface Moved {
   /** Whether all devices learn again; no model is forgotten. */
@@ -561,6 +638,8 @@ export interface NewCode {
   page: string;
   /** The same as a picture. */
   qr: Qr;
+  /** The same as a file. */
+  qr_svg: string;
   role: Role;
   typed: string;
   /** What the other phone opens. */
@@ -569,8 +648,8 @@ export interface NewCode {
 
 /** An answer to a request, or a change of an earlier one. */
 export interface NewDecision {
-  answer: Answer;
-  lifetime: Lifetime;
+  answer: DecisionAnswer;
+  lifetime?: null | Lifetime;
   /** Of the household, where what is of high risk is allowed for long. */
   pin?: string | null;
   /** The `rev` of the edge that was shown; if the edge has changed since, nothing is decided. */
@@ -579,9 +658,9 @@ export interface NewDecision {
 
 /** One answer to several requests. */
 export interface NewDecisions {
-  answer: Answer;
+  answer: DecisionAnswer;
   edges: EdgeAt[];
-  lifetime: Lifetime;
+  lifetime?: null | Lifetime;
   pin?: string | null;
 }
 
@@ -590,9 +669,12 @@ export interface NewHomeAssistant {
   broker?: null | Broker;
 }
 
-/** How long a principal learns. */
+/** How a principal learns again. */
 export interface NewLearning {
-  seconds: number;
+  /** Whether it forgets its habits first; what people decided stays. */
+  forget?: boolean;
+  /** For so long, as for an update that is wanted; otherwise until there is evidence enough. */
+  seconds?: number | null;
 }
 
 /** The mode that a principal shall have. */
@@ -624,6 +706,8 @@ export interface NewPause {
 /** What another phone shall be. */
 export interface NewPhone {
   role: Role;
+  /** Seconds for which the code is valid: 60 to 600, which is also what is meant where none are given. */
+  ttl?: number | null;
 }
 
 /** The PIN of the household. */
@@ -646,6 +730,14 @@ export interface NewSiteMode {
   mode: SiteMode;
 }
 
+/** A program that shall be let in. */
+export interface NewToken {
+  name: string;
+  role: Role;
+  /** Seconds after which it is logged out, 3600 to 63072000; a `pro` after 7 days at most. */
+  ttl?: number | null;
+}
+
 /** What proves who takes a decision back. */
 export interface NewUndo {
   /** Of the household, where something of high risk would pass for long again. */
@@ -662,6 +754,14 @@ export interface NotApplied {
   id: number;
   problem: Problem;
 }
+
+/** What came of an answer that decides nothing. */
+export interface Noted {
+  edge: Edge;
+  state: NotedState;
+}
+
+export type NotedState = "later" | "escalated";
 
 /** Where questions are told: a topic of an ntfy server, to which phones subscribe. */
 export interface Ntfy {
@@ -685,6 +785,9 @@ export interface Observation {
   verb: string;
   verdict: string;
 }
+
+/** What came of an answer. */
+export type Outcome = Applied | Noted;
 
 /** The balance of a hook: seen = passed + neutralised + reset + the sum of dropped. */
 export interface Packets {
@@ -713,6 +816,9 @@ export interface Params {
   /** With `too_many`: seconds to wait. */
   retry_after?: number | null;
 }
+
+/** What `/pending` answers. */
+export type Pending = Edge[] | QuestionGroup[];
 
 /** A vertex of the graph. */
 export interface Principal {
@@ -761,14 +867,16 @@ export interface PrincipalPatch {
 
 /** What went wrong. The page makes its text from `code` and `params`; `title` is for people without the page. */
 export interface Problem {
-  /** `not_found`, `conflict`, `invalid`, `forbidden`, `ask_owner`, `pin_needed`, `pin_wrong`, `password_wrong`, `gone`, `too_many`, `unauthenticated`, `unavailable`, `host`, `origin`, `timeout`, `undelivered`, `in_progress`, `internal`. */
-  code: string;
+  code: ProblemCode;
   params: Params;
   status: number;
   title: string;
   /** `urn:edgeward:problem:` and the code. */
   type: string;
 }
+
+/** Every code that a problem can have; the page has words for each. */
+export type ProblemCode = "not_found" | "conflict" | "invalid" | "forbidden" | "ask_owner" | "pin_needed" | "pin_wrong" | "pin_format" | "password_wrong" | "password_format" | "name_missing" | "name_taken" | "name_reserved" | "server_format" | "broker_format" | "broker_unreachable" | "broker_refused" | "kind_unknown" | "mode_unknown" | "lifetime_missing" | "duration_range" | "date_passed" | "gone" | "too_many" | "unauthenticated" | "unavailable" | "host" | "origin" | "timeout" | "undelivered" | "in_progress" | "internal";
 
 /** How far a device has come. */
 export interface Progress {
@@ -782,6 +890,20 @@ export interface Qr {
   path: string;
   /** Modules on each side; a margin of four belongs around them. */
   size: number;
+}
+
+/** Questions of one device about targets of one kind, with the same verb and risk, that came within a day. What is of high risk stands alone. */
+export interface QuestionGroup {
+  edges: Edge[];
+  from: End;
+  /** Of its first question. */
+  id: number;
+  /** Kind of all targets. */
+  kind: string;
+  /** The newest revision in it; send it back with a decision. */
+  rev: number;
+  risk: string;
+  verb: string;
 }
 
 /** The habits of a device in groups (`edgeward learn review`). */
@@ -807,6 +929,19 @@ export type Risk = "high" | "medium" | "low";
 /** What someone with a paired phone may do. */
 export type Role = "owner" | "member" | "viewer" | "pro";
 
+/** How far a decision reaches; the page makes its sentence of it. */
+export interface Scope {
+  from: End;
+  /** As in the view of an edge. */
+  lifetime?: string | null;
+  object: string;
+  plane: string;
+  to: End;
+  until?: null | UnixSeconds;
+  uses?: number | null;
+  verb: string;
+}
+
 /** Devices behind one port and in one VLAN. */
 export interface Segment {
   devices: End[];
@@ -819,6 +954,8 @@ export interface Segment {
 export interface Settings {
   /** The step of the first run that comes next. */
   first_run?: FirstRun;
+  /** How long devices learn; set in the configuration. */
+  learning?: LearningTimes;
   /** What the site is called. */
   name?: string | null;
   /** Whether questions are told to phones that do not have the page open. */
@@ -827,6 +964,7 @@ export interface Settings {
 
 /** The name of a professional and the password that they have set. */
 export interface SignIn {
+  /** May be called `user` as well. */
   name: string;
   password: string;
 }
@@ -883,6 +1021,13 @@ export type StreamEvent = {
   data: Record<string, never>;
   event: "ping";
 };
+
+/** The secret of a program; it is shown only now. */
+export interface TokenMade {
+  name: string;
+  role: Role;
+  token: string;
+}
 
 /** What edges have carried within a time. A message is part of what the connection carried that it went through. */
 export interface Traffic {
@@ -956,6 +1101,9 @@ export type Wrong = {
   code: "table_full";
   table: string;
 };
+
+/** All of them. */
+export const PROBLEM_CODES: readonly ProblemCode[] = ["not_found","conflict","invalid","forbidden","ask_owner","pin_needed","pin_wrong","pin_format","password_wrong","password_format","name_missing","name_taken","name_reserved","server_format","broker_format","broker_unreachable","broker_refused","kind_unknown","mode_unknown","lifetime_missing","duration_range","date_passed","gone","too_many","unauthenticated","unavailable","host","origin","timeout","undelivered","in_progress","internal"];
 
 /** What a device is. */
 export type Kind =

@@ -270,6 +270,14 @@ fn what_leaves_the_house_is_for_owners_to_say() {
 }
 
 #[test]
+fn what_packets_carry_is_for_professionals() {
+    let mut site = Site::new();
+    let request = Request::Packets { edge: site.lock.0, seconds: Some(0) };
+    assert_eq!(site.ask_all(&request), ["forbidden", "forbidden", "forbidden", "ok"]);
+    assert_eq!(site.admit(&request, &caller(None, false)), "ok", "who is on the box");
+}
+
+#[test]
 fn a_name_for_the_ledger_is_that_of_the_session() {
     let site = Site::new();
     let mut pin = Pin::default();

@@ -52,6 +52,7 @@ impl Household {
             name: self.name.clone(),
             notified: self.ntfy.is_some() || (self.broker.is_some() && self.reached),
             first_run: self.first_run.unwrap_or(begun),
+            ..Settings::default()
         }
     }
 
@@ -96,7 +97,10 @@ impl Household {
             Some(server) => {
                 let is_short = server.len() <= ADDRESS_LIMIT;
                 let server = is_short.then(|| server_of(server)).flatten().ok_or_else(|| {
-                    refusal("invalid", "write the server as https://NAME, without a path: https://ntfy.sh")
+                    refusal(
+                        "server_format",
+                        "write the server as https://NAME, without a path: https://ntfy.sh",
+                    )
                 })?;
                 let page = page.filter(|page| page.len() <= ADDRESS_LIMIT && page.is_ascii());
                 let topic = format!("edgeward-{}", typed(&random).to_ascii_lowercase());
@@ -123,7 +127,10 @@ impl Household {
             let is_text = |text: &String| text.len() <= ADDRESS_LIMIT && !text.chars().any(char::is_control);
             let is_host = !host.is_empty() && !host.contains([' ', '/', '@']);
             if !is_host || *port == 0 || !texts.into_iter().flatten().all(is_text) {
-                return Err(refusal("invalid", "write the broker as an address or name, with its port"));
+                return Err(refusal(
+                    "broker_format",
+                    "write the broker as an address or name, with its port",
+                ));
             }
         }
         self.broker = broker;
@@ -166,7 +173,7 @@ mod tests {
         {
             assert_eq!(
                 household.tell(Some(server), None, [1; TOPIC_LENGTH]).unwrap_err().code,
-                "invalid",
+                "server_format",
                 "{server}"
             );
         }
@@ -182,7 +189,11 @@ mod tests {
             password: Some("secret".to_owned()),
         };
         for (host, port) in [("", 1883), ("a b", 1883), ("mqtt://hub", 1883), ("hub\n", 1883), ("hub", 0)] {
-            assert_eq!(household.show_at(Some(broker(host, port))).unwrap_err().code, "invalid", "{host:?}");
+            assert_eq!(
+                household.show_at(Some(broker(host, port))).unwrap_err().code,
+                "broker_format",
+                "{host:?}"
+            );
         }
         household.show_at(Some(broker("192.168.1.5", 1883))).unwrap();
         let shown = serde_json::to_string(&household.home_assistant()).unwrap();

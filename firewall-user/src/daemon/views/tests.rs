@@ -92,9 +92,19 @@ fn a_decision_shows_who_and_how_long() {
     assert_eq!((edge.lifetime.as_deref(), edge.until), (Some("for"), Some(now().unix + 3_600)));
     assert_eq!(edge.violated, None);
     assert_eq!(views.pending(), []);
-    let newest = &views.decisions(1)[0];
+    let newest = &views.decisions(&Wanted::default(), 1)[0];
     assert_eq!((newest.id, newest.what.as_str(), newest.undone), (decision.0, "allow", false));
     assert_eq!(newest.hash.len(), 64);
+    let found = |wanted: Wanted| views.decisions(&wanted, 9).iter().map(|one| one.id).collect::<Vec<_>>();
+    let by = |name: &str| Wanted { by: Some(name.to_owned()), ..Wanted::default() };
+    assert_eq!(found(by("kitchen phone")), [decision.0]);
+    assert_eq!(found(by("nobody")), [0; 0]);
+    let about = |id| Wanted { principal: Some(id), ..Wanted::default() };
+    assert!(found(about(lock)).contains(&decision.0) && found(about(washer)).contains(&decision.0));
+    assert!(!found(about(PrincipalId(9_999))).contains(&decision.0));
+    let older = Wanted { before: Some(decision.0), ..Wanted::default() };
+    assert!(!found(older.clone()).is_empty() && !found(older).contains(&decision.0));
+    assert_eq!(found(Wanted { what: Some("allow".to_owned()), ..Wanted::default() }), [decision.0]);
 }
 
 #[test]
@@ -113,6 +123,16 @@ fn a_principal_shows_where_it_lives_and_what_its_owner_said() {
     assert_eq!(washer.learning.unwrap().percent, 0);
     let listed = views.principals();
     assert!(listed.iter().any(|principal| principal.id == washer.id));
+}
+
+#[test]
+fn who_learns_shows_what_it_rests_on() {
+    let (graph, washer, _) = site();
+    let learners = Views { graph: &graph, now: now() }.learners();
+    let learner = learners.iter().find(|one| one.principal.id == washer.0).unwrap();
+    assert_eq!((learner.mode.as_str(), learner.days, learner.min_days), ("learning", 0, 5));
+    assert_eq!(learner.confidence, "low");
+    assert!(learner.missing.iter().any(|gap| gap == "day"), "{:?}", learner.missing);
 }
 
 #[test]

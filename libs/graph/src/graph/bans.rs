@@ -36,7 +36,7 @@ impl Graph {
             return Err(Refused::Invalid("A ban is for a device or an outside host".to_owned()));
         }
         if !BAN_SECONDS.contains(&seconds) {
-            return Err(Refused::Invalid("A ban lasts at least a minute and at most 30 days".to_owned()));
+            return Err(Refused::duration("A ban lasts at least a minute and at most 30 days"));
         }
         if client.is_some_and(|client| client.is_empty() || harmless(client, CLIENT_CAP) != client) {
             return Err(Refused::Invalid("This is no MQTT client id".to_owned()));

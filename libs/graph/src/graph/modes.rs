@@ -71,11 +71,29 @@ impl Graph {
         now: Now,
     ) -> Result<Vec<DecisionId>, Refused> {
         if seconds.is_some_and(|seconds| seconds == 0 || seconds > LEARN_MAX) {
-            return Err(Refused::Invalid("Learning lasts at least a second and at most 90 days".to_owned()));
+            return Err(Refused::duration("Learning lasts at least a second and at most 90 days"));
         }
         let who = self.devices(id, |mode| matches!(mode, Mode::Learning | Mode::Ready | Mode::Enforcing))?;
         let ends = seconds.map(|seconds| Deadline::after(now, seconds.into()));
         Ok(who.into_iter().map(|id| self.person_mode(id, Mode::Learning, ends, author, now)).collect())
+    }
+
+    /// As [`Graph::learn_start`] of one device, without the habits that it has. What people decided stays.
+    pub fn learn_anew(
+        &mut self,
+        id: PrincipalId,
+        seconds: Option<u32>,
+        author: &Author,
+        now: Now,
+    ) -> Result<Vec<DecisionId>, Refused> {
+        let done = self.learn_start(Some(id), seconds, author, now)?;
+        let habits = self.edges_from(id).filter(|edge| edge.state == State::Learned).map(|edge| edge.id);
+        for habit in habits.collect::<Vec<_>>() {
+            self.drop_edge(habit, now);
+        }
+        self.flush(now);
+        self.notify(Event::PrincipalChanged(id));
+        Ok(done)
     }
 
     /// Ends learning and enforces now; without a principal for all that learn.
@@ -161,7 +179,7 @@ impl Graph {
         now: Now,
     ) -> Result<DecisionId, Refused> {
         if seconds > PAUSE_MAX {
-            return Err(Refused::Invalid("A pause lasts at most 12 hours".to_owned()));
+            return Err(Refused::duration("A pause lasts at most 12 hours"));
         }
         let pause = (seconds > 0).then(|| Deadline::after(now, seconds.into()));
         if let Some(id) = id {

@@ -33,7 +33,8 @@ impl Graph {
         if let Some(kind) = &patch.kind {
             after.kind = Kind::from_name(kind).ok_or_else(|| {
                 let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-                Refused::Invalid(format!("There is no kind {kind}; kinds are {}", all.join(", ")))
+                let text = format!("There is no kind {kind}; kinds are {}", all.join(", "));
+                Refused::Wrong { code: "kind_unknown", text }
             })?;
             after.kind_source = if after.kind == Kind::Unknown { Source::None } else { Source::Owner };
             words.push(format!("kind {}", after.kind.as_str()));
@@ -237,13 +238,13 @@ impl Graph {
             name.parse::<u32>().is_ok() || parse_mac(&name).is_some() || parse_address(&name).is_some();
         let means_something = means_something || name.starts_with(PREFIX);
         if means_something || builtin_by_name(&name).is_some() {
-            return Err(Refused::Invalid(format!(
-                "{name} means something else already; choose another name"
-            )));
+            let text = format!("{name} means something else already; choose another name");
+            return Err(Refused::Wrong { code: "name_reserved", text });
         }
         match self.index.with_name(&name).filter(|other| *other != id) {
             Some(other) => {
-                Err(Refused::Conflict(format!("Principal {} has the name {name} already", other.0)))
+                let text = format!("Principal {} has the name {name} already", other.0);
+                Err(Refused::Wrong { code: "name_taken", text })
             }
             None => Ok(Some(name)),
         }

@@ -2,7 +2,7 @@
 
 import { assertNever } from '../assert';
 import { SIGN_IN, type Action, type Who } from '../reading';
-import type { Cause, Edge, End, Fact, Fault } from '../types';
+import type { Cause, Edge, End, Fact, Fault, ProblemCode } from '../types';
 import {
   bytes,
   capital,
@@ -13,6 +13,7 @@ import {
   learningDays,
   modeText,
   pathOf,
+  problemText,
   protocolOf,
   quoted,
   runs,
@@ -255,6 +256,41 @@ const deAlarm = (code: string): string => {
     default:
       return `etwas Ungewöhnliches geschah, ${quoted(code)}`;
   }
+};
+
+const deProblems: Record<ProblemCode, string> = {
+  not_found: 'Das gibt es nicht mehr.',
+  conflict: 'Es hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.',
+  invalid: 'Die Box hat das nicht verstanden. Bitte laden Sie die Seite neu und versuchen Sie es noch einmal.',
+  forbidden: 'Das dürfen Sie nicht. Fragen Sie den Eigentümer.',
+  ask_owner: 'Das darf nur ein Eigentümer.',
+  pin_needed: 'Dafür wird die PIN des Haushalts gebraucht.',
+  pin_wrong: 'Diese PIN stimmt nicht.',
+  pin_format: 'Eine PIN hat 4 bis 12 Ziffern.',
+  password_wrong: 'Dieser Name oder dieses Passwort stimmt nicht.',
+  password_format: 'Ein Passwort hat 10 bis 128 Zeichen.',
+  name_missing: 'Es fehlt ein Name.',
+  name_taken: 'Diesen Namen gibt es schon. Bitte wählen Sie einen anderen.',
+  name_reserved: 'Dieser Name bedeutet schon etwas anderes. Bitte wählen Sie einen anderen.',
+  server_format: 'Schreiben Sie den Server als https://NAME, ohne etwas dahinter.',
+  broker_format: 'Schreiben Sie den Broker als Adresse oder Namen, mit seinem Port.',
+  broker_unreachable: 'Dort antwortet kein Broker. Stimmen Adresse und Port, und ist er eingeschaltet?',
+  broker_refused: 'Der Broker nimmt diesen Benutzernamen und dieses Passwort nicht an.',
+  kind_unknown: 'Diese Art von Gerät kennt die Box nicht.',
+  mode_unknown: 'Das lässt sich für dieses Gerät nicht wählen.',
+  lifetime_missing: 'Bitte sagen Sie, wie lange es erlaubt ist.',
+  duration_range: 'Diese Zeit ist zu kurz oder zu lang.',
+  date_passed: 'Dieses Datum ist schon vorbei.',
+  gone: 'Das ist zu Ende. Bitte sehen Sie noch einmal hin.',
+  too_many: 'Zu viel auf einmal. Bitte warten Sie einen Moment.',
+  unauthenticated: 'Dieses Telefon ist nicht mehr verbunden.',
+  unavailable: 'Edgeward läuft nicht. Was blockiert ist, bleibt blockiert.',
+  host: 'Die Seite wurde unter einem Namen geöffnet, der nicht der der Box ist. Öffnen Sie sie mit der Adresse der Box.',
+  origin: 'Das kam von einer anderen Website und wurde abgelehnt.',
+  timeout: 'Es hat zu lange gedauert. Wir wissen nicht, ob es gespeichert wurde; bitte sehen Sie noch einmal hin.',
+  undelivered: 'Der Server hat die Nachricht nicht angenommen. Stimmt seine Adresse, und ist die Box online?',
+  in_progress: 'Das wird gerade schon erledigt. Bitte warten Sie einen Moment.',
+  internal: 'Das hat nicht geklappt. Bitte noch einmal versuchen.',
 };
 
 export const de: Words = {
@@ -521,6 +557,7 @@ export const de: Words = {
     seen: 'Was zu sehen war',
     times: 'Wann',
     loading: 'Wird nachgesehen…',
+    packet: 'Das erste Paket, sein Inhalt verdeckt',
     cause: deCause,
     fact: deFact,
     port: (port) => `am Anschluss ${port}`,
@@ -687,6 +724,16 @@ export const de: Words = {
     },
     by: (name, at, role) => `${name}${role ? ` (${de.people.roles[role]})` : ''} · ${at}`,
     notYours: 'Nur ein Eigentümer, oder wer das entschieden hat, kann es rückgängig machen.',
+    device: 'Gerät',
+    who: 'Wer entschied',
+    what: 'Was',
+    everyone: 'Alle',
+    kinds: { allow: 'Erlaubt', deny: 'Blockiert', undo: 'Rückgängig', mode: 'Umgang mit einem Gerät' },
+    none: 'So etwas wurde noch nicht entschieden.',
+    more: 'Ältere zeigen',
+    until: (at) => `bis ${at}`,
+    unbroken: (entries) => `Die Aufzeichnung ist lückenlos: ${entries.toLocaleString('de')} Einträge, jeder folgt aus dem davor.`,
+    broken: 'Die Aufzeichnung ist nicht mehr lückenlos: Jemand hat sie verändert, oder der Speicher ist beschädigt.',
   },
   bars: {
     reconnecting: (at) => `Verbinde neu… Was Sie sehen, ist von ${at}.`,
@@ -960,6 +1007,49 @@ export const de: Words = {
     graph: 'Karte',
     file: (what, kind) => `${what} als ${kind}`,
   },
+  identity: {
+    title: 'Ist es das richtige Gerät?',
+    same: 'Dasselbe Gerät wie',
+    choose: 'Gerät wählen…',
+    merge: 'Aus beiden eines machen…',
+    anew: 'Gewohnheiten vergessen und neu lernen…',
+    sureSame: (name, other) => `${name} wird Teil von ${other}, mit Adressen, Gewohnheiten und Entscheidungen. Das lässt sich nicht rückgängig machen.`,
+    sureAnew: (name) => `Die Gewohnheiten von ${name} werden vergessen, und bis neue gelernt sind, ist es nicht geschützt. Was Menschen entschieden haben, bleibt.`,
+    yesSame: 'Ja, es ist dasselbe',
+    yesAnew: 'Ja, neu lernen',
+  },
+  tokens: {
+    title: 'Ein Programm zulassen',
+    text: 'Ein Programm fragt mit einem Token statt mit einem Cookie. Es steht in der Liste oben und wird dort abgemeldet.',
+    name: 'Name des Programms',
+    end: 'Es endet nach',
+    make: 'Token erstellen',
+    once: (name) => `Das Token von ${name}. Es wird nur jetzt gezeigt:`,
+    noted: 'Ich habe es aufbewahrt',
+  },
+  about: {
+    title: 'Über Edgeward',
+    learning: 'Wie lange Geräte lernen',
+    lengths: (least, quiet, most) => `Mindestens ${least}, bis ${quiet} lang nichts Neues kam; höchstens ${most}.`,
+    notice: (time) => `Danach vergehen ${time}, bis ein Gerät geschützt ist.`,
+    where: 'Das steht in der Datei edgeward.toml auf der Box, unter [learning].',
+    asked: (count) => (count === 1 ? '1 Frage in den letzten sieben Tagen' : `${count} Fragen in den letzten sieben Tagen`),
+    median: (time) => `Die Hälfte der Antworten kam innerhalb von ${time}`,
+  },
+  pro: {
+    title: 'Für Fachleute',
+    notYou: 'Das ist für Eigentümer und Fachleute.',
+    path: 'Datenpfad',
+    balance: (seen, passed, neutralised, reset) => `${seen} Pakete gesehen: ${passed} durchgelassen, ${neutralised} unschädlich gemacht, ${reset} zurückgesetzt. Verworfen oder zurückgesetzt, nach Grund:`,
+    events: (produced, lost) => `${produced} Ereignisse des Kernels, ${lost} verloren`,
+    maps: 'Tabellen des Kernels',
+    room: (percent) => `Alle sind zu weniger als ${percent} % gefüllt.`,
+    model: 'Modell als Text',
+    modelHint: 'Alle Kanten, die gelernt, erlaubt oder blockiert sind, wie „edgeward edges import“ sie nimmt.',
+    show: 'Zeigen',
+    save: 'Als TOML speichern',
+    packets: 'Das erste Paket einer Frage können Fachleute unter „Warum wurde das blockiert?“ speichern.',
+  },
   pair: {
     title: 'Dieses Telefon verbinden',
     hello: 'Hallo! Ist das Ihre Box?',
@@ -1012,34 +1102,7 @@ export const de: Words = {
   problem: (failure) => {
     if (failure.kind === 'unreachable') return 'Die Box ist nicht erreichbar. Nichts wurde geändert.';
     if (failure.kind === 'timeout') return 'Die Box hat nicht rechtzeitig geantwortet.';
-    switch (failure.problem.code) {
-      case 'unavailable':
-        return 'Edgeward läuft nicht. Was blockiert ist, bleibt blockiert.';
-      case 'not_found':
-        return 'Das gibt es nicht mehr.';
-      case 'forbidden':
-        return 'Das dürfen Sie nicht. Fragen Sie den Eigentümer.';
-      case 'ask_owner':
-        return 'Das darf nur ein Eigentümer.';
-      case 'pin_needed':
-        return 'Dafür wird die PIN des Haushalts gebraucht.';
-      case 'pin_wrong':
-        return 'Diese PIN stimmt nicht.';
-      case 'password_wrong':
-        return 'Dieser Name oder dieses Passwort stimmt nicht.';
-      case 'conflict':
-        return 'Es hat sich inzwischen geändert. Bitte sehen Sie noch einmal hin.';
-      case 'too_many':
-        return 'Zu viel auf einmal. Bitte warten Sie einen Moment.';
-      case 'broker_unreachable':
-        return 'Dort antwortet kein Broker. Stimmen Adresse und Port, und ist er eingeschaltet?';
-      case 'broker_refused':
-        return 'Der Broker nimmt diesen Benutzernamen und dieses Passwort nicht an.';
-      case 'undelivered':
-        return 'Der Server hat die Nachricht nicht angenommen. Stimmt seine Adresse, und ist die Box online?';
-      default:
-        return failure.problem.title === '' ? 'Das hat nicht geklappt. Bitte noch einmal versuchen.' : failure.problem.title;
-    }
+    return problemText(deProblems, failure.problem.code);
   },
   unknownDevice: 'Ein Gerät, das wir nicht kennen',
   traits: (maker, since) => [maker && `von ${maker}`, since && `gesehen seit ${since}`].filter(Boolean).join(', '),

@@ -2,7 +2,7 @@
 
 import { assertNever } from '../assert';
 import { SIGN_IN, type Action, type Who } from '../reading';
-import type { Cause, Edge, End, Fact, Fault } from '../types';
+import type { Cause, Edge, End, Fact, Fault, ProblemCode } from '../types';
 import {
   bytes,
   capital,
@@ -13,6 +13,7 @@ import {
   learningDays,
   modeText,
   pathOf,
+  problemText,
   protocolOf,
   quoted,
   runs,
@@ -261,6 +262,41 @@ const enAlarm = (code: string): string => {
     default:
       return `something unusual happened, ${quoted(code)}`;
   }
+};
+
+const enProblems: Record<ProblemCode, string> = {
+  not_found: 'This does not exist any more.',
+  conflict: 'It has changed meanwhile. Please look again.',
+  invalid: 'The box did not understand this. Please reload the page and try again.',
+  forbidden: 'You may not do this. Ask the owner.',
+  ask_owner: 'Only an owner may do this.',
+  pin_needed: 'The PIN of the household is needed.',
+  pin_wrong: 'That PIN is not right.',
+  pin_format: 'A PIN has 4 to 12 digits.',
+  password_wrong: 'This name or password is not right.',
+  password_format: 'A password has 10 to 128 characters.',
+  name_missing: 'A name is missing.',
+  name_taken: 'This name is taken already. Please choose another.',
+  name_reserved: 'This name means something else already. Please choose another.',
+  server_format: 'Write the server as https://NAME, without anything behind it.',
+  broker_format: 'Write the broker as an address or a name, with its port.',
+  broker_unreachable: 'No broker answers there. Are address and port right, and is it switched on?',
+  broker_refused: 'The broker does not take this user name and password.',
+  kind_unknown: 'The box does not know this kind of device.',
+  mode_unknown: 'This cannot be chosen for this device.',
+  lifetime_missing: 'Please say for how long it is allowed.',
+  duration_range: 'This time is too short or too long.',
+  date_passed: 'This date is over already.',
+  gone: 'This has ended. Please look again.',
+  too_many: 'Too much at once. Please wait a moment.',
+  unauthenticated: 'This phone is not connected any more.',
+  unavailable: 'Edgeward is not running. What is blocked stays blocked.',
+  host: 'The page was opened under a name that is not the box’s. Open it by the address of the box.',
+  origin: 'This came from another site and was refused.',
+  timeout: 'It took too long. We do not know whether it was saved; please look again.',
+  undelivered: 'The server did not take the message. Is its address right, and is the box online?',
+  in_progress: 'This is being done already. Please wait a moment.',
+  internal: 'That did not work. Please try again.',
 };
 
 export const en: Words = {
@@ -527,6 +563,7 @@ export const en: Words = {
     seen: 'What was seen',
     times: 'When',
     loading: 'Looking it up…',
+    packet: 'The first packet, what it carries hidden',
     cause: enCause,
     fact: enFact,
     port: (port) => `at connector ${port}`,
@@ -688,6 +725,16 @@ export const en: Words = {
     },
     by: (name, at, role) => `${name}${role ? ` (${en.people.roles[role]})` : ''} · ${at}`,
     notYours: 'Only an owner, or whoever decided this, can undo it.',
+    device: 'Device',
+    who: 'Who decided',
+    what: 'What',
+    everyone: 'All',
+    kinds: { allow: 'Allowed', deny: 'Blocked', undo: 'Undone', mode: 'How a device is treated' },
+    none: 'Nothing like this has been decided.',
+    more: 'Show older ones',
+    until: (at) => `until ${at}`,
+    unbroken: (entries) => `The record is unbroken: ${entries.toLocaleString('en')} entries, each follows from the one before.`,
+    broken: 'The record is broken: someone has changed it, or the disk is damaged.',
   },
   bars: {
     reconnecting: (at) => `Reconnecting… What you see is from ${at}.`,
@@ -960,6 +1007,49 @@ export const en: Words = {
     graph: 'Map',
     file: (what, kind) => `${what} as ${kind}`,
   },
+  identity: {
+    title: 'Is it the right device?',
+    same: 'The same device as',
+    choose: 'Choose a device…',
+    merge: 'Make one of the two…',
+    anew: 'Forget its habits and learn again…',
+    sureSame: (name, other) => `${name} becomes part of ${other}, with its addresses, habits and decisions. This cannot be undone.`,
+    sureAnew: (name) => `The habits of ${name} are forgotten, and it is not protected until it has learned again. What people decided stays.`,
+    yesSame: 'Yes, they are the same',
+    yesAnew: 'Yes, learn again',
+  },
+  tokens: {
+    title: 'Let a program in',
+    text: 'A program asks with a token instead of a cookie. It stands in the list above and is logged out there.',
+    name: 'Name of the program',
+    end: 'It ends after',
+    make: 'Make a token',
+    once: (name) => `The token of ${name}. It is shown only now:`,
+    noted: 'I have kept it',
+  },
+  about: {
+    title: 'About',
+    learning: 'How long devices learn',
+    lengths: (least, quiet, most) => `At least ${least}, until nothing new came for ${quiet}; at most ${most}.`,
+    notice: (time) => `Then ${time} pass before a device is protected.`,
+    where: 'This is set in the file edgeward.toml on the box, under [learning].',
+    asked: (count) => (count === 1 ? '1 question in the last seven days' : `${count} questions in the last seven days`),
+    median: (time) => `Half of the answers came within ${time}`,
+  },
+  pro: {
+    title: 'For professionals',
+    notYou: 'This is for owners and professionals.',
+    path: 'Data path',
+    balance: (seen, passed, neutralised, reset) => `${seen} packets seen: ${passed} passed, ${neutralised} made harmless, ${reset} reset. Dropped or reset, by reason:`,
+    events: (produced, lost) => `${produced} events of the kernel, ${lost} lost`,
+    maps: 'Tables of the kernel',
+    room: (percent) => `All are filled less than ${percent} %.`,
+    model: 'Model as text',
+    modelHint: 'All edges that are learned, allowed or blocked, as “edgeward edges import” takes them.',
+    show: 'Show',
+    save: 'Save as TOML',
+    packets: 'The first packet of a question can be saved under “Why was this stopped?”, by professionals.',
+  },
   pair: {
     title: 'Connect this phone',
     hello: 'Hello! Is this your box?',
@@ -1012,34 +1102,7 @@ export const en: Words = {
   problem: (failure) => {
     if (failure.kind === 'unreachable') return 'The box cannot be reached. Nothing was changed.';
     if (failure.kind === 'timeout') return 'The box has not answered in time.';
-    switch (failure.problem.code) {
-      case 'unavailable':
-        return 'Edgeward is not running. What is blocked stays blocked.';
-      case 'not_found':
-        return 'This does not exist any more.';
-      case 'forbidden':
-        return 'You may not do this. Ask the owner.';
-      case 'ask_owner':
-        return 'Only an owner may do this.';
-      case 'pin_needed':
-        return 'The PIN of the household is needed.';
-      case 'pin_wrong':
-        return 'That PIN is not right.';
-      case 'password_wrong':
-        return 'This name or password is not right.';
-      case 'conflict':
-        return 'It has changed meanwhile. Please look again.';
-      case 'too_many':
-        return 'Too much at once. Please wait a moment.';
-      case 'broker_unreachable':
-        return 'No broker answers there. Are address and port right, and is it switched on?';
-      case 'broker_refused':
-        return 'The broker does not take this user name and password.';
-      case 'undelivered':
-        return 'The server did not take the message. Is its address right, and is the box online?';
-      default:
-        return failure.problem.title === '' ? 'That did not work. Please try again.' : failure.problem.title;
-    }
+    return problemText(enProblems, failure.problem.code);
   },
   unknownDevice: "A device we don't know",
   traits: (maker, since) => [maker && `made by ${maker}`, since && `seen since ${since}`].filter(Boolean).join(', '),

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 
+import { PROBLEM_CODES, type ProblemCode } from '../types';
 import { LANGS, wordsFor } from '../words';
 
 /** Every text by its path; of a function, how many parameters it takes. */
@@ -24,4 +25,19 @@ it('no text is empty or left over from writing it', () => {
   }
   const same = texts(wordsFor('en')).filter((text) => text.includes(' ') && texts(wordsFor('de')).includes(text));
   expect(same).toEqual([]);
+});
+
+it('every problem that the box can name has words of its own, and its English title is never shown', () => {
+  expect(PROBLEM_CODES.length).toBeGreaterThan(20);
+  for (const lang of LANGS) {
+    const text = (code: string) =>
+      wordsFor(lang).problem({
+        kind: 'problem',
+        problem: { type: '', title: 'A title', status: 422, params: {}, code: code as ProblemCode },
+      });
+    expect(new Set(PROBLEM_CODES.map(text)).size, lang).toBe(PROBLEM_CODES.length);
+    expect(text('of a newer box'), lang).toBe(text('internal'));
+    expect(text('toString'), lang).toBe(text('internal'));
+    for (const code of PROBLEM_CODES) expect(text(code), `${lang} ${code}`).not.toContain('A title');
+  }
 });

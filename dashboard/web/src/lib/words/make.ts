@@ -20,6 +20,7 @@ import type {
   Learning,
   Lifetime,
   PrincipalMode,
+  ProblemCode,
   Risk,
   Role,
   SiteMode,
@@ -151,6 +152,8 @@ export interface Words {
     seen: string;
     times: string;
     loading: string;
+    /** The first packet, as a file. */
+    packet: string;
     /** What decides, as a whole sentence. */
     cause(cause: Cause): string;
     /** A fact as a whole sentence; nothing for what stands elsewhere in the list already. */
@@ -278,6 +281,16 @@ export interface Words {
     entry(decision: Decision, from: string, to: string, does: string): string;
     by(name: string, at: string, role?: Role | null): string;
     notYours: string;
+    device: string;
+    who: string;
+    what: string;
+    everyone: string;
+    kinds: Record<'allow' | 'deny' | 'undo' | 'mode', string>;
+    none: string;
+    more: string;
+    until(at: string): string;
+    unbroken(entries: number): string;
+    broken: string;
   };
   bars: {
     reconnecting(at: string): string;
@@ -476,6 +489,49 @@ export interface Words {
     graph: string;
     file(what: string, kind: string): string;
   };
+  identity: {
+    title: string;
+    same: string;
+    choose: string;
+    merge: string;
+    anew: string;
+    sureSame(name: string, other: string): string;
+    sureAnew(name: string): string;
+    yesSame: string;
+    yesAnew: string;
+  };
+  tokens: {
+    title: string;
+    text: string;
+    name: string;
+    end: string;
+    make: string;
+    once(name: string): string;
+    noted: string;
+  };
+  about: {
+    title: string;
+    learning: string;
+    lengths(least: string, quiet: string, most: string): string;
+    notice(time: string): string;
+    where: string;
+    asked(count: number): string;
+    median(time: string): string;
+  };
+  pro: {
+    title: string;
+    notYou: string;
+    path: string;
+    balance(seen: string, passed: string, neutralised: string, reset: string): string;
+    events(produced: string, lost: string): string;
+    maps: string;
+    room(percent: number): string;
+    model: string;
+    modelHint: string;
+    show: string;
+    save: string;
+    packets: string;
+  };
   pair: {
     title: string;
     hello: string;
@@ -656,3 +712,7 @@ export function siteModeText(
 export function kindText(words: Words, kind: string): Kinds[Kind] | undefined {
   return Object.hasOwn(words.kinds, kind) ? words.kinds[kind as Kind] : undefined;
 }
+
+/** What a problem is; one that a newer box names is a failure like any other. */
+export const problemText = (texts: Record<ProblemCode, string>, code: string): string =>
+  Object.hasOwn(texts, code) ? texts[code as ProblemCode] : texts.internal;

@@ -283,3 +283,28 @@ fn in_mode_monitor_what_would_be_stopped_is_asked_about_and_passes() {
     let explanation = site.graph.explain(edge.id, site.now).unwrap();
     assert!(explanation.because().contains("monitor"), "{}", explanation.because());
 }
+
+#[test]
+fn who_learns_anew_forgets_its_habits_and_nothing_that_people_decided() {
+    let mut site = Site::open();
+    let (hub, washer) = (site.device(1), site.device(2));
+    assert!(site.connect(washer, hub) && site.client(washer, hub, "washer"));
+    assert!(site.publish(washer, hub, "washer/state"));
+    site.finish(washer);
+    assert!(!site.publish(washer, hub, "lock/front/set"));
+    let asked = site.id(washer, "publish", "lock/front/set");
+    site.say(asked, Answer::Deny, Lifetime::Always);
+
+    site.graph.learn_anew(washer, None, &owner(), site.now).unwrap();
+    site.execute();
+    assert_eq!(site.mode(washer), Mode::Learning);
+    for (verb, object) in [("connect", "tcp/1883"), ("connect", "client:washer"), ("publish", "washer/state")]
+    {
+        assert_eq!(site.state(washer, verb, object), "none", "{verb} {object}");
+    }
+    assert_eq!(site.state(washer, "publish", "lock/front/set"), "denied");
+    assert!(site.connect(washer, hub), "it learns it again");
+    assert_eq!(site.state(washer, "connect", "tcp/1883"), "learned");
+    let unknown = site.graph.learn_anew(PrincipalId(9_999), None, &owner(), site.now);
+    assert_eq!(unknown.unwrap_err().code(), "not_found");
+}
