@@ -168,6 +168,19 @@ describe('a decision that was not saved', () => {
   });
 });
 
+describe('a new device', () => {
+  it('is told with its maker, what it calls itself and the guess with its clues', () => {
+    const guess = { kind: 'light', confidence: 'medium', clues: [{ code: 'offers', value: '_hue._tcp' }], evidence: [] };
+    const told = { name: '02:00:00:00:00:20', confirmed: false, maker: 'Espressif', calls_itself: 'front-lamp', guess, kind_source: 'guess' };
+    site.principals = new Map([[20, { ...device(20, 'new'), ...told } as Principal]]);
+    show(Decide);
+    expect(text('article h3')).toBe("A device we don't know, calls itself “front-lamp”");
+    const all = text('article') ?? '';
+    for (const part of ['Network card by Espressif', 'Light – fairly sure', 'it offers _hue._tcp']) expect(all).toContain(part);
+    expect(all).not.toContain('Yes: Light');
+  });
+});
+
 describe('the keys', () => {
   const press = (key: string) => {
     (document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
