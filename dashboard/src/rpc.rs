@@ -169,6 +169,12 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pin: Option<String>,
     },
+    /// Allows for good what an edge allows, to every host of the domain of its target.
+    Widen {
+        edge: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<String>,
+    },
     /// Asks the owners to decide about an edge.
     Wish {
         edge: u32,

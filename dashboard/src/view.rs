@@ -605,6 +605,9 @@ pub struct Principal {
     pub last_seen: UnixSeconds,
     pub edges: EdgeCounts,
     pub learning: Option<Learning>,
+    /// Of an outside host that has a name: all names of the domain that its owner registered, as `*.example.com`.
+    #[serde(default)]
+    pub domain: Option<String>,
     /// Who made its network card, by the list of IEEE.
     #[serde(default)]
     pub maker: Option<String>,

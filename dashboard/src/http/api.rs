@@ -50,6 +50,7 @@ pub(super) fn routes() -> Resources {
         get "/api/v1/edges/{id}" => edge,
         get "/api/v1/edges/{id}/evidence" => evidence,
         post "/api/v1/edges/{id}/decision" => decide,
+        post "/api/v1/edges/{id}/widen" => widen,
         post "/api/v1/edges/{id}/wish" => wish,
         get "/api/v1/wishes" => wishes,
         get "/api/v1/decisions" => decisions,
@@ -486,6 +487,27 @@ async fn with_present_edge(asker: &Asker, edge: u32, problem: Problem) -> Proble
         Ok(explanation) => problem.with_edge(explanation.edge),
         Err(_) => problem,
     }
+}
+
+/// More than an edge allows.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wider {
+    /// Of the household, where the edge is of high risk.
+    pin: Option<String>,
+}
+
+/// Allows for good what an edge allows, to every host of the domain of its target.
+#[utoipa::path(post, path = "/api/v1/edges/{id}/widen", params(("id" = u32, Path)), request_body = Wider, responses(
+    (status = 200, body = Applied),
+    (status = 403, description = "Not in this role, or not without the PIN", body = Problem),
+    (status = 404, body = Problem),
+    (status = 409, description = "It is not always allowed, or its target is of no domain", body = Problem),
+    (status = 429, description = "Too many wrong PINs, or no room for more", body = Problem),
+))]
+pub(super) async fn widen(asker: Asker, Id(edge): Id<u32>, Body(body): Body<Wider>) -> Answered<Applied> {
+    let decided: Decided = asker.ask(Request::Widen { edge, pin: body.pin }).await?;
+    Ok(Json(decided.into()))
 }
 
 /// Asks the owners to decide about an edge.

@@ -160,6 +160,8 @@ impl Daemon {
                 Ok(json!({"decision_id": 5, "edge": edge(3)}))
             }
             Request::Decide { edge: 8, .. } => Err(refusal("conflict")),
+            Request::Widen { edge: 8, pin: Some(_) } => Ok(json!({"decision_id": 6, "edge": edge(3)})),
+            Request::Widen { edge: 8, pin: None } => Err(refusal("pin_needed")),
             _ => Err(refusal("not_found")),
         };
         state.calls.push(call);
@@ -694,6 +696,22 @@ async fn a_decision_is_made_in_the_name_of_the_phone() {
     );
     let calls = site.daemon.calls();
     let call = calls.iter().find(|call| matches!(call.request, Request::Decide { .. })).unwrap();
+    assert_eq!(call.session.as_deref(), Some("secret-1"));
+}
+
+#[tokio::test]
+async fn a_whole_domain_is_allowed_in_the_name_of_the_phone() {
+    let site = Site::start().await;
+    site.pair();
+    let path = "/api/v1/edges/8/widen";
+    assert_eq!(site.post(path, "{}").await.problem(), (403, "pin_needed".into()));
+    assert_eq!(site.post(path, r#"{"domain":"com"}"#).await.problem(), (422, "invalid".into()));
+    let answer = site.post(path, r#"{"pin":"4711"}"#).await;
+    let applied = answer.json();
+    assert_eq!((&applied["decision_id"], &applied["state"]), (&json!(6), &json!("applied")));
+    assert_eq!(applied["edge"], edge(3));
+    let calls = site.daemon.calls();
+    let call = calls.iter().find(|call| matches!(call.request, Request::Widen { .. })).unwrap();
     assert_eq!(call.session.as_deref(), Some("secret-1"));
 }
 

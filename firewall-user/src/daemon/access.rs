@@ -108,6 +108,9 @@ impl Access<'_> {
             Request::PrincipalSet { principal, patch } if self.plays_down(principal, patch) => {
                 self.pin.check(patch.pin.as_deref(), self.now)
             }
+            Request::Widen { edge, pin } if self.is_high(EdgeId(*edge)) => {
+                self.pin.check(pin.as_deref(), self.now)
+            }
             Request::PinSet { old, .. } => self.pin.check(old.as_deref(), self.now),
             _ => Ok(()),
         }
@@ -189,7 +192,9 @@ fn need(request: &Request) -> Need {
             Need::Protect
         }
         Request::PrincipalMode { mode, .. } if mode == "quarantine" => Need::Protect,
-        Request::Decide { edge, answer: Answer::Allow, .. } => Need::Allow(EdgeId(*edge)),
+        Request::Decide { edge, answer: Answer::Allow, .. } | Request::Widen { edge, .. } => {
+            Need::Allow(EdgeId(*edge))
+        }
         Request::Undo { decision, .. } => Need::TakeBack(*decision),
         Request::PrincipalSet { .. }
         | Request::PrincipalMerge { .. }

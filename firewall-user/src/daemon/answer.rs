@@ -121,6 +121,10 @@ pub(super) fn handle(
                 .map_err(refused)?;
             Outcome::Then(Show::Decided(decision, Some(edge)))
         }
+        Request::Widen { edge, pin: _ } => {
+            let (decision, edge) = graph.widen(EdgeId(edge), author, now).map_err(refused)?;
+            Outcome::Then(Show::Decided(decision, Some(edge)))
+        }
         Request::EdgeDecide { spec, answer, lifetime } => {
             let (decision, edge) = graph
                 .decide_spec(&spec_of(spec), answer_of(answer), lifetime_of(&lifetime), author, now)

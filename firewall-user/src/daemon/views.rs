@@ -11,6 +11,7 @@ use graph::{
     edge::{Edge, EdgeId, Property, Ruling, State},
     explain::{Blocked, Cause, Evidence},
     graph::EdgeCounts,
+    host::HostName,
     inventory::{Proof, is_private},
     learning::Learning,
     principal::{Principal, show_address, show_mac},
@@ -189,6 +190,7 @@ impl Views<'_> {
             last_seen: principal.last_seen,
             edges: edge_counts(counts),
             learning: principal.learning.as_ref().map(|learning| self.learning(learning, counts)),
+            domain: principal.host.as_ref().and_then(HostName::registrable).map(String::from),
             maker: principal.clues.maker.clone(),
             private_mac: place.is_some_and(|place| is_private(place.mac)),
             guess: guess.map(|guess| view::Guess {

@@ -153,6 +153,7 @@ export const api = {
   edge: (id: number) => request<Edge>('GET', `/edges/${id}`),
   decide: (id: number, decision: NewDecision, key: string) =>
     request<Applied>('POST', `/edges/${id}/decision`, decision, key),
+  widen: (id: number, pin?: string) => request<Applied>('POST', `/edges/${id}/widen`, pin === undefined ? {} : { pin }),
   decideAll: (decisions: NewDecisions, key: string) =>
     request<AllApplied>('POST', '/edges/decisions', decisions, key),
   decisions: () => request<Decision[]>('GET', '/decisions'),

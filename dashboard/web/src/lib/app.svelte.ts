@@ -1,5 +1,6 @@
 // What the whole page shares: the site, the words, where one is and what is selected.
 
+import { Haste } from './haste.svelte';
 import { Site } from './site.svelte';
 import { preferredLang, wordsFor, type Lang } from './words';
 
@@ -28,6 +29,7 @@ const KEYS_KEY = 'edgeward.keys';
 const WIDE = '(min-width: 1000px)';
 
 export const site = new Site();
+export const haste = new Haste();
 
 class Ui {
   lang = $state<Lang>(preferredLang(stored(LANG_KEY), navigator.languages));

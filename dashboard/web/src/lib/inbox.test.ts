@@ -1,7 +1,7 @@
 import { flushSync, mount, unmount, type Component } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { site, ui } from './app.svelte';
+import { haste, site, ui } from './app.svelte';
 import type { Edge, Principal, PrincipalMode, Status } from './types';
 import Decide from '../ui/Decide.svelte';
 import Header from '../ui/Header.svelte';
@@ -181,6 +181,47 @@ describe('a new device', () => {
   });
 });
 
+describe('who answers too quickly', () => {
+  it('is asked once what the question is about', () => {
+    site.principals = new Map([device(201, 'enforcing'), device(55, 'enforcing')].map((one) => [one.id, one]));
+    ask(edge(1, { risk: 'high' }));
+    for (let id = 900; id < 906; id += 1) haste.note({ id, risk: 'high' }, 0);
+    show(Decide, Keys);
+    expect(document.querySelector('article .refuse')).toBeNull();
+    const choose = (name: string) => {
+      [...document.querySelectorAll<HTMLElement>('[data-which-one] button')].find((one) => one.textContent === name)?.click();
+      flushSync();
+    };
+    choose('Device 55');
+    expect(text('[data-which-one] [role=status]')).toContain('Not that one');
+    choose('Device 201');
+    expect(document.querySelector('[data-which-one]')).toBeNull();
+    expect(document.querySelector('article .refuse')).not.toBeNull();
+  });
+});
+
+describe('the offer of a domain', () => {
+  it('is taken with two taps, which say what it opens', async () => {
+    const host = (id: number) => ({ ...device(id, 'outside'), name: `${id}.example.com`, domain: '*.example.com' });
+    site.principals = new Map([1, 2, 3].map((id) => [200 + id, host(200 + id)]));
+    const allowed = { state: 'allowed', lifetime: 'always', by: 'Anna', from: end(22), object: 'tcp/443' } as const;
+    for (const id of [1, 2, 3]) site.handle({ event: 'edge.decided', data: edge(id, allowed) });
+    show(Decide);
+    expect(text('[data-offer] h3')).toBe('Let Device 22 use all servers of example.com?');
+    const widened = vi.spyOn(site, 'widen').mockResolvedValue();
+    document.querySelector<HTMLElement>('[data-offer] [data-allow]')?.click();
+    flushSync();
+    expect(widened).not.toHaveBeenCalled();
+    expect(text('dialog p')).toContain('every server whose name ends in example.com');
+    document.querySelector<HTMLElement>('dialog [data-widen]')?.click();
+    expect(widened).toHaveBeenCalledOnce();
+    widened.mockRestore();
+    document.querySelector<HTMLElement>('[data-offer] .refuse')?.click();
+    flushSync();
+    expect(document.querySelector('[data-offer]')).toBeNull();
+  });
+});
+
 describe('the keys', () => {
   const press = (key: string) => {
     (document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
@@ -216,7 +257,7 @@ describe('the keys', () => {
     expect(document.querySelector('article [aria-expanded=true]')).not.toBeNull();
     const decide = vi.spyOn(site, 'decide').mockResolvedValue(true);
     press('b');
-    expect(decide).toHaveBeenCalledWith(edge(1), 'deny', 'always');
+    expect(decide.mock.calls[0]?.slice(0, 3)).toEqual([edge(1), 'deny', 'always']);
     press('a');
     expect(document.querySelector('dialog')).not.toBeNull();
     expect(decide).toHaveBeenCalledTimes(1);

@@ -17,6 +17,7 @@ import { assertNever } from './assert';
 import { arrange, updatesOf } from './groups';
 import * as later from './later';
 import type { Link, LiveEvent } from './live';
+import { offersOf, readRefused, writeRefused, type Offer } from './offers';
 import { follow } from './shared';
 import * as snapshot from './snapshot';
 import type {
@@ -150,6 +151,12 @@ export class Site {
   /** Devices whose mode this page is about to change. */
   #choosing = new Set<number>();
 
+  #refusedOffers = $state.raw(readRefused(localStorage));
+
+  /** Domains that could be allowed instead of one host after the other. */
+  readonly offers = $derived(
+    offersOf(this.edges.values(), this.principals, this.#refusedOffers).filter(({ edge }) => this.mayAllow(edge)),
+  );
   /** What needs a decision, the most important first. */
   readonly inbox = $derived.by(() => this.#waitingEdges().filter((edge) => !this.#isPutOff(edge)));
   readonly putOff = $derived.by(() => this.#waitingEdges().filter((edge) => this.#isPutOff(edge)));
@@ -388,6 +395,23 @@ export class Site {
     } else {
       this.#failOrAskPin(result.failure, (pin) => this.undo(decision, edge, pin));
     }
+  }
+
+  /** Allows what an edge allows to all of its domain. */
+  async widen(edge: Edge, pin?: string): Promise<void> {
+    this.done = undefined;
+    const result = await api.widen(edge.id, pin);
+    if (!result.ok) return this.#failOrAskPin(result.failure, (again) => this.widen(edge, again));
+    const { edge: now, decision_id: decision } = result.value;
+    if (now) this.#takeEdge(now, false, true);
+    this.done = { edge: now ?? edge, answer: 'allow', lifetime: 'always', decision, others: [] };
+    this.#reloadDecisionsSoon();
+  }
+
+  /** Is not offered again on this phone. */
+  refuseOffer({ key }: Offer): void {
+    this.#refusedOffers = [...this.#refusedOffers, key];
+    writeRefused(localStorage, this.#refusedOffers);
   }
 
   /** Asks the owners to decide. */

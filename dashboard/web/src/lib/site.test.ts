@@ -388,6 +388,12 @@ describe('the site', () => {
     expect(await site.setPrincipal(20, { kind: 'light' })).toBe(false);
     await site.pinNeeded?.again('4711');
     expect(asked.at(-1)?.body).toEqual({ kind: 'light', pin: '4711' });
+    answers['/edges/7/widen'] = () => problem('pin_needed', 403);
+    await site.widen(edge({ id: 7 }));
+    answers['/edges/7/widen'] = () => json({ decision_id: 6, state: 'applied', edge: edge({ id: 8, state: 'allowed' }) });
+    await site.pinNeeded?.again('4711');
+    expect(asked.at(-1)).toEqual({ path: '/edges/7/widen', body: { pin: '4711' } });
+    expect(site.done?.decision).toBe(6);
   });
 
   it('lets a member take back what it has decided itself', () => {

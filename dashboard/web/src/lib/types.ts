@@ -827,6 +827,8 @@ export interface Principal {
   calls_itself?: string | null;
   confirmed: boolean;
   description?: string | null;
+  /** Of an outside host that has a name: all names of the domain that its owner registered, as `*.example.com`. */
+  domain?: string | null;
   edges: EdgeCounts;
   first_seen: UnixSeconds;
   guess?: null | Guess;
@@ -1075,6 +1077,12 @@ export interface Visitor {
   /** Whether the household has a PIN. */
   pin: boolean;
   role: Role;
+}
+
+/** More than an edge allows. */
+export interface Wider {
+  /** Of the household, where the edge is of high risk. */
+  pin?: string | null;
 }
 
 /** Someone who may not allow something asks an owner to decide. */

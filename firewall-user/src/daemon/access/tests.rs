@@ -108,12 +108,14 @@ fn a_role_is_what_it_may() {
     let pin = Request::PinSet { pin: None, old: None };
     let password = Request::PasswordSet { password: None, old: None };
     let sign_in = Request::SignIn { name: "x".into(), password: "y".into(), from: None };
-    let cases: [(Request, [&str; 4]); 12] = [
+    let cases: [(Request, [&str; 4]); 14] = [
         // Owner, member, viewer, pro.
         (Request::Pending, ["ok", "ok", "ok", "ok"]),
         (decide(lock, Answer::Deny, Lifetime::Always, None), ["ok", "ok", "forbidden", "ok"]),
         (decide(lamp, Answer::Allow, Lifetime::Always, None), ["ok", "ok", "forbidden", "ok"]),
         (decide(lock, Answer::Allow, Lifetime::Once, None), ["ok", "ask_owner", "forbidden", "ok"]),
+        (Request::Widen { edge: lamp.0, pin: None }, ["ok", "ok", "forbidden", "ok"]),
+        (Request::Widen { edge: lock.0, pin: None }, ["ok", "ask_owner", "forbidden", "ok"]),
         (Request::Wish { edge: lock.0 }, ["ok", "ok", "forbidden", "ok"]),
         (set_mode("quarantine"), ["ok", "ok", "forbidden", "ok"]),
         (set_mode("learning"), ["ok", "ask_owner", "forbidden", "ok"]),
@@ -163,6 +165,7 @@ fn what_is_of_high_risk_and_holds_for_long_needs_the_pin() {
     assert_eq!(site.admit(&always(lock, Some("1234")), &owner), "pin_wrong");
     assert_eq!(site.admit(&always(lock, Some("4711")), &owner), "ok");
     assert_eq!(site.admit(&decide(lock, Answer::Allow, Lifetime::UntilRestart, None), &owner), "pin_needed");
+    assert_eq!(site.admit(&Request::Widen { edge: lock.0, pin: None }, &owner), "pin_needed");
     assert_eq!(site.admit(&decide(lock, Answer::Allow, Lifetime::For(3600), None), &owner), "ok");
     assert_eq!(site.admit(&decide(lock, Answer::Deny, Lifetime::Always, None), &owner), "ok");
     assert_eq!(site.admit(&always(lamp, None), &owner), "ok");

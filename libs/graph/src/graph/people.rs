@@ -67,6 +67,32 @@ impl Graph {
         decided
     }
 
+    /// The domain that the owner of an edge's target has registered, where somebody has allowed a connection to one name
+    /// of it for good.
+    pub fn wider(&self, edge: &Edge) -> Option<HostName> {
+        let is_allowed = matches!(&edge.state, State::Allowed(ruling) if ruling.lifetime == Lifetime::Always);
+        let host = self.principals.get(&edge.path.dst)?.host.as_ref();
+        let host = host.filter(|host| is_allowed && edge.is_transport() && !host.is_pattern())?;
+        host.registrable()
+    }
+
+    /// Allows for good what an edge allows, to every name of [its domain](Self::wider).
+    pub fn widen(&mut self, id: EdgeId, author: &Author, now: Now) -> Result<(DecisionId, EdgeId), Refused> {
+        self.expire(now);
+        let edge = self.edges.get(&id).ok_or_else(|| no_edge(id))?;
+        let domain = self.wider(edge).ok_or_else(|| {
+            Refused::Conflict(
+                "Only what is always allowed to a host of a domain can be allowed to all of it".to_owned(),
+            )
+        })?;
+        let path = edge.path.clone();
+        let dst = self.find_or_add(&format!("{PREFIX}{domain}"), now)?;
+        let said = Said { answer: Answer::Allow, lifetime: Lifetime::Always, terms: Terms::NONE };
+        let decided = self.decide_path(Path { dst, ..path }, said, author, now);
+        self.collect_outside(dst, now);
+        decided
+    }
+
     /// The principal that a person means; the address of an outside host need not have been seen yet.
     fn find_or_add(&mut self, text: &str, now: Now) -> Result<PrincipalId, Refused> {
         let found = self.find(text);

@@ -424,6 +424,13 @@ export const de: Words = {
     scope: (source, count) => `Nur ${source}, und nur ${count === 1 ? 'dieses eine Ziel' : `diese ${count} Ziele`}.`,
   },
   mayNot: { look: 'Dieses Telefon sieht nur zu.', change: 'Das darf nur ein Eigentümer ändern.' },
+  offer: {
+    title: (source, domain) => `${capital(source)}: alle Server von ${domain} erlauben?`,
+    text: (hosts) => `Sie haben ${hosts} davon einzeln erlaubt.`,
+    opens: (source, domain, operation) =>
+      `${capital(source)} könnte dann immer jeden Server von ${domain} erreichen, auch neue, aber nur mit ${operation}.`,
+    no: 'Nein, jedes Mal fragen',
+  },
   cause: {
     update: (device, at, devices) =>
       `Nach dem Update von ${device} (${at}) ${devices === 1 ? 'hat 1 Gerät' : `haben ${devices} Geräte`} etwas Neues versucht`,
@@ -505,6 +512,8 @@ export const de: Words = {
     asksAgain: 'Es bleibt blockiert. Nach einem Tag werden Sie wieder gefragt.',
     showAll: (count) => `Alle ${count} zeigen`,
     showImportant: 'Nur Wichtiges zeigen',
+    whichOne: 'Die letzten Antworten kamen sehr schnell. Worum geht es hier?',
+    notThatOne: 'Darum geht es nicht. Es steht im Satz oben.',
   },
   pinSheet: {
     title: 'PIN des Haushalts',

@@ -430,6 +430,13 @@ export const en: Words = {
     scope: (source, count) => `Only ${source}, and only ${count === 1 ? 'this one' : `these ${count}`}.`,
   },
   mayNot: { look: 'This phone only looks on.', change: 'Only an owner may change this.' },
+  offer: {
+    title: (source, domain) => `Let ${source} use all servers of ${domain}?`,
+    text: (hosts) => `You have allowed it ${hosts} of them, one by one.`,
+    opens: (source, domain, operation) =>
+      `${capital(source)} could then always reach every server of ${domain}, also new ones, but only with ${operation}.`,
+    no: 'No, ask each time',
+  },
   cause: {
     update: (device, at, devices) =>
       `After the update of ${device} (${at}), ${devices === 1 ? '1 device tried something new' : `${devices} devices tried something new`}`,
@@ -511,6 +518,8 @@ export const en: Words = {
     asksAgain: 'It stays blocked. You are asked again after a day.',
     showAll: (count) => `Show all ${count}`,
     showImportant: 'Show only what is important',
+    whichOne: 'The last answers came very quickly. Which one is this about?',
+    notThatOne: 'Not that one. It stands in the sentence above.',
   },
   pinSheet: {
     title: 'PIN of the household',

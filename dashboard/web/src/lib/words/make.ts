@@ -71,6 +71,12 @@ export interface Words {
   };
   /** Why a button cannot be used. */
   mayNot: { look: string; change: string };
+  offer: {
+    title(source: string, domain: string): string;
+    text(hosts: number): string;
+    opens(source: string, domain: string, operation: string): string;
+    no: string;
+  };
   cause: {
     /** Devices that did something new after the time in which one was to be updated had begun. */
     update(device: string, at: string, devices: number): string;
@@ -125,6 +131,9 @@ export interface Words {
     ownersAllow: string;
     showAll(count: number): string;
     showImportant: string;
+    /** Asked before the buttons, where answers came faster than anyone reads. */
+    whichOne: string;
+    notThatOne: string;
   };
   pinSheet: { title: string; text: string; wrong: string; submit: string };
   sheet: {

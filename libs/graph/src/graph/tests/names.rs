@@ -188,3 +188,34 @@ fn names_travel_in_a_model() {
     assert!(other.reach(tv, [192, 0, 2, 5], WEB));
     other.check();
 }
+
+#[test]
+fn what_is_allowed_to_one_host_can_be_allowed_to_its_domain() {
+    let mut site = Site::open();
+    let tv = site.device(1);
+    site.finish(tv);
+    site.resolve(tv, "a.example.com", [192, 0, 2, 1]);
+    assert!(!site.reach(tv, [192, 0, 2, 1], WEB));
+    let edge = site.id(tv, "connect", "tcp/443");
+    let widen = |site: &mut Site, edge| {
+        let decided = site.graph.widen(edge, &owner(), site.now);
+        site.execute();
+        decided
+    };
+    assert!(widen(&mut site, edge).is_err(), "nobody has allowed it");
+    site.say(edge, Answer::Allow, Lifetime::For(60));
+    assert!(widen(&mut site, edge).is_err(), "it ends");
+    site.say(edge, Answer::Allow, Lifetime::Always);
+    let (decision, wide) = widen(&mut site, edge).unwrap();
+    assert_eq!(titles(&site), ["a.example.com", "*.example.com"]);
+    site.resolve(tv, "b.example.com", [192, 0, 2, 2]);
+    assert!(site.reach(tv, [192, 0, 2, 2], WEB));
+    assert!(!site.reach(tv, [192, 0, 2, 2], 80), "nothing else of it");
+    site.resolve(tv, "b.example.net", [192, 0, 2, 3]);
+    assert!(!site.reach(tv, [192, 0, 2, 3], WEB));
+    assert!(widen(&mut site, wide).is_err(), "it is the domain already");
+    site.graph.undo(decision, &owner(), site.now).unwrap();
+    site.execute();
+    assert!(!site.reach(tv, [192, 0, 2, 2], WEB));
+    site.check();
+}
