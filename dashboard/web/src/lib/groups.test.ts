@@ -37,6 +37,12 @@ describe('questions of one device', () => {
     expect(ids([edge(1, 22, 'high'), edge(2, 22, 'high'), edge(3, 22, 'high')])).toEqual([1, 2, 3]);
   });
 
+  it('stay single where they are about something unusual that goes on', () => {
+    const flagged = [1, 2, 3].map((id) => ({ ...edge(id, 20 + id), flag: { property: 'rate.exceeded' } }) as Edge);
+    expect(ids(flagged.map((one) => ({ ...one, from: edge(1, 22).from })))).toEqual([1, 2, 3]);
+    expect(shape(arrange(flagged, [], outside, []))).toEqual([1, 2, 3]);
+  });
+
   it('are one within any 24 hours, also over midnight', () => {
     const night = [20 * HOUR, 25 * HOUR, 43 * HOUR].map((at, index) => edge(index + 1, 22, 'low', at));
     expect(ids(night)).toEqual([[1, 2, 3]]);

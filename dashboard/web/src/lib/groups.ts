@@ -53,12 +53,12 @@ export function arrange(
 
 /**
  * Puts together what one device wants of the same class of target, in the same way and within a day. What is of high risk
- * always stands by itself.
+ * and what goes on meanwhile always stands by itself.
  */
 export function group(edges: readonly Edge[], principals: Principals): Asked[] {
   const alike = new Map<string, Edge[]>();
   for (const edge of edges) {
-    if (edge.risk === 'high') continue;
+    if (edge.risk === 'high' || goesOn(edge)) continue;
     const key = keyOf(edge, principals);
     const known = alike.get(key);
     if (known === undefined) alike.set(key, [edge]);
@@ -81,7 +81,8 @@ export function group(edges: readonly Edge[], principals: Principals): Asked[] {
 /** Puts together what several devices began within an hour, and what a device began while it was to be updated. */
 function byCause(questions: readonly Asked[], updates: readonly Update[]): Question[] {
   const causes = new Map<Asked, Question>();
-  for (const together of within(questions, askedAt, HOUR)) {
+  const isNew = (question: Asked) => !membersOf(question).some(goesOn);
+  for (const together of within(questions.filter(isNew), askedAt, HOUR)) {
     const devices = new Set([...together].map(sourceOf));
     const from = Math.min(...[...together].map(askedAt));
     const update = updates.find((one) => one.from <= from && from <= one.until + HOUR);
@@ -111,7 +112,9 @@ function within<T>(items: readonly T[], at: (item: T) => number, seconds: number
 /** Some of a list as it has them: the first stands for all. */
 const inOrderOf = <T>(list: readonly T[], some: ReadonlySet<T>): T[] => list.filter((one) => some.has(one));
 
-const firstSeen = (edge: Edge): number => edge.flag?.since ?? edge.first_seen ?? 0;
+/** Whether it is nothing new but something unusual. */
+const goesOn = (edge: Edge): boolean => Boolean(edge.flag);
+const firstSeen = (edge: Edge): number => edge.first_seen ?? 0;
 const membersOf = (question: Asked): readonly Edge[] => (question.kind === 'one' ? [question.edge] : question.edges);
 const askedAt = (question: Asked): number => Math.min(...membersOf(question).map(firstSeen));
 const sourceOf = (question: Asked): number | undefined => membersOf(question)[0]?.from.id;

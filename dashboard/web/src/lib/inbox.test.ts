@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { haste, site, ui } from './app.svelte';
 import type { Edge, Principal, PrincipalMode, Status } from './types';
 import Decide from '../ui/Decide.svelte';
+import EdgeDetail from '../ui/EdgeDetail.svelte';
 import Header from '../ui/Header.svelte';
 import Keys from '../ui/Keys.svelte';
 
@@ -168,6 +169,40 @@ describe('a decision that was not saved', () => {
   });
 });
 
+describe('what is put off', () => {
+  it.each<[string, Partial<Edge>, string]>([
+    ['1 put off, still blocked', {}, 'enforce'],
+    ['1 put off', {}, 'monitor'],
+    ['1 put off', { state: 'allowed', flag: { property: 'rate.exceeded', since: 0, last: 0, times: 1 } }, 'enforce'],
+  ])('is told as %j', (told, change, mode) => {
+    site.status = { ...site.status, mode } as Status;
+    ask(edge(1, change));
+    site.decideLater(edge(1, change));
+    show(Decide);
+    expect(text('details summary')).toBe(told);
+    expect(text('details p')?.includes('stays blocked')).toBe(told.includes('blocked'));
+    site.decideNow(edge(1));
+  });
+});
+
+describe('the detail of what an owner was asked', () => {
+  it.each([
+    ['enforce', 'Asked. It stays blocked until an owner decides.'],
+    ['monitor', 'An owner was asked.'],
+  ])('says in mode %s what becomes of it meanwhile', (mode, told) => {
+    site.me = { id: '2', name: 'Ben', role: 'member', pin: false };
+    site.status = { ...site.status, mode } as Status;
+    const asked = edge(1, { risk: 'high' });
+    ask(asked);
+    site.wishes = new Map([[1, { edge: 1, by: 'Ben', at: 0 }]]);
+    shown = [mount(EdgeDetail, { target: document.body, props: { edge: asked } })];
+    flushSync();
+    expect(text('.buttons [role=status]')).toBe(told);
+    expect(text('.refuse')).toContain(mode === 'enforce' ? 'Keep blocked' : 'Block');
+    site.wishes = new Map();
+  });
+});
+
 describe('a new device', () => {
   it('is told with its maker, what it calls itself and the guess with its clues', () => {
     const guess = { kind: 'light', confidence: 'medium', clues: [{ code: 'offers', value: '_hue._tcp' }], evidence: [] };
@@ -212,7 +247,7 @@ describe('the offer of a domain', () => {
     document.querySelector<HTMLElement>('[data-offer] [data-allow]')?.click();
     flushSync();
     expect(widened).not.toHaveBeenCalled();
-    expect(text('dialog p')).toContain('every server whose name ends in example.com');
+    expect(text('dialog p')).toContain('every server of example.com, also new ones, but only with connect tcp/443');
     document.querySelector<HTMLElement>('dialog [data-widen]')?.click();
     expect(widened).toHaveBeenCalledOnce();
     widened.mockRestore();

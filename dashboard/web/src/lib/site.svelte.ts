@@ -204,9 +204,10 @@ export class Site {
     return this.canChange || (this.canProtect && edge.risk !== 'high');
   }
 
-  /** Whether what is not allowed to the source of an edge is dropped at the moment. */
-  blocksFor(edge: Edge): boolean {
-    return this.blocks && !this.principals.get(edge.from.id)?.paused_until;
+  /** Whether what somebody has forbidden, or nobody has allowed yet, is dropped at the moment. */
+  isStopped(edge: Edge): boolean {
+    const isOpen = edge.state === 'learned' || edge.state === 'allowed';
+    return !isOpen && this.blocks && !this.principals.get(edge.from.id)?.paused_until;
   }
 
   /** Whether an owner has to allow this, and a member can only ask for it. */

@@ -64,6 +64,7 @@ export interface Words {
     text: string;
     which: string;
     keepBlocked(count: number): string;
+    block(count: number): string;
     allow(count: number): string;
     /** What became of a decision about several of which some were not saved. */
     partly(done: number, failed: number, why: string): string;
@@ -122,10 +123,10 @@ export interface Words {
     settled(by: string | undefined, answer: Answer, at: string): string;
     remove: string;
     show: string;
-    laterGroup(count: number): string;
-    asksAgain: string;
+    laterGroup(count: number, blocked: boolean): string;
+    asksAgain(blocked: boolean): string;
     askOwner: string;
-    asked: string;
+    asked(blocked: boolean): string;
     wishedBy(name: string): string;
     answered(by: string | undefined, at: string | undefined): string;
     ownersAllow: string;
