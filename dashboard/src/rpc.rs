@@ -109,12 +109,18 @@ pub enum Request {
         principal: String,
         patch: PrincipalPatch,
     },
+    /// `pin` as in `Decide`, where one of the two is dangerous, or does what is of high risk.
     PrincipalMerge {
         principal: String,
         into: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<String>,
     },
+    /// `pin` as in `Decide`, where it is dangerous.
     PrincipalForget {
         principal: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<String>,
     },
     /// `enforcing`, `learning`, `guest`, `quarantine`, `new`. `rev`: refused with `conflict` if the mode has changed since.
     PrincipalMode {
@@ -284,9 +290,12 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pin: Option<String>,
     },
-    /// `monitor` or `enforce` for the site. A change to enforce reverts unless confirmed in time.
+    /// `monitor` or `enforce` for the site. A change to enforce reverts unless confirmed in time. `pin` as in `Decide`,
+    /// where nothing would be stopped any more.
     SiteMode {
         mode: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<String>,
     },
     Confirm,
     /// What it means that the site is somewhere else: all goes on, or all learn again.

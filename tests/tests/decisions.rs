@@ -185,13 +185,13 @@ async fn monitor_drops_nothing_and_says_what_it_would() -> Result<()> {
     let site = Site::temporary("monitor", Topology::Routed)?;
     let mut case = Case::at(&site).await?;
     let _: serde_json::Value =
-        case.stage.client.call(Request::SiteMode { mode: "monitor".to_owned() }).await?;
+        case.stage.client.call(Request::SiteMode { mode: "monitor".to_owned(), pin: None }).await?;
     case.passes("watched")?;
     case.asked().await.context("monitor does not ask")?;
     let status: view::Status = case.stage.client.call(Request::Status).await?;
     ensure!(status.packets.values().all(|hook| hook.reset == 0), "monitor resets");
 
     let _: serde_json::Value =
-        case.stage.client.call(Request::SiteMode { mode: "enforce".to_owned() }).await?;
+        case.stage.client.call(Request::SiteMode { mode: "enforce".to_owned(), pin: None }).await?;
     case.is_stopped("enforced")
 }

@@ -88,6 +88,8 @@ pub(super) async fn status(asker: Asker) -> Answered<Status> {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSiteMode {
     mode: SiteMode,
+    /// Of the household, where nothing would be stopped any more.
+    pin: Option<String>,
 }
 
 /// Switches between monitor and enforce; a change to enforce reverts unless confirmed.
@@ -97,7 +99,7 @@ pub(super) async fn set_site_mode(asker: Asker, Body(body): Body<NewSiteMode>) -
         SiteMode::Monitor => "monitor",
         SiteMode::Enforce => "enforce",
     };
-    let request = Request::SiteMode { mode: mode.to_owned() };
+    let request = Request::SiteMode { mode: mode.to_owned(), pin: body.pin };
     Ok(Json(asker.ask(request).await?))
 }
 
@@ -746,6 +748,8 @@ pub(super) struct Merge {
     /// Becomes part of the other, with its addresses and edges.
     principal: u32,
     into: u32,
+    /// Of the household, where one of the two is dangerous, or does what is of high risk.
+    pin: Option<String>,
 }
 
 /// Makes one principal of two; this cannot be undone.
@@ -753,17 +757,31 @@ pub(super) struct Merge {
     (status = 200, body = Principal), (status = 404, body = Problem),
     (status = 429, description = "It would have too many places", body = Problem),
 ))]
-pub(super) async fn merge(asker: Asker, Body(Merge { principal, into }): Body<Merge>) -> Answered<Principal> {
-    let request = Request::PrincipalMerge { principal: principal.to_string(), into: into.to_string() };
+pub(super) async fn merge(asker: Asker, Body(body): Body<Merge>) -> Answered<Principal> {
+    let Merge { principal, into, pin } = body;
+    let request = Request::PrincipalMerge { principal: principal.to_string(), into: into.to_string(), pin };
     Ok(Json(asker.ask(request).await?))
 }
 
+/// What proves who forgets a device.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forget {
+    /// Of the household, where the device is dangerous.
+    pin: Option<String>,
+}
+
 /// Forgets a principal, with its habits and what was decided about it; if it is there, it is new at its next sign of life.
-#[utoipa::path(delete, path = "/api/v1/principals/{id}", params(("id" = u32, Path)), responses(
+#[utoipa::path(delete, path = "/api/v1/principals/{id}", params(("id" = u32, Path)), request_body = Option<Forget>, responses(
     (status = 204, description = "Forgotten"), (status = 404, body = Problem),
 ))]
-pub(super) async fn forget(asker: Asker, Id(id): Id<u32>) -> Result<StatusCode, Problem> {
-    asker.ask::<IgnoredAny>(Request::PrincipalForget { principal: id.to_string() }).await?;
+pub(super) async fn forget(
+    asker: Asker,
+    Id(id): Id<u32>,
+    body: Option<Body<Forget>>,
+) -> Result<StatusCode, Problem> {
+    let Forget { pin } = body.map_or_else(Forget::default, |Body(body)| body);
+    asker.ask::<IgnoredAny>(Request::PrincipalForget { principal: id.to_string(), pin }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1312,10 +1312,21 @@ async fn devices_are_merged_forgotten_and_learn_again() {
         (
             "POST",
             "/api/v1/principals/merge",
-            r#"{"principal":20,"into":21}"#,
-            Request::PrincipalMerge { principal: "20".into(), into: "21".into() },
+            r#"{"principal":20,"into":21,"pin":"4711"}"#,
+            Request::PrincipalMerge { principal: "20".into(), into: "21".into(), pin: Some("4711".into()) },
         ),
-        ("DELETE", "/api/v1/principals/20", "", Request::PrincipalForget { principal: "20".into() }),
+        (
+            "DELETE",
+            "/api/v1/principals/20",
+            r#"{"pin":"4711"}"#,
+            Request::PrincipalForget { principal: "20".into(), pin: Some("4711".into()) },
+        ),
+        (
+            "POST",
+            "/api/v1/mode",
+            r#"{"mode":"monitor","pin":"4711"}"#,
+            Request::SiteMode { mode: "monitor".into(), pin: Some("4711".into()) },
+        ),
         (
             "POST",
             "/api/v1/principals/20/relearn",

@@ -156,10 +156,13 @@ impl Ask {
                 self.show(Request::PrincipalSet { principal, patch }, print::principal).await
             }
             PrincipalCommand::Merge { principal, into } => {
-                self.show(Request::PrincipalMerge { principal, into }, print::principal).await
+                self.show(Request::PrincipalMerge { principal, into, pin: None }, print::principal).await
             }
             PrincipalCommand::Forget { principal } => {
-                self.show(Request::PrincipalForget { principal }, |_: &Value| println!("Forgotten.")).await
+                self.show(Request::PrincipalForget { principal, pin: None }, |_: &Value| {
+                    println!("Forgotten.");
+                })
+                .await
             }
             PrincipalCommand::Quarantine { principal } => self.principal_mode(principal, "quarantine").await,
             PrincipalCommand::Release { principal } => self.principal_mode(principal, "enforcing").await,
@@ -279,7 +282,7 @@ impl Ask {
                 println!("{}", status.mode);
                 Ok(())
             }
-            (Some(mode), None) => self.show(Request::SiteMode { mode }, print::status).await,
+            (Some(mode), None) => self.show(Request::SiteMode { mode, pin: None }, print::status).await,
             (Some(mode), Some(principal)) => {
                 let mode = if mode == "enforce" { "enforcing" } else { &mode };
                 self.principal_mode(principal, mode).await

@@ -6,7 +6,7 @@ use dashboard::{
 };
 use graph::{
     Graph, Now,
-    decision::{self, Author, Phone},
+    decision::{self, Author, Phone, SiteMode},
     edge::{EdgeId, State},
     explain::Risk,
     principal::{Kind, Principal},
@@ -32,39 +32,51 @@ pub(super) struct Access<'d> {
     pub(super) now: Now,
 }
 
-/// What a request needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
+/// What a request needs. Where it may need the PIN as well, what says so comes with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Need<'r> {
     /// To be let in.
     Look,
     /// To make the site safer, or to ask.
     Protect,
     /// To allow what this edge asks for.
-    Allow(EdgeId),
+    Allow { edge: EdgeId, lifetime: &'r Lifetime, pin: Option<&'r str> },
     /// To take back what oneself has decided.
-    TakeBack(u64),
-    /// To change what passes, and what devices are.
+    TakeBack { decision: u64, pin: Option<&'r str> },
+    /// To say what a device is.
+    Describe { principal: &'r str, patch: &'r PrincipalPatch },
+    /// To say that two devices are one.
+    Merge { principals: [&'r str; 2], pin: Option<&'r str> },
+    /// To forget a device, and with it what it is.
+    Forget { principal: &'r str, pin: Option<&'r str> },
+    /// To stop nothing any more at the whole site.
+    Open { pin: Option<&'r str> },
+    /// To change how devices are treated.
     Change,
     /// To say who is let in.
     Own,
+    /// To set the PIN.
+    SetPin { old: Option<&'r str> },
     /// To see what packets carry.
     Payload,
     /// To have a password.
     Password,
     /// To be the page's process, or someone on the box.
     Page,
+    /// To be someone on the box: the page has no use for it.
+    Box,
 }
 
 impl Access<'_> {
     pub(super) fn admit(&mut self, request: &Request, caller: &Caller) -> Result<Admitted, Refusal> {
+        let need = need(request);
         if let Some(token) = &caller.session {
             let visitor = self.pairing.check(token, self.pin.is_set(), self.now)?;
-            self.check_role(&visitor, request)?;
-            self.check_pin(request)?;
+            self.check_role(&visitor, need)?;
+            self.check_pin(need)?;
             return Ok(Admitted { by: author(&visitor), session: Some(token.clone()) });
         }
-        let is_open = need(request) == Need::Page
-            || matches!(request, Request::Watch | Request::Status | Request::Ntfy);
+        let is_open = need == Need::Page || matches!(request, Request::Status | Request::Ntfy);
         if caller.is_page && !is_open {
             return Err(refusal("forbidden", "the page asks in the name of a session only"));
         }
@@ -72,48 +84,62 @@ impl Access<'_> {
         Ok(Admitted { by, session: None })
     }
 
-    fn check_role(&self, visitor: &Visitor, request: &Request) -> Result<(), Refusal> {
-        let need = need(request);
+    fn check_role(&self, visitor: &Visitor, need: Need<'_>) -> Result<(), Refusal> {
         let may = match (visitor.role, need) {
-            (role, Need::Password | Need::Payload) => role == Role::Pro,
-            (_, Need::Look) | (Role::Owner, _) | (Role::Member, Need::Protect) => true,
-            (Role::Pro, need) => need != Need::Own && need != Need::Page,
-            (Role::Member, Need::Allow(edge)) => !self.is_high(edge),
-            (Role::Member, Need::TakeBack(decision)) => self.has_decided(visitor, decision),
-            (Role::Member, Need::Change | Need::Own | Need::Page) | (Role::Viewer, _) => false,
+            (_, Need::Page | Need::Box) => false,
+            (role, Need::Payload | Need::Password) => role == Role::Pro,
+            (role, Need::Own | Need::SetPin { .. }) => role == Role::Owner,
+            (_, Need::Look) | (Role::Owner | Role::Pro, _) | (Role::Member, Need::Protect) => true,
+            (Role::Member, Need::Allow { edge, .. }) => !self.is_high(edge),
+            (Role::Member, Need::TakeBack { decision, .. }) => self.has_decided(visitor, decision),
+            (
+                Role::Member,
+                Need::Describe { .. }
+                | Need::Merge { .. }
+                | Need::Forget { .. }
+                | Need::Open { .. }
+                | Need::Change,
+            )
+            | (Role::Viewer, _) => false,
         };
-        match (may, visitor.role, need) {
-            (true, ..) => Ok(()),
-            (false, Role::Member, Need::Allow(_) | Need::TakeBack(_) | Need::Change) => {
-                Err(refusal("ask_owner", "only an owner may do this; ask one"))
+        match (visitor.role, need) {
+            _ if may => Ok(()),
+            (_, Need::Page | Need::Box) => {
+                Err(refusal("forbidden", "no session may do this; use `edgeward` on the box"))
             }
-            (false, ..) => {
+            (Role::Owner | Role::Pro | Role::Viewer, _)
+            | (Role::Member, Need::Own | Need::SetPin { .. } | Need::Payload | Need::Password) => {
                 let message = format!("a {} may not do this; ask an owner", visitor.role.as_str());
                 Err(Refusal::new("forbidden", message))
             }
+            (Role::Member, _) => Err(refusal("ask_owner", "only an owner may do this; ask one")),
         }
     }
 
-    /// What is of high risk and shall hold for long needs the PIN, if there is one.
-    fn check_pin(&mut self, request: &Request) -> Result<(), Refusal> {
-        match request {
-            Request::Decide { edge, answer: Answer::Allow, lifetime, pin, .. }
-                if is_long(lifetime) && self.is_high(EdgeId(*edge)) =>
-            {
-                self.pin.check(pin.as_deref(), self.now)
+    /// By what something of high risk could pass for long needs the PIN, if there is one.
+    fn check_pin(&mut self, need: Need<'_>) -> Result<(), Refusal> {
+        let (needs_pin, pin) = match need {
+            Need::Allow { edge, lifetime, pin } => (is_long(lifetime) && self.is_high(edge), pin),
+            Need::TakeBack { decision, pin } => (self.brings_back_danger(decision), pin),
+            Need::Describe { principal, patch } => (self.plays_down(principal, patch), patch.pin.as_deref()),
+            Need::Merge { principals, pin } => {
+                (principals.iter().any(|one| self.has_to_do_with_danger(one)), pin)
             }
-            Request::Undo { decision, pin } if self.brings_back_danger(*decision) => {
-                self.pin.check(pin.as_deref(), self.now)
+            Need::Forget { principal, pin } => {
+                (self.find(principal).is_some_and(Principal::may_be_dangerous), pin)
             }
-            Request::PrincipalSet { principal, patch } if self.plays_down(principal, patch) => {
-                self.pin.check(patch.pin.as_deref(), self.now)
-            }
-            Request::Widen { edge, pin } if self.is_high(EdgeId(*edge)) => {
-                self.pin.check(pin.as_deref(), self.now)
-            }
-            Request::PinSet { old, .. } => self.pin.check(old.as_deref(), self.now),
-            _ => Ok(()),
-        }
+            Need::Open { pin } => (self.graph.site().mode != SiteMode::Monitor, pin),
+            Need::SetPin { old } => (true, old),
+            Need::Look
+            | Need::Protect
+            | Need::Change
+            | Need::Own
+            | Need::Payload
+            | Need::Password
+            | Need::Page
+            | Need::Box => (false, None),
+        };
+        if needs_pin { self.pin.check(pin, self.now) } else { Ok(()) }
     }
 
     fn is_high(&self, edge: EdgeId) -> bool {
@@ -123,23 +149,30 @@ impl Access<'_> {
     /// Whether what is of high risk would pass for long again without this decision.
     fn brings_back_danger(&self, decision: u64) -> bool {
         let decision = self.graph.decisions().find(|known| known.id.0 == decision);
-        decision.and_then(|decision| decision.what.edge()).is_some_and(|before| {
-            let passed = match &before.state {
-                State::Learned => true,
-                State::Allowed(ruling) => {
-                    !matches!(ruling.lifetime, decision::Lifetime::Once | decision::Lifetime::For(_))
-                }
-                State::Denied(_) | State::Pending | State::Lapsed => false,
-            };
-            passed && self.is_high(before.id)
-        })
+        decision
+            .and_then(|decision| decision.what.edge())
+            .is_some_and(|before| passes_for_long(&before.state) && self.is_high(before.id))
     }
 
     /// Whether a device that is dangerous would be none any more, by which the risk of everything that leads there falls.
     fn plays_down(&self, principal: &str, patch: &PrincipalPatch) -> bool {
-        let principal = self.graph.find(principal).ok().and_then(|id| self.graph.principal(id));
         let kind = patch.kind.as_deref().map(|kind| Kind::from_name(kind).unwrap_or(Kind::Unknown));
-        principal.is_some_and(Principal::may_be_dangerous) && kind.is_some_and(|kind| !kind.is_dangerous())
+        self.find(principal).is_some_and(Principal::may_be_dangerous)
+            && kind.is_some_and(|kind| !kind.is_dangerous())
+    }
+
+    /// Whether it is dangerous, or something of high risk passes for long that it does: another device that becomes part
+    /// of it, or of which it becomes part, would be none, be reached by others, or do the same.
+    fn has_to_do_with_danger(&self, principal: &str) -> bool {
+        self.find(principal).is_some_and(|principal| {
+            let mut its = self.graph.edges().filter(|edge| edge.path.src == principal.id);
+            principal.may_be_dangerous()
+                || its.any(|edge| passes_for_long(&edge.state) && self.is_high(edge.id))
+        })
+    }
+
+    fn find(&self, principal: &str) -> Option<&Principal> {
+        self.graph.find(principal).ok().and_then(|id| self.graph.principal(id))
     }
 
     fn has_decided(&self, visitor: &Visitor, decision: u64) -> bool {
@@ -163,60 +196,66 @@ fn is_long(lifetime: &Lifetime) -> bool {
     }
 }
 
-fn need(request: &Request) -> Need {
+/// Whether it passes, and outlives the day.
+fn passes_for_long(state: &State) -> bool {
+    match state {
+        State::Learned => true,
+        State::Allowed(ruling) => {
+            !matches!(ruling.lifetime, decision::Lifetime::Once | decision::Lifetime::For(_))
+        }
+        State::Denied(_) | State::Pending | State::Lapsed => false,
+    }
+}
+
+fn need(request: &Request) -> Need<'_> {
     match request {
         Request::Status
         | Request::Principals
         | Request::Principal { .. }
+        | Request::Learners
         | Request::Edges { .. }
         | Request::Pending
         | Request::Explain { .. }
         | Request::Wishes
         | Request::EdgesExport
         | Request::GraphExport { .. }
-        | Request::MudDiff { .. }
         | Request::Review { .. }
-        | Request::WouldBreak { .. }
         | Request::Hours
         | Request::Traffic { .. }
         | Request::Bans
         | Request::Decisions { .. }
-        | Request::Learners
-        | Request::Observations { .. }
         | Request::Trouble { .. }
         | Request::LedgerVerify
         | Request::Settings
-        | Request::Alarms
-        | Request::Watch => Need::Look,
-        Request::Decide { answer: Answer::Deny, .. } | Request::Wish { .. } | Request::BanAdd { .. } => {
-            Need::Protect
-        }
+        | Request::Alarms => Need::Look,
+        Request::Decide { answer: Answer::Deny, .. } | Request::Wish { .. } => Need::Protect,
         Request::PrincipalMode { mode, .. } if mode == "quarantine" => Need::Protect,
-        Request::Decide { edge, answer: Answer::Allow, .. } | Request::Widen { edge, .. } => {
-            Need::Allow(EdgeId(*edge))
+        Request::Decide { edge, answer: Answer::Allow, lifetime, pin, .. } => {
+            Need::Allow { edge: EdgeId(*edge), lifetime, pin: pin.as_deref() }
         }
-        Request::Undo { decision, .. } => Need::TakeBack(*decision),
-        Request::PrincipalSet { .. }
-        | Request::PrincipalMerge { .. }
-        | Request::PrincipalForget { .. }
-        | Request::PrincipalMode { .. }
-        | Request::LearnStart { .. }
+        Request::Widen { edge, pin } => {
+            Need::Allow { edge: EdgeId(*edge), lifetime: &Lifetime::Always, pin: pin.as_deref() }
+        }
+        Request::Undo { decision, pin } => Need::TakeBack { decision: *decision, pin: pin.as_deref() },
+        Request::PrincipalSet { principal, patch } => Need::Describe { principal, patch },
+        Request::PrincipalMerge { principal, into, pin } => {
+            Need::Merge { principals: [principal, into], pin: pin.as_deref() }
+        }
+        Request::PrincipalForget { principal, pin } => Need::Forget { principal, pin: pin.as_deref() },
+        Request::SiteMode { mode, pin } if mode != SiteMode::Enforce.as_str() => {
+            Need::Open { pin: pin.as_deref() }
+        }
+        // Who learns is asked about what is dangerous all the same, and a pause is over within a day.
+        Request::PrincipalMode { .. }
         | Request::Relearn { .. }
         | Request::LearnFinish { .. }
         | Request::LearnWait { .. }
         | Request::Release { .. }
-        | Request::EdgeDecide { .. }
-        | Request::EdgeRemove { .. }
-        | Request::EdgeUnusual { .. }
         | Request::BanRemove { .. }
-        | Request::PrincipalUnusual { .. }
-        | Request::EdgesImport { .. }
-        | Request::MudImport { .. }
-        | Request::AwaitUpdate { .. }
         | Request::SiteMode { .. }
         | Request::Confirm
         | Request::Moved { .. }
-        | Request::Pause { .. } => Need::Change,
+        | Request::Pause { principal: Some(_), .. } => Need::Change,
         Request::Pair { .. }
         | Request::Clients
         | Request::ClientEnd { .. }
@@ -225,8 +264,8 @@ fn need(request: &Request) -> Need {
         | Request::Ntfy
         | Request::NtfySet { .. }
         | Request::HomeAssistant
-        | Request::HomeAssistantSet { .. }
-        | Request::PinSet { .. } => Need::Own,
+        | Request::HomeAssistantSet { .. } => Need::Own,
+        Request::PinSet { old, .. } => Need::SetPin { old: old.as_deref() },
         Request::Packets { .. } => Need::Payload,
         Request::PasswordSet { .. } => Need::Password,
         Request::PairRedeem { .. }
@@ -234,6 +273,7 @@ fn need(request: &Request) -> Need {
         | Request::SessionCheck { .. }
         | Request::SessionEnd { .. }
         | Request::Admit { .. }
+        | Request::Watch
         | Request::Broker
         | Request::Waiting
         | Request::Telling
@@ -241,6 +281,19 @@ fn need(request: &Request) -> Need {
         | Request::Reached
         | Request::KeepBlocked { .. }
         | Request::Certificate { .. } => Need::Page,
+        Request::EdgeDecide { .. }
+        | Request::EdgeRemove { .. }
+        | Request::EdgeUnusual { .. }
+        | Request::PrincipalUnusual { .. }
+        | Request::EdgesImport { .. }
+        | Request::MudDiff { .. }
+        | Request::MudImport { .. }
+        | Request::WouldBreak { .. }
+        | Request::AwaitUpdate { .. }
+        | Request::LearnStart { .. }
+        | Request::BanAdd { .. }
+        | Request::Observations { .. }
+        | Request::Pause { principal: None, .. } => Need::Box,
     }
 }
 

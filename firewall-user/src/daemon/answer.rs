@@ -178,12 +178,12 @@ pub(super) fn handle(
             graph.set_principal(id, &patch_of(patch), author, now).map_err(refused)?;
             Outcome::Then(Show::Principal(id))
         }
-        Request::PrincipalMerge { principal, into } => {
+        Request::PrincipalMerge { principal, into, pin: _ } => {
             let (from, into) = (find(graph, &principal)?, find(graph, &into)?);
             graph.merge(from, into, author, now).map_err(refused)?;
             Outcome::Then(Show::Principal(into))
         }
-        Request::PrincipalForget { principal } => {
+        Request::PrincipalForget { principal, pin: _ } => {
             let id = find(graph, &principal)?;
             graph.forget(id, author, now).map_err(refused)?;
             Outcome::Then(Show::Done)
@@ -241,7 +241,7 @@ pub(super) fn handle(
             Outcome::Then(id.map_or(Show::Done, Show::Principal))
         }
 
-        Request::SiteMode { mode } => {
+        Request::SiteMode { mode, pin: _ } => {
             let mode = SiteMode::from_name(&mode)
                 .ok_or_else(|| invalid("there is no such mode; choose monitor or enforce"))?;
             graph.site_mode(mode, author, now).map_err(refused)?;

@@ -114,6 +114,7 @@ export const isLoggedOut = (failure: Failure): boolean => hasCode(failure, 'unau
 export const isConflict = (failure: Failure): boolean => hasCode(failure, 'conflict');
 /** Whether the PIN of the household would help. */
 export const asksPin = (failure: Failure): boolean => hasCode(failure, 'pin_needed', 'pin_wrong');
+const withPin = (pin: string | undefined) => (pin === undefined ? {} : { pin });
 
 /** What somebody has done before, where that is why. */
 export const actOf = (failure: Failure): Act | undefined =>
@@ -144,7 +145,7 @@ export const api = {
   wishes: () => request<Wish[]>('GET', '/wishes'),
   me: () => request<Visitor>('GET', '/me'),
   status: () => request<Status>('GET', '/status'),
-  setSiteMode: (mode: SiteMode) => request<Status>('POST', '/mode', { mode }),
+  setSiteMode: (mode: SiteMode, pin?: string) => request<Status>('POST', '/mode', { mode, ...withPin(pin) }),
   confirm: () => request<Status>('POST', '/confirm'),
   settle: (learn: boolean) => request<Status>('POST', '/moved', { learn }),
   pending: () => request<Edge[]>('GET', '/pending'),
@@ -176,7 +177,8 @@ export const api = {
   wait: (id: number, seconds: number) => request<Principal>('POST', `/learning/${id}/wait`, { seconds }),
   release: (id: number) => request<Principal>('POST', `/principals/${id}/release`),
   learnAnew: (id: number) => request<Principal>('POST', `/principals/${id}/relearn`, { forget: true }),
-  merge: (principal: number, into: number) => request<Principal>('POST', '/principals/merge', { principal, into }),
+  merge: (principal: number, into: number, pin?: string) =>
+    request<Principal>('POST', '/principals/merge', { principal, into, ...withPin(pin) }),
   finishLearning: (id: number) => request<Principal>('POST', `/learning/${id}/finish`),
   alarms: () => request<Alarm[]>('GET', '/alarms'),
   bans: () => request<Ban[]>('GET', '/bans'),

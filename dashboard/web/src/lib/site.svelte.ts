@@ -476,9 +476,11 @@ export class Site {
   wait = (id: number, seconds: number) => this.#changePrincipal(api.wait(id, seconds));
   release = (id: number) => this.#changePrincipal(api.release(id));
   learnAnew = (id: number) => this.#changePrincipal(api.learnAnew(id));
-  merge = (id: number, into: number) => this.#changePrincipal(api.merge(id, into));
+  merge = (id: number, into: number, pin?: string): Promise<boolean> =>
+    this.#changePrincipal(api.merge(id, into, pin), (pin) => this.merge(id, into, pin));
   finishLearning = (id: number) => this.#changePrincipal(api.finishLearning(id));
-  setSiteMode = (mode: SiteMode) => this.#changeStatus(api.setSiteMode(mode));
+  setSiteMode = (mode: SiteMode, pin?: string): Promise<void> =>
+    this.#changeStatus(api.setSiteMode(mode, pin), (pin) => this.setSiteMode(mode, pin));
   confirm = () => this.#changeStatus(api.confirm());
   settle = (learn: boolean) => this.#changeStatus(api.settle(learn));
 
@@ -767,10 +769,11 @@ export class Site {
     return result.ok;
   }
 
-  async #changeStatus(request: ReturnType<typeof api.confirm>): Promise<void> {
+  async #changeStatus(request: ReturnType<typeof api.confirm>, again?: PinNeeded['again']): Promise<void> {
     this.done = undefined;
     const result = await request;
     if (result.ok) this.status = result.value;
+    else if (again) this.#failOrAskPin(result.failure, again);
     else this.#fail(result.failure);
   }
 

@@ -394,6 +394,14 @@ describe('the site', () => {
     await site.pinNeeded?.again('4711');
     expect(asked.at(-1)).toEqual({ path: '/edges/7/widen', body: { pin: '4711' } });
     expect(site.done?.decision).toBe(6);
+    answers['/principals/merge'] = () => problem('pin_needed', 403);
+    expect(await site.merge(20, 21)).toBe(false);
+    await site.pinNeeded?.again('4711');
+    expect(asked.at(-1)?.body).toEqual({ principal: 20, into: 21, pin: '4711' });
+    answers['/mode'] = () => problem('pin_needed', 403);
+    await site.setSiteMode('monitor');
+    await site.pinNeeded?.again('4711');
+    expect(asked.at(-1)?.body).toEqual({ mode: 'monitor', pin: '4711' });
   });
 
   it('lets a member take back what it has decided itself', () => {

@@ -433,6 +433,12 @@ export interface Flag {
   times: number;
 }
 
+/** What proves who forgets a device. */
+export interface Forget {
+  /** Of the household, where the device is dangerous. */
+  pin?: string | null;
+}
+
 /** A principal in the picture. */
 export interface GraphNode {
   /** Whether a person gave the name; otherwise it is shown in quotes. */
@@ -621,6 +627,8 @@ export interface MapUse {
 /** Two principals that are the same thing. */
 export interface Merge {
   into: number;
+  /** Of the household, where one of the two is dangerous, or does what is of high risk. */
+  pin?: string | null;
   /** Becomes part of the other, with its addresses and edges. */
   principal: number;
 }
@@ -728,6 +736,8 @@ export interface NewSettings {
 /** The mode that the site shall have. */
 export interface NewSiteMode {
   mode: SiteMode;
+  /** Of the household, where nothing would be stopped any more. */
+  pin?: string | null;
 }
 
 /** A program that shall be let in. */

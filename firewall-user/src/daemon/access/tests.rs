@@ -10,6 +10,8 @@ use graph::{
     principal::{Place, show_mac},
 };
 
+use dashboard::rpc::{Action, EdgeSpec};
+
 use super::*;
 use crate::pairing::CODE_BYTES;
 
@@ -100,6 +102,18 @@ fn set_mode(mode: &str) -> Request {
     Request::PrincipalMode { principal: "8".into(), mode: mode.into(), rev: None }
 }
 
+fn merge(principal: &str, into: &str, pin: Option<&str>) -> Request {
+    Request::PrincipalMerge { principal: principal.into(), into: into.into(), pin: pin.map(str::to_owned) }
+}
+
+fn forget(principal: &str, pin: Option<&str>) -> Request {
+    Request::PrincipalForget { principal: principal.into(), pin: pin.map(str::to_owned) }
+}
+
+fn site_mode(mode: &str, pin: Option<&str>) -> Request {
+    Request::SiteMode { mode: mode.into(), pin: pin.map(str::to_owned) }
+}
+
 #[test]
 fn a_role_is_what_it_may() {
     let mut site = Site::new();
@@ -108,7 +122,7 @@ fn a_role_is_what_it_may() {
     let pin = Request::PinSet { pin: None, old: None };
     let password = Request::PasswordSet { password: None, old: None };
     let sign_in = Request::SignIn { name: "x".into(), password: "y".into(), from: None };
-    let cases: [(Request, [&str; 4]); 14] = [
+    let cases: [(Request, [&str; 4]); 18] = [
         // Owner, member, viewer, pro.
         (Request::Pending, ["ok", "ok", "ok", "ok"]),
         (decide(lock, Answer::Deny, Lifetime::Always, None), ["ok", "ok", "forbidden", "ok"]),
@@ -122,8 +136,12 @@ fn a_role_is_what_it_may() {
         (Request::Confirm, ["ok", "ask_owner", "forbidden", "ok"]),
         (pin, ["ok", "forbidden", "forbidden", "forbidden"]),
         (password, ["forbidden", "forbidden", "forbidden", "ok"]),
-        (redeem, ["ok", "forbidden", "forbidden", "forbidden"]),
-        (sign_in, ["ok", "forbidden", "forbidden", "forbidden"]),
+        (redeem, ["forbidden"; 4]),
+        (sign_in, ["forbidden"; 4]),
+        (merge("light", "washing_machine", None), ["ok", "ask_owner", "forbidden", "ok"]),
+        (forget("light", None), ["ok", "ask_owner", "forbidden", "ok"]),
+        (site_mode("monitor", None), ["ok", "ask_owner", "forbidden", "ok"]),
+        (Request::BanRemove { ban: 1 }, ["ok", "ask_owner", "forbidden", "ok"]),
     ];
     for (request, expected) in cases {
         assert_eq!(site.ask_all(&request), expected, "{request:?}");
@@ -230,6 +248,89 @@ fn nobody_goes_around_the_pin() {
 }
 
 #[test]
+fn what_no_page_needs_is_for_the_box_alone() {
+    let mut site = Site::new();
+    let device = || "washing_machine".to_owned();
+    let spec = EdgeSpec {
+        from: device(),
+        to: "lock".to_owned(),
+        plane: "packet".to_owned(),
+        verb: "connect".to_owned(),
+        object: "tcp/80".to_owned(),
+        action: Action::Reset,
+        no_retain: false,
+        max_qos: None,
+    };
+    let response = || "ask".to_owned();
+    for request in [
+        Request::EdgeDecide { spec, answer: Answer::Allow, lifetime: Lifetime::Always },
+        Request::EdgeRemove { edge: site.lock.0 },
+        Request::EdgeUnusual { edge: site.lock.0, response: None },
+        Request::PrincipalUnusual { principal: device(), response: response() },
+        Request::EdgesImport { toml: String::new(), dry_run: false },
+        Request::MudDiff { device: device(), profile: String::new() },
+        Request::MudImport { device: device(), profile: String::new(), dry_run: false },
+        Request::WouldBreak { principal: None },
+        Request::AwaitUpdate { principal: device(), seconds: 60 },
+        Request::LearnStart { principal: Some(device()), seconds: None },
+        Request::BanAdd { principal: device(), client: None, seconds: 60, why: String::new() },
+        Request::Observations { verdict: None, since_seconds: None },
+        Request::Pause { principal: None, seconds: 60 },
+    ] {
+        assert_eq!(site.ask_all(&request), ["forbidden"; 4], "{request:?}");
+        assert_eq!(site.admit(&request, &caller(None, true)), "forbidden", "{request:?}");
+        assert_eq!(site.admit(&request, &caller(None, false)), "ok", "{request:?}");
+    }
+}
+
+#[test]
+fn devices_that_become_one_or_are_forgotten_are_no_way_around_the_pin() {
+    let mut site = Site::new();
+    let owner = caller(Some(&site.sessions[0].clone()), true);
+    site.pin.set(Some("4711"), [0; 16]).unwrap();
+    for (request, expected) in [
+        (merge("lock", "light", None), "pin_needed"),
+        (merge("light", "lock", None), "pin_needed"),
+        (merge("lock", "light", Some("1234")), "pin_wrong"),
+        (merge("lock", "light", Some("4711")), "ok"),
+        (merge("light", "washing_machine", None), "ok"),
+        (forget("lock", None), "pin_needed"),
+        (forget("lock", Some("4711")), "ok"),
+        (forget("light", None), "ok"),
+        (forget("nobody", None), "ok"),
+    ] {
+        assert_eq!(site.admit(&request, &owner), expected, "{request:?}");
+    }
+    assert_eq!(site.admit(&merge("lock", "light", None), &caller(None, false)), "ok", "who is on the box");
+
+    // Who may open the lock for long gives that to whoever becomes part of it.
+    for (lifetime, expected) in
+        [(decision::Lifetime::For(3600), "ok"), (decision::Lifetime::Always, "pin_needed")]
+    {
+        let author = Author::person("someone");
+        site.graph.decide(site.lock, decision::Answer::Allow, lifetime, &author, None, site.now).unwrap();
+        for request in [merge("light", "washing_machine", None), merge("washing_machine", "light", None)] {
+            assert_eq!(site.admit(&request, &owner), expected, "{lifetime:?} {request:?}");
+        }
+    }
+}
+
+#[test]
+fn to_stop_nothing_any_more_needs_the_pin() {
+    let mut site = Site::new();
+    let owner = caller(Some(&site.sessions[0].clone()), true);
+    site.pin.set(Some("4711"), [0; 16]).unwrap();
+    site.graph.site_mode(SiteMode::Enforce, &Author::person("someone"), site.now).unwrap();
+    assert_eq!(site.admit(&site_mode("monitor", None), &owner), "pin_needed");
+    assert_eq!(site.admit(&site_mode("monitor", Some("4711")), &owner), "ok");
+    assert_eq!(site.admit(&site_mode("enforce", None), &owner), "ok");
+    let pause = Request::Pause { principal: Some("lock".to_owned()), seconds: 3600 };
+    assert_eq!(site.admit(&pause, &owner), "ok", "it is over within a day");
+    site.graph.site_mode(SiteMode::Monitor, &Author::person("someone"), site.now).unwrap();
+    assert_eq!(site.admit(&site_mode("monitor", None), &owner), "ok", "as it is already");
+}
+
+#[test]
 fn the_pages_process_has_no_rights_of_its_own() {
     let mut site = Site::new();
     let deny = decide(site.lock, Answer::Deny, Lifetime::Always, None);
@@ -263,7 +364,7 @@ fn what_leaves_the_house_is_for_owners_to_say() {
     }
     assert_eq!(site.ask_all(&Request::Settings), ["ok"; 4]);
     for request in [Request::Broker, Request::Waiting, Request::KeepBlocked { edge: 1 }] {
-        assert_eq!(site.ask_all(&request)[1..], ["forbidden"; 3], "{request:?}");
+        assert_eq!(site.ask_all(&request), ["forbidden"; 4], "{request:?}");
         assert_eq!(site.admit(&request, &caller(None, true)), "ok", "{request:?}");
     }
     for request in [Request::Settings, Request::HomeAssistant, Request::NtfySet { server: None, page: None }]
