@@ -68,7 +68,7 @@ export async function open(browser, device, session) {
   const page = await context.newPage();
   /** @type {string[]} */
   const complaints = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('pageerror', (error) => complaints.push(error.stack ?? error.message));
   page.on('console', (message) => {
     // Being told that one is not paired is no mistake of the page.
     if (message.type() === 'error' && !/status of 401/.test(message.text())) complaints.push(message.text());
