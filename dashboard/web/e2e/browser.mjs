@@ -113,7 +113,16 @@ export async function beyondKeyboard(page, selector) {
     if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
   });
   const all = await page.locator('a, button, input, select, summary, [tabindex]').count();
-  for (let press = 0; press <= all; press += 1) await page.keyboard.press('Tab');
+  for (let press = 0; press <= all; press += 1) {
+    await page.keyboard.press('Tab');
+    // Once around: what has the focus decides what a wide screen shows beside it.
+    const isAround = await page.evaluate(() => {
+      /** @type {Element[]} */
+      const reached = Reflect.get(window, 'reached');
+      return reached.length > 1 && reached.indexOf(document.activeElement ?? document.body) === 0;
+    });
+    if (isAround) break;
+  }
   return page.evaluate((wanted) => {
     /** @type {Element[]} */
     const reached = Reflect.get(window, 'reached');

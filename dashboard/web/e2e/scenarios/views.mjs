@@ -48,15 +48,15 @@ export async function everyView(/** @type {Kit} */ kit, /** @type {Device} */ de
   for (const missed of await beyondKeyboard(page, 'main button, main a, main summary')) {
     kit.wrong.push(`${device.name}: Tab does not reach “${missed}”`);
   }
-  for (const view of ['map', 'devices', 'history', 'trouble', 'people']) {
-    await go(view);
-    await kit.look(page, `${device.name}-${view}`);
-  }
   if (device.viewport.width < 600) {
     await go('map');
     await page.locator('[data-whole]').click();
     await page.locator('svg .node').first().waitFor();
     await kit.look(page, `${device.name}-map-whole`);
+  }
+  for (const view of ['map', 'devices', 'history', 'trouble', 'people']) {
+    await go(view);
+    await kit.look(page, `${device.name}-${view}`);
   }
   await page.locator('form button.primary').first().click();
   await page.locator('svg.qr').waitFor();
@@ -85,6 +85,7 @@ export async function everyView(/** @type {Kit} */ kit, /** @type {Device} */ de
 
   await go('decide');
   if (device.viewport.width > 1000 && (await card.count()) > 0) {
+    await page.keyboard.press('Escape');
     await page.keyboard.press('j');
     const focused = await page.evaluate(() => document.activeElement?.closest('[data-edge]') !== null);
     kit.expect(focused, `${device.name}: J goes to the first question`);

@@ -107,7 +107,6 @@ export function connect(
         listener.event(event);
         break;
       case 'ping':
-        break;
       case 'client.revoked':
         listener.event(event);
         break;
