@@ -51,6 +51,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> {
+    keep_little_memory();
     let config = config_of(&args.config)?;
     let listeners = if let Some(listener) = passed_listener()? {
         vec![listener]
@@ -95,6 +96,16 @@ pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> 
     let options = Options { runtime_dir, hosts, end_of_day, daemon_came, ..Options::default() };
     http::serve(listening, options, shutdown).await?;
     Ok(())
+}
+
+/// Has what a large answer took given back when it was sent; otherwise the allocator keeps a few megabytes of it for ever.
+fn keep_little_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two integers, and changes nothing but how memory is taken and given back.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 64 * 1024);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 * 1024);
+    }
 }
 
 /// Fetches a certificate from the daemon, and a new one in time, when the clock was set, or from a daemon that has come:
