@@ -14,9 +14,10 @@ use dashboard::{
 use lab::{
     Device, Site, Topology,
     expect::{Need, can_run},
+    firewall::runtime_of,
     household::Household,
     net,
-    process::binary,
+    process::{self, binary},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -29,6 +30,8 @@ struct Demonstration {
     /// The page's address with its code.
     url: String,
     output: Option<Lines<BufReader<ChildStdout>>>,
+    /// Where its daemon has its socket.
+    runtime: PathBuf,
 }
 
 impl Demonstration {
@@ -41,7 +44,8 @@ impl Demonstration {
             .spawn()
             .context("cannot start the demonstration")?;
         let output = child.stdout.take().context("a piped output is there")?;
-        let mut demonstration = Self { child, url: String::new(), output: None };
+        let runtime = runtime_of(&format!("{site}-demo"))?;
+        let mut demonstration = Self { child, url: String::new(), output: None, runtime };
         let mut output = BufReader::new(output).lines();
         while let Some(line) = output.next() {
             if let Some(url) = line?.strip_prefix("The page: ") {
@@ -73,11 +77,23 @@ impl Demonstration {
             let line = line?;
             match line.strip_prefix("please ") {
                 Some("surprise") => writeln!(surprise)?,
+                Some("kill the daemon") => self.kill_daemon()?,
                 Some(what) => anyhow::bail!("nobody here can {what}"),
                 None => said.extend([&line, "\n"]),
             }
         }
         Ok(said)
+    }
+}
+
+impl Demonstration {
+    /// Ends the firewall's daemon as a crash would.
+    fn kill_daemon(&self) -> Result<()> {
+        let folder = self.runtime.parent().context("the site has a folder")?;
+        let processes = process::recorded(folder)?;
+        let (_, daemon) =
+            processes.iter().find(|(name, _)| name == "edgeward").context("there is a daemon")?;
+        daemon.kill()
     }
 }
 
@@ -115,7 +131,7 @@ async fn the_page_works_in_a_real_browser() -> Result<()> {
         return Ok(());
     }
     let mut demonstration = Demonstration::start("page")?;
-    furnish(&mut Client::connect(&lab::firewall::runtime_of("page-demo")?).await?).await?;
+    furnish(&mut Client::connect(&demonstration.runtime).await?).await?;
     let shots = std::env::temp_dir().join("edgeward-page-shots");
     let mut script = Command::new("node")
         .args(["e2e/run.mjs", &demonstration.url])

@@ -31,7 +31,7 @@ export class Demonstration {
   }
 
   /** Asks for something to happen.
-   * @param {'surprise'} what */
+   * @param {'surprise' | 'kill the daemon'} what */
   please(what) {
     console.log(`please ${what}`);
   }

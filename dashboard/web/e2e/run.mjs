@@ -7,10 +7,11 @@ import process from 'node:process';
 
 import { DEVICES, launch } from './browser.mjs';
 import { Demonstration, Kit } from './kit.mjs';
-import { outOfReach } from './scenarios/away.mjs';
+import { outOfReach, unprotected } from './scenarios/away.mjs';
 import { banned, guessed, reviewed } from './scenarios/devices.mjs';
 import { member, notified, professional } from './scenarios/people.mjs';
 import { manyTabs, tryOut, twoAtOnce, withPin } from './scenarios/questions.mjs';
+import { record, token } from './scenarios/record.mjs';
 import { story } from './scenarios/story.mjs';
 import { everyView, moveIn } from './scenarios/views.mjs';
 
@@ -27,11 +28,8 @@ const kit = new Kit(browser, url, folder);
 const first = await kit.open(phone);
 await moveIn(kit, phone, first.page);
 await first.context.close();
-if (isPlayed) {
-  const demonstration = new Demonstration();
-  await kit.run(phone, [(kit, device) => story(kit, device, demonstration)]);
-  demonstration.end();
-}
+const demonstration = isPlayed ? new Demonstration() : undefined;
+if (demonstration) await kit.run(phone, [(kit, device) => story(kit, device, demonstration)]);
 for (const device of DEVICES) await kit.run(device, [everyView]);
 await kit.run(phone, [
   twoAtOnce,
@@ -39,6 +37,8 @@ await kit.run(phone, [
   guessed,
   reviewed,
   banned,
+  record,
+  token,
   tryOut,
   outOfReach,
   notified,
@@ -46,6 +46,10 @@ await kit.run(phone, [
   professional,
   withPin,
 ]);
+if (demonstration) {
+  await kit.run(phone, [(kit, device) => unprotected(kit, device, demonstration)]);
+  demonstration.end();
+}
 await browser.close();
 
 for (const finding of kit.wrong) console.error(finding);

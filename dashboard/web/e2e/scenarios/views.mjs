@@ -54,7 +54,7 @@ export async function everyView(/** @type {Kit} */ kit, /** @type {Device} */ de
     await page.locator('svg .node').first().waitFor();
     await kit.look(page, `${device.name}-map-whole`);
   }
-  for (const view of ['map', 'devices', 'history', 'trouble', 'people']) {
+  for (const view of ['map', 'devices', 'history', 'trouble', 'pro', 'people']) {
     await go(view);
     await kit.look(page, `${device.name}-${view}`);
   }
