@@ -73,11 +73,13 @@ fn media_type(name: &str) -> &'static str {
     }
 }
 
-/// Names the build of the page, so that an open page learns that a newer one is served.
+/// Names the build of the page, so that an open page learns that a newer one is served: by the script that names all
+/// others.
 pub(super) fn build() -> &'static str {
+    let is_script = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "js");
     FILES
         .iter()
         .map(|(name, _)| *name)
-        .find(|name| Path::new(name).extension().is_some_and(|extension| extension == "js"))
+        .find(|name| name.starts_with("assets/index-") && is_script(name))
         .unwrap_or(env!("CARGO_PKG_VERSION"))
 }

@@ -474,6 +474,7 @@ export const de: Words = {
     fault: 'Der Schutz ist gestört',
     away: 'Edgeward läuft nicht',
     starting: 'Verbinde…',
+    noPart: 'Dieser Teil der Seite konnte nicht geladen werden. Ist die Box erreichbar?',
     reached: (at) => `Zuletzt erreicht ${at}`,
     noDevices: 'Noch keine Geräte',
     none: 'Noch ist kein Gerät geschützt',

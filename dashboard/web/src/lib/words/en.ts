@@ -480,6 +480,7 @@ export const en: Words = {
     fault: 'Protection has a fault',
     away: 'Edgeward is not running',
     starting: 'Connecting…',
+    noPart: 'This part of the page could not be loaded. Is the box in reach?',
     reached: (at) => `Last reached ${at}`,
     noDevices: 'No devices yet',
     none: 'No device is protected yet',

@@ -95,6 +95,8 @@ export interface Words {
     fault: string;
     away: string;
     starting: string;
+    /** A part of the page could not be fetched. */
+    noPart: string;
     reached(at: string): string;
     noDevices: string;
     /** No device is protected, and none is on its way there. */
