@@ -18,8 +18,12 @@ export async function record(/** @type {Kit} */ kit, /** @type {Device} */ devic
   kit.expect(blocked > 0 && blocked === (await entries.count()), 'the filter leaves what was blocked');
   await kit.look(page, `${device.name}-history-filtered`);
   await what?.selectOption('');
-  await whose?.selectOption({ label: 'Front door lock' });
+  await page.goto(`${kit.base}#/decide`);
+  const card = page.locator('article.risk-high').first();
+  await card.locator('[aria-expanded]').click();
+  await card.locator('[data-similar]').click();
   await page.waitForFunction((before) => document.querySelectorAll('main li.card').length < before, all);
+  kit.expect((await whose?.inputValue()) !== '', 'what was decided of one device is a tap away from its question');
   await context.close();
 }
 

@@ -9,7 +9,7 @@ export type Route =
   | { view: 'map'; principal: number | undefined }
   | { view: 'devices'; principal: number | undefined }
   | { view: 'review'; principal: number | undefined }
-  | { view: 'history' }
+  | { view: 'history'; principal: number | undefined }
   | { view: 'people' }
   | { view: 'pro' }
   | { view: 'trouble'; principal: number | undefined }
@@ -95,6 +95,7 @@ export function parseHash(hash: string): Route {
     case 'review':
       return { view, principal };
     case 'history':
+      return { view, principal };
     case 'people':
     case 'pro':
     case 'pair':

@@ -566,6 +566,8 @@ export const de: Words = {
     receivers: 'Wer es bekommen würde',
     usually: 'Was es sonst tut',
     seen: 'Was zu sehen war',
+    before: 'Früher entschieden',
+    similar: 'Ähnliche Entscheidungen',
     times: 'Wann',
     loading: 'Wird nachgesehen…',
     packet: 'Das erste Paket, sein Inhalt verdeckt',

@@ -572,6 +572,8 @@ export const en: Words = {
     receivers: 'Who would receive it',
     usually: 'What it usually does',
     seen: 'What was seen',
+    before: 'Decided before',
+    similar: 'Similar decisions',
     times: 'When',
     loading: 'Looking it up…',
     packet: 'The first packet, what it carries hidden',

@@ -162,6 +162,8 @@ export interface Words {
     receivers: string;
     usually: string;
     seen: string;
+    before: string;
+    similar: string;
     times: string;
     loading: string;
     /** The first packet, as a file. */
