@@ -103,9 +103,9 @@ fn a_program_is_let_in_for_a_while() {
     let (short, _) = pairing.make_token_for("script", Role::Viewer, Some(60), [1; 32], at(0)).unwrap();
     let (pro, _) = pairing.make_token_for("tool", Role::Pro, Some(u32::MAX), [2; 32], at(0)).unwrap();
     assert!(pairing.check(&short.token, false, at(59)).is_ok());
-    assert_eq!(refused(pairing.check(&short.token, false, at(60))), "forbidden");
+    assert_eq!(refused(pairing.check(&short.token, false, at(60))), "unauthenticated");
     assert!(pairing.check(&pro.token, false, at(60)).is_ok());
-    assert_eq!(refused(pairing.check(&pro.token, false, at(PRO_LIFETIME.unsigned_abs()))), "forbidden");
+    assert_eq!(refused(pairing.check(&pro.token, false, at(PRO_LIFETIME.unsigned_abs()))), "unauthenticated");
 }
 
 #[test]
