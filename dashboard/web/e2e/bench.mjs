@@ -131,6 +131,10 @@ function answer(/** @type {Record<string, unknown>} */ call, /** @type {import('
       return { token: 'bench', name: 'Bench', role: 'owner' };
     case 'session_check':
       return { id: '1', name: 'Bench', role: 'owner', pin: false };
+    case 'telling':
+      return { told: { until: NOW, sent: [] }, waiting: [], ntfy: null };
+    case 'alarms':
+      return [];
     case 'settings':
       return { name: 'Bench', notified: true };
     case 'principals':
