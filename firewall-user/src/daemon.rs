@@ -356,6 +356,12 @@ impl Daemon {
                 self.look_back(past, answer).await?;
                 return Ok(());
             }
+            Ok(Outcome::Ledger) => {
+                // Its end is what the graph says, so everything has to be on the disk.
+                self.carry_out(Urgency::Decision).await?;
+                self.verify_ledger(answer).await?;
+                return Ok(());
+            }
             Ok(outcome) => {
                 let refused = self.carry_out(Urgency::Decision).await?;
                 if refused.is_empty() {
@@ -379,6 +385,22 @@ impl Daemon {
                 Refusal::new("unavailable", format!("what was carried cannot be read: {error}"))
             });
             let _gone = answer.send(read);
+        });
+        Ok(())
+    }
+
+    /// Checks the ledger as it stands now beside the loop, because that of some years is long.
+    async fn verify_ledger(&self, answer: oneshot::Sender<Result<Value, Refusal>>) -> Result<()> {
+        self.writer.flush().await?;
+        let (ledger, head) = (self.store.ledger()?, self.graph.site().ledger);
+        tokio::task::spawn_blocking(move || {
+            let checked = match ledger.entries() {
+                Ok(entries) => ledger::verify(entries.iter(), Some(head))
+                    .map(|head| serde_json::json!({ "entries": head.entries, "hash": head.hash.to_string() }))
+                    .map_err(|broken| Refusal::new("conflict", broken.to_string())),
+                Err(error) => Err(Refusal::new("unavailable", format!("the ledger cannot be read: {error}"))),
+            };
+            let _gone = answer.send(checked);
         });
         Ok(())
     }
@@ -408,8 +430,10 @@ impl Daemon {
                 self.broadcast(*event)?;
                 Ok(Value::Null)
             }
-            // Packets and the past are answered before, without the graph.
-            Outcome::Then(Show::Done) | Outcome::Packets(..) | Outcome::Past(_) => Ok(Value::Null),
+            // Packets, the past and the ledger are answered before, without the graph.
+            Outcome::Then(Show::Done) | Outcome::Packets(..) | Outcome::Past(_) | Outcome::Ledger => {
+                Ok(Value::Null)
+            }
             Outcome::Then(Show::Status) => Ok(answer::value(&self.status(ports)?)),
             Outcome::Then(Show::Principal(id)) => {
                 views.principal_by_id(id).map(|principal| answer::value(&principal)).ok_or_else(gone)
@@ -426,16 +450,6 @@ impl Daemon {
             Outcome::Then(Show::Observations { verdict, since }) => {
                 Ok(answer::value(&answer::select(self.seen.iter().cloned(), verdict.as_deref(), since)))
             }
-            Outcome::Then(Show::Ledger) => self.verify_ledger().await?,
-        })
-    }
-
-    async fn verify_ledger(&self) -> Result<Result<Value, Refusal>> {
-        self.writer.flush().await?;
-        let entries = self.store.ledger()?;
-        Ok(match ledger::verify(entries.iter(), Some(self.graph.site().ledger)) {
-            Ok(head) => Ok(serde_json::json!({ "entries": head.entries, "hash": head.hash.to_string() })),
-            Err(broken) => Err(Refusal::new("conflict", broken.to_string())),
         })
     }
 

@@ -16,7 +16,8 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition, TableError,
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -100,6 +101,20 @@ pub struct Opened {
 
 /// Key and value of each entry of a table.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The ledger at one moment.
+pub struct Ledger(ReadTransaction);
+
+impl Ledger {
+    /// All entries, oldest first.
+    pub fn entries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut entries = Vec::new();
+        for entry in self.0.open_table(LEDGER)?.iter()? {
+            entries.push(entry?.1.value().to_vec());
+        }
+        Ok(entries)
+    }
+}
 
 impl Store {
     /// Opens the file in this folder, or makes one. A damaged file is set aside and a new one made.
@@ -210,15 +225,9 @@ impl Store {
         Ok(entries)
     }
 
-    /// All entries of the ledger, oldest first.
-    pub fn ledger(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        let transaction = self.database.begin_read().map_err(redb::Error::from)?;
-        let table = transaction.open_table(LEDGER)?;
-        let mut entries = Vec::new();
-        for entry in table.iter()? {
-            entries.push(entry?.1.value().to_vec());
-        }
-        Ok(entries)
+    /// The ledger as it stands now, to be read elsewhere.
+    pub fn ledger(&self) -> Result<Ledger, StoreError> {
+        Ok(Ledger(self.database.begin_read().map_err(redb::Error::from)?))
     }
 
     /// Writes changes in one transaction; when this returns, they are on the disk.

@@ -45,6 +45,8 @@ pub(super) enum Outcome {
     Packets(EdgeId, Option<u32>, bool),
     /// The answer comes from the store: what edges have carried.
     Past(Past),
+    /// The answer comes later: whether the ledger is whole.
+    Ledger,
     /// The answer shows how this stands once the graph's commands are carried out.
     Then(Show),
 }
@@ -57,7 +59,6 @@ pub(super) enum Show {
         verdict: Option<String>,
         since: Option<i64>,
     },
-    Ledger,
     Principal(PrincipalId),
     Review(PrincipalId),
     Edge(EdgeId),
@@ -97,7 +98,7 @@ pub(super) fn handle(
             let since = since_seconds.map(|seconds| now.unix - i64::from(seconds));
             Outcome::Then(Show::Observations { verdict, since })
         }
-        Request::LedgerVerify => Outcome::Then(Show::Ledger),
+        Request::LedgerVerify => Outcome::Ledger,
         Request::EdgesExport => is(graph.export()),
         Request::GraphExport { format, device } => {
             let device = device.map(|device| find(graph, &device)).transpose()?;

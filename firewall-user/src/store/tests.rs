@@ -44,7 +44,7 @@ fn what_was_written_is_read_after_a_restart() {
     let Opened { store, set_aside } = open(folder.path());
     assert_eq!(set_aside, None);
     assert_eq!(store.records().unwrap(), [(b"b".to_vec(), b"2".to_vec())]);
-    assert_eq!(store.ledger().unwrap(), [b"first".to_vec()]);
+    assert_eq!(store.ledger().unwrap().entries().unwrap(), [b"first".to_vec()]);
     assert_eq!(store.sessions().unwrap(), [(b"hash".to_vec(), b"phone".to_vec())]);
 }
 
