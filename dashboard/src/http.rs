@@ -81,7 +81,7 @@ use crate::{
 
 pub use self::{
     ntfy::server_of,
-    openapi::document as openapi_document,
+    openapi::{document as openapi_document, prepare},
     tls::{Tls, TlsError},
 };
 

@@ -596,6 +596,7 @@ pub(super) async fn ledger(asker: Asker) -> Answered<Ledger> {
 
 /// What proves who takes a decision back.
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewUndo {
     /// Of the household, where something of high risk would pass for long again.
     pin: Option<String>,

@@ -50,7 +50,7 @@ pub(super) async fn follow(shared: Arc<Shared>) {
 /// One connection, until someone sets up another; or how it stands when it has ended.
 async fn serve(shared: &Shared, broker: &Broker) -> Result<(), BrokerState> {
     let (client, mut events) = connect(broker);
-    let mut changed = shared.live.changes();
+    let mut news = shared.live.news();
     let mut told = None;
     let mut next = Instant::now();
     let mut stands = false;
@@ -78,8 +78,8 @@ async fn serve(shared: &Shared, broker: &Broker) -> Result<(), BrokerState> {
             },
             () = sleep_until(next), if stands => {
                 next = Instant::now() + TELL_EVERY;
-                if changed.has_changed().unwrap_or(true) || told.is_none() {
-                    changed.mark_unchanged();
+                if news.has_changed().unwrap_or(true) || told.is_none() {
+                    news.mark_unchanged();
                     let asked = shared.daemon.ask::<Waiting>(Request::Waiting).await;
                     let known = || told.as_ref().map(|(waiting, _)| Waiting::clone(waiting));
                     let waiting = asked.ok().or_else(known).unwrap_or_default();

@@ -116,6 +116,7 @@ impl FromStr for Position {
 pub(super) struct Live {
     ring: Mutex<Ring>,
     changed: watch::Sender<()>,
+    news: watch::Sender<()>,
     places: Arc<Semaphore>,
 }
 
@@ -158,13 +159,14 @@ impl Live {
                 closed: false,
             }),
             changed: watch::Sender::new(()),
+            news: watch::Sender::new(()),
             places: Arc::new(Semaphore::new(STREAMS)),
         }
     }
 
-    /// Changes with everything that happens.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    /// Changes with everything that happens but counters, which change all the time.
+    pub(super) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     /// Ends all streams.
@@ -194,6 +196,7 @@ impl Live {
             ring.outage = Outage::of(status);
             ring.daemon = DaemonState { running: true, since: now() };
         });
+        self.news.send_replace(());
     }
 
     /// The daemon does not answer; whether that is news.
@@ -206,6 +209,7 @@ impl Live {
                 ring.push(Entry { name: "daemon".to_owned(), data });
             }
         });
+        self.news.send_replace(());
         ran
     }
 
@@ -220,6 +224,9 @@ impl Live {
             }
             ring.push(Entry { name, data });
         });
+        if !matches!(event, Event::EdgeStats(_) | Event::LearningProgress(_)) {
+            self.news.send_replace(());
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Ring)) {
@@ -442,4 +449,23 @@ fn first_epoch() -> u64 {
     let mut bytes = [0; 6];
     getrandom::fill(&mut bytes).expect("the kernel has random numbers");
     bytes.iter().fold(0, |epoch, byte| epoch << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_no_news_and_all_else_is() {
+        let live = Live::new();
+        let (mut news, mut changed) = (live.news(), live.changed.subscribe());
+        for counters in [Event::EdgeStats(Vec::new()), Event::LearningProgress(Vec::new())] {
+            live.handle_event(&counters);
+            assert!(changed.has_changed().unwrap() && !news.has_changed().unwrap(), "{counters:?}");
+            changed.mark_unchanged();
+        }
+        live.handle_event(&Event::EdgeRemoved { id: 1 });
+        assert!(changed.has_changed().unwrap() && news.has_changed().unwrap());
+        news.mark_unchanged();
+    }
 }

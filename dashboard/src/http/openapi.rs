@@ -33,7 +33,8 @@ const PROBLEM_TYPE: &str = "application/problem+json";
 /// Routes, and what describes them.
 pub(super) struct Resources {
     pub(super) router: Router<Arc<Shared>>,
-    pub(super) document: OpenApi,
+    /// Takes megabytes while it is made, so it is made when somebody asks.
+    pub(super) document: fn() -> OpenApi,
     /// Method and path of each.
     #[cfg_attr(not(test), allow(dead_code, reason = "the tests walk them"))]
     pub(super) list: &'static [(&'static str, &'static str)],
@@ -47,7 +48,7 @@ macro_rules! resources {
         struct Listed;
         $crate::http::openapi::Resources {
             router: axum::Router::new()$(.route($path, axum::routing::$method($handler)))+,
-            document: <Listed as utoipa::OpenApi>::openapi(),
+            document: <Listed as utoipa::OpenApi>::openapi,
             list: &[$((stringify!($method), $path)),+],
         }
     }};
@@ -86,7 +87,7 @@ pub fn document() -> OpenApi {
     for (resources, is_open) in
         guarded.into_iter().map(|one| (one, false)).chain(open.into_iter().map(|one| (one, true)))
     {
-        let mut described = resources.document;
+        let mut described = (resources.document)();
         for (path, item) in &mut described.paths.paths {
             let has_part = path.contains('{');
             operations(item).for_each(|(_, operation)| complete(operation, has_part, is_open));
@@ -155,7 +156,7 @@ struct Taken {
     body: bool,
 }
 
-/// By path and method; made when the first request brings something.
+/// By path and method; made by [`prepare`], or when the first request brings something.
 static TAKEN: LazyLock<BTreeMap<(String, &'static str), Taken>> = LazyLock::new(|| {
     let mut taken = BTreeMap::new();
     for (path, mut item) in document().paths.paths {
@@ -169,6 +170,12 @@ static TAKEN: LazyLock<BTreeMap<(String, &'static str), Taken>> = LazyLock::new(
     }
     taken
 });
+
+/// Makes what every request is compared with. It takes some megabytes for a moment, which whoever calls this may give back
+/// before anybody is served.
+pub fn prepare() {
+    LazyLock::force(&TAKEN);
+}
 
 fn name_of(method: &HttpMethod) -> &'static str {
     match method {

@@ -94,6 +94,8 @@ pub(super) async fn run(args: Args, runtime_dir: Option<PathBuf>) -> Result<()> 
     }
     let hosts = authority::NAMES.map(str::to_owned).to_vec();
     let options = Options { runtime_dir, hosts, end_of_day, daemon_came, ..Options::default() };
+    http::prepare();
+    give_memory_back();
     http::serve(listening, options, shutdown).await?;
     Ok(())
 }
@@ -105,6 +107,15 @@ fn keep_little_memory() {
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 64 * 1024);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 256 * 1024);
+    }
+}
+
+/// Gives back what was taken and is free. What is served fits into little; what was read at the start does not.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes an integer, and gives free pages back only.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
